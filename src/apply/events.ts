@@ -1,0 +1,68 @@
+/** Everything that happens while a plan is carried out. Views and the report are made of these alone. */
+import type { ErrorData } from '../errors.ts'
+import type { Change } from '../plan/plan.ts'
+
+export type Event = ApplyStarted | ChangeStarted | ChangeProgress | ChangeFinished | ApplyFinished
+
+export interface ApplyStarted {
+  readonly type: 'apply-started'
+  readonly address: string
+  /** The approved changes, in the order in which they will start. */
+  readonly changes: readonly Change[]
+}
+
+export interface ChangeStarted {
+  readonly type: 'change-started'
+  readonly id: string
+}
+
+/** Progress of one change as a whole. */
+export interface ChangeProgress {
+  readonly type: 'change-progress'
+  readonly id: string
+  /** What is being done, such as `pulling manifest`. */
+  readonly status: string
+  /** Bytes of the model on the host, over the layers seen so far; `null` while unknown. May run backwards. */
+  readonly completedBytes: number | null
+  /** Bytes of the layers seen so far: it grows while layers come up; `null` while unknown. */
+  readonly totalBytes: number | null
+  /** The server is waiting for another client's download of the same layer. */
+  readonly waiting: boolean
+}
+
+export interface ChangeFinished extends ChangeResult {
+  readonly type: 'change-finished'
+}
+
+export interface ApplyFinished {
+  readonly type: 'apply-finished'
+  readonly outcome: ApplyOutcome
+}
+
+export type ApplyOutcome = 'done' | 'failed' | 'interrupted'
+
+/**
+ * `done`: carried out and checked, or found done by somebody else meanwhile. `skipped`: not begun, see `skipReason`.
+ * `cancelled`: begun, then interrupted; what was downloaded stays and a later pull goes on from there.
+ */
+export type ChangeOutcome = 'done' | 'failed' | 'skipped' | 'cancelled'
+
+export type SkipReason =
+  | 'not-approved' // by the caller
+  | 'irreplaceable' // deleting it needs the approval of a person
+  | 'earlier-failure' // nothing is deleted in a run in which something failed
+  | 'interrupted'
+
+export interface ChangeResult {
+  readonly id: string
+  readonly action: Change['action']
+  readonly reference: string
+  readonly outcome: ChangeOutcome
+  readonly skipReason?: SkipReason
+  readonly error?: ErrorData
+  /** Digest of the installed model afterwards; `null` when none is installed or none was looked for. */
+  readonly digest: string | null
+  readonly durationMs: number
+  /** Bytes this change brought to the host, as far as the server told; `null` when unknown. */
+  readonly downloadedBytes: number | null
+}

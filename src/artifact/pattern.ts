@@ -1,0 +1,82 @@
+/** Patterns over references, as in `keep`: `*` stands for any run of characters within one part, never `/` or `:`. */
+import { OllamaConfigError } from '../errors.ts'
+import { defaultHost, defaultNamespace, type Reference } from './reference.ts'
+
+export interface Pattern {
+  /** As the user wrote it. */
+  readonly text: string
+  readonly host: string
+  readonly namespace: string
+  readonly model: string
+  /** `*` where the user wrote no tag. */
+  readonly tag: string
+}
+
+const partPattern = /^[A-Za-z0-9_.*-]+$/
+const hostPattern = /^[A-Za-z0-9_.:*-]+$/
+
+/**
+ * Reads a pattern: a missing host and namespace mean the defaults, a missing tag means every tag.
+ *
+ * @throws {OllamaConfigError} `invalid-reference`
+ */
+export function parsePattern(text: string): Pattern {
+  let rest = text.trim()
+  let tag = '*'
+  const colon = rest.lastIndexOf(':')
+  if (colon > rest.lastIndexOf('/')) {
+    tag = rest.slice(colon + 1)
+    rest = rest.slice(0, colon)
+  }
+  const parts = rest.split('/')
+  const model = parts.at(-1) ?? ''
+  const namespace = parts.at(-2) ?? defaultNamespace
+  const host = parts.at(-3) ?? defaultHost
+  const valid =
+    parts.length <= 3 && hostPattern.test(host) && [namespace, model, tag].every((part) => partPattern.test(part))
+  if (!valid) {
+    throw new OllamaConfigError(
+      'invalid-reference',
+      `Pattern ${JSON.stringify(text)} is not valid: write a model name, in which "*" may stand for a run of characters`,
+      {
+        hint: '"*" never crosses "/" or ":": "qwen3*", "hf.co/*/*" and "llava:*" are patterns',
+      },
+    )
+  }
+  return { text, host, namespace, model, tag }
+}
+
+/** Whether the pattern covers the reference; ASCII case does not count. */
+export function matchesPattern(pattern: Pattern, reference: Reference): boolean {
+  return (
+    matchesPart(pattern.model, reference.model) &&
+    matchesPart(pattern.tag, reference.tag) &&
+    matchesPart(pattern.namespace, reference.namespace) &&
+    matchesPart(pattern.host, reference.host)
+  )
+}
+
+/** Walks both strings once, going back only to the last `*`, so that no pattern can take exponential time. */
+function matchesPart(pattern: string, text: string): boolean {
+  const wanted = pattern.toLowerCase()
+  const found = text.toLowerCase()
+  let at = 0
+  let star = -1
+  let resume = 0
+  for (let index = 0; index < found.length; ) {
+    if (wanted[at] === '*') {
+      star = at++
+      resume = index
+    } else if (wanted[at] === found[index]) {
+      at++
+      index++
+    } else if (star >= 0) {
+      at = star + 1
+      index = ++resume
+    } else {
+      return false
+    }
+  }
+  while (wanted[at] === '*') at++
+  return at === wanted.length
+}

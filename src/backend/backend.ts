@@ -1,0 +1,49 @@
+/** What plan and apply know of the outside: one interface for every place that holds models. */
+import type { Reference } from '../artifact/reference.ts'
+import type { ActualState } from '../plan/state.ts'
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PullOptions extends CallOptions {
+  /** Fetch over plain http. */
+  readonly insecure: boolean
+}
+
+/** One line of a pull's progress. */
+export interface PullProgress {
+  /** The server's words, such as `pulling manifest`, free of control characters. */
+  readonly status: string
+  /** The layer this line is about; absent for lines about the model as a whole. */
+  readonly digest?: string
+  /** Bytes of that layer on the host; may run backwards after a retry, and start above zero on resume. */
+  readonly completedBytes?: number
+  /** Size of that layer. A layer line without it waits for another client's download of the same layer. */
+  readonly totalBytes?: number
+}
+
+/** Facts of an installed model that show that it can be used. */
+export interface ModelDetails {
+  readonly capabilities: readonly string[]
+  readonly family: string | null
+  readonly parameterSize: string | null
+  readonly quantization: string | null
+}
+
+/**
+ * A place that holds models. Every method throws an `OllamaConfigError`, or `signal.reason` untouched when aborted.
+ */
+export interface Backend {
+  readonly kind: 'host'
+  /** Redacted: fit for messages, plans and logs. */
+  readonly address: string
+  /** Lists what is installed, with the server's version. */
+  readState(options?: CallOptions): Promise<ActualState>
+  /** @throws {OllamaConfigError} `model-not-found` also when a blob of an installed model is gone */
+  show(name: string, options?: CallOptions): Promise<ModelDetails>
+  /** Ends normally only when the server said that the model is complete. Leaving the loop cancels the pull. */
+  pull(reference: Reference, options: PullOptions): AsyncIterable<PullProgress>
+  /** Deletes by the spelling that `readState` gave. */
+  delete(name: string, options?: CallOptions): Promise<void>
+}

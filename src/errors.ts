@@ -1,0 +1,109 @@
+/**
+ * Every error this package throws: one class, told apart by a stable `code`.
+ * A subclass exists only where a caller catches it. `docs/errors.md` has one heading per code.
+ */
+
+/** Codes are API: a test holds them equal to the headings of `docs/errors.md`. */
+export const errorCodes = [
+  // What the user wrote
+  'usage',
+  'invalid-reference',
+  'invalid-address',
+  'config-not-found',
+  'config-load-failed',
+  'config-invalid',
+  'approval-required',
+  'prune-refused',
+  // The Ollama server
+  'host-unreachable',
+  'host-timeout',
+  'host-forbidden',
+  'host-unauthorized',
+  'host-not-ollama',
+  'host-error',
+  'invalid-response',
+  'stream-ended',
+  'model-not-found',
+  'server-too-old',
+  'disk-full',
+  'digest-mismatch',
+  'registry-unreachable',
+  'registry-unauthorized',
+  'registry-error',
+  // Carrying out a plan
+  'invalid-plan',
+  'stale-plan',
+  'verification-failed',
+  'interrupted',
+  'internal',
+] as const
+
+export type ErrorCode = (typeof errorCodes)[number]
+
+export interface ErrorOptions {
+  /** The next thing to try, as one sentence without a final period. */
+  readonly hint?: string | undefined
+  /** Facts for programs: JSON-safe, free of secrets. */
+  readonly details?: Readonly<Record<string, unknown>> | undefined
+  readonly cause?: unknown
+}
+
+/** What an error looks like in a report, an event or a diagnostic. */
+export interface ErrorData {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly hint?: string
+}
+
+// `instanceof` fails when two copies of the package meet, as when a config imports its own copy.
+const brand: unique symbol = Symbol.for('ollama-config.error')
+
+export class OllamaConfigError extends Error {
+  override readonly name: string = 'OllamaConfigError'
+  readonly code: ErrorCode
+  readonly hint: string | undefined
+  readonly details: Readonly<Record<string, unknown>> | undefined
+  readonly [brand] = true
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.hint = options.hint
+    this.details = options.details
+  }
+}
+
+/** A problem in what the user wrote, or in what was found, with the place it concerns. */
+export interface Diagnostic {
+  readonly severity: 'error' | 'warning'
+  readonly code: string
+  readonly message: string
+  /** Where in the config, such as `models[2].name`; absent when it concerns no single place. */
+  readonly path?: string
+  readonly hint?: string
+}
+
+/** The config was read but is wrong: every problem at once. Callers catch it to show `diagnostics`. */
+export class ConfigError extends OllamaConfigError {
+  override readonly name = 'ConfigError'
+  readonly diagnostics: readonly Diagnostic[]
+
+  constructor(message: string, diagnostics: readonly Diagnostic[], options: ErrorOptions = {}) {
+    super('config-invalid', message, options)
+    this.diagnostics = diagnostics
+  }
+}
+
+/** True for errors of this package, also when they come from another copy of it. */
+export function isOllamaConfigError(value: unknown): value is OllamaConfigError {
+  return typeof value === 'object' && value !== null && brand in value
+}
+
+/** The JSON-safe part of any thrown value; what is not ours becomes code `internal`. */
+export function toErrorData(error: unknown): ErrorData {
+  if (isOllamaConfigError(error)) {
+    return { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) }
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return { code: 'internal', message, hint: 'this is a bug in ollama-config or in a plugin: run again with --debug' }
+}

@@ -1,0 +1,46 @@
+/** What the config wants and what a host has: the two inputs of a plan. */
+import type { Pattern } from '../artifact/pattern.ts'
+import type { Reference } from '../artifact/reference.ts'
+
+/** One declared model. */
+export interface DesiredModel {
+  readonly reference: Reference
+  /** Where it is declared, such as `models[2]`. */
+  readonly path: string
+  /** The server fetches it over plain http. */
+  readonly insecure: boolean
+}
+
+/** The config after validation: what plan works on, free of anything that acts. */
+export interface DesiredState {
+  /** No two name the same model. */
+  readonly models: readonly DesiredModel[]
+  /** Which installed models a plan may delete; `false` never proposes a deletion. */
+  readonly prune: 'undeclared' | false
+  /** Models that are never deleted. */
+  readonly keep: readonly Pattern[]
+}
+
+/** One entry of what `ollama list` shows. */
+export interface InstalledModel {
+  /** The spelling of the server, which requests about this model must use. */
+  readonly name: string
+  readonly reference: Reference
+  /** `sha256:` and 64 hex digits: the SHA-256 of the manifest. */
+  readonly digest: string
+  /** Nominal: every layer in full, also those shared with other models. */
+  readonly sizeBytes: number
+  /** Name of the model it was built from, when it was built on a host. */
+  readonly parentModel?: string
+  /** A cloud model: it runs at this address and has no weights here. */
+  readonly remoteHost?: string
+}
+
+/** What a host has. */
+export interface ActualState {
+  /** `null` when the server does not say. */
+  readonly serverVersion: string | null
+  readonly models: readonly InstalledModel[]
+  /** Listed names that are no valid reference: left alone, and named in a diagnostic. */
+  readonly unreadable: readonly string[]
+}
