@@ -1,1 +1,21 @@
-export {}
+/** The public API: re-exports only. */
+export type { Approval } from './apply/apply.ts'
+export type { ApplyRun } from './apply/apply-run.ts'
+export type * from './apply/events.ts'
+export type { Report, TargetReport } from './apply/report.ts'
+export type { Config, ConfigContext, ConfigFunction, HeaderFromEnvironment, ModelDeclaration } from './config/config.ts'
+export { defineConfig } from './config/config.ts'
+export type { Diagnostic, ErrorCode, ErrorData, ErrorOptions } from './errors.ts'
+export { ConfigError, errorCodes, isOllamaConfigError, OllamaConfigError } from './errors.ts'
+export type * from './plan/plan.ts'
+export { formatVersion, pendingChanges } from './plan/plan.ts'
+export type {
+  ApplyPlanOptions,
+  ConnectOptions,
+  CreatePlanOptions,
+  Environment,
+  LoadConfigOptions,
+  LoadedConfig,
+} from './runner.ts'
+export { applyPlan, createPlan, loadConfig } from './runner.ts'
+export type { Logger } from './runtime/logger.ts'

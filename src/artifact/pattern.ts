@@ -1,6 +1,7 @@
 /** Patterns over references, as in `keep`: `*` stands for any run of characters within one part, never `/` or `:`. */
 import { OllamaConfigError } from '../errors.ts'
 import { defaultHost, defaultNamespace, type Reference } from './reference.ts'
+import { quoted } from './text.ts'
 
 export interface Pattern {
   /** As the user wrote it. */
@@ -37,7 +38,7 @@ export function parsePattern(text: string): Pattern {
   if (!valid) {
     throw new OllamaConfigError(
       'invalid-reference',
-      `Pattern ${JSON.stringify(text)} is not valid: write a model name, in which "*" may stand for a run of characters`,
+      `Pattern ${quoted(text)} is not valid: write a model name, in which "*" may stand for a run of characters`,
       {
         hint: '"*" never crosses "/" or ":": "qwen3*", "hf.co/*/*" and "llava:*" are patterns',
       },

@@ -3,6 +3,7 @@
  * A reference names a model by four parts; two references are one model when the parts are equal, ASCII case folded.
  */
 import { OllamaConfigError } from '../errors.ts'
+import { quoted } from './text.ts'
 
 export const defaultHost = 'registry.ollama.ai'
 export const defaultNamespace = 'library'
@@ -56,6 +57,17 @@ export function parseReference(text: string): ParsedReference {
   return { ...splitName(name, text), cloud }
 }
 
+/**
+ * Reads a name as a server lists it. Suffixes are no routing words there: a listed `x:local` has the tag `local`.
+ *
+ * @throws {OllamaConfigError} `invalid-reference`
+ */
+export function parseListedName(name: string): Reference {
+  const { scheme, ...parts } = splitName(name, name)
+  if (scheme !== undefined) throw invalid(name, 'a listed name has no scheme')
+  return { ...parts, cloud: cutSource(name).source === 'cloud' }
+}
+
 /** The shortest spelling that names the model, always with its tag: what `ollama list` prints. */
 export function formatReference(reference: Reference): string {
   const { host, namespace, model, tag } = reference
@@ -99,7 +111,8 @@ function splitName(name: string, original: string): Omit<ParsedReference, 'cloud
   const schemeEnd = rest.indexOf('://')
   if (schemeEnd >= 0) {
     const word = rest.slice(0, schemeEnd)
-    if (word !== 'http' && word !== 'https') throw invalid(original, `the scheme "${word}" is not "http" or "https"`)
+    if (word !== 'http' && word !== 'https')
+      throw invalid(original, `the scheme ${quoted(word)} is not "http" or "https"`)
     scheme = word
     rest = rest.slice(schemeEnd + 3)
   }
@@ -123,10 +136,12 @@ function checkPart(kind: PartKind, value: string, original: string): void {
   if (value.length > maxLength) throw invalid(original, `its ${kind} is longer than ${maxLength} characters`)
   if (pattern.test(value)) return
   const hint =
-    kind === 'namespace' && value.includes('.') ? `write host/namespace/model, as in "${value}/user/model"` : undefined
+    kind === 'namespace' && value.includes('.')
+      ? `write host/namespace/model, as in ${quoted(`${value}/user/model`)}`
+      : undefined
   throw invalid(
     original,
-    `its ${kind} "${value}" may hold only ${allowed}, and starts with a letter, a digit or "_"`,
+    `its ${kind} ${quoted(value)} may hold only ${allowed}, and starts with a letter, a digit or "_"`,
     hint,
   )
 }
@@ -154,7 +169,7 @@ function foldCase(text: string): string {
 }
 
 function invalid(text: string, problem: string, hint?: string): OllamaConfigError {
-  return new OllamaConfigError('invalid-reference', `Model name ${JSON.stringify(text)} is not valid: ${problem}`, {
+  return new OllamaConfigError('invalid-reference', `Model name ${quoted(text)} is not valid: ${problem}`, {
     hint,
   })
 }

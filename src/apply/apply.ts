@@ -1,0 +1,164 @@
+/**
+ * Carries out the changes of one target and tells everything as events: pulls first, one at a time, deletions last and
+ * alone. Reads what a change does and what it was planned against, never its reason.
+ */
+import { parseListedName, parseReference, referenceKey } from '../artifact/reference.ts'
+import type { Backend } from '../backend/backend.ts'
+import { OllamaConfigError, toErrorData } from '../errors.ts'
+import type { Change, DeleteChange, PullChange, Target } from '../plan/plan.ts'
+import type { ActualState, InstalledModel } from '../plan/state.ts'
+import type { ChangeResult, Event, SkipReason } from './events.ts'
+import { PullMeter } from './pull-progress.ts'
+
+/** What the caller agreed to. */
+export interface Approval {
+  /** Pulls. */
+  readonly changes: boolean
+  /** Deletions of models that a registry can be expected to give back. */
+  readonly deletions: boolean
+  /** Also deletions of models that were made on a host. Default: false. */
+  readonly irreplaceable?: boolean
+}
+
+export interface ApplyTargetOptions {
+  readonly backend: Backend
+  readonly approve: Approval
+  readonly signal?: AbortSignal | undefined
+  /** Epoch milliseconds. */
+  readonly now: () => number
+}
+
+/** The host with what it had at the last look, which is taken anew after each change. */
+interface Host {
+  readonly backend: Backend
+  state: ActualState
+}
+
+type Outcome = Pick<ChangeResult, 'outcome' | 'digest' | 'downloadedBytes'> &
+  Partial<Pick<ChangeResult, 'error' | 'skipReason'>>
+
+/**
+ * Ends after an `apply-finished` event. A failed change does not stop the others, but nothing is deleted after a failure.
+ *
+ * @throws {OllamaConfigError} only when the host cannot be read before the first change
+ */
+export async function* applyTarget(target: Target, options: ApplyTargetOptions): AsyncGenerator<Event, void> {
+  const { backend, approve, signal, now } = options
+  const changes = target.changes.filter(({ action }) => action !== 'no-op')
+  const approved = changes.filter((change) => refusal(change, approve) === undefined)
+  const ordered = [...approved.filter(isPull), ...approved.filter(isDelete)]
+  const host: Host = { backend, state: await backend.readState({ signal }) }
+  let failed = false
+  yield { type: 'apply-started', address: target.address, changes: ordered }
+
+  for (const change of changes) {
+    const skipReason = refusal(change, approve)
+    if (skipReason !== undefined) yield finished(change, skipped(skipReason), 0)
+  }
+  for (const change of ordered) {
+    const startedMs = now()
+    let outcome: Outcome
+    if (signal?.aborted) {
+      outcome = skipped('interrupted')
+    } else if (change.action === 'delete' && failed) {
+      outcome = skipped('earlier-failure')
+    } else {
+      yield { type: 'change-started', id: change.id }
+      try {
+        outcome = change.action === 'pull' ? yield* pull(change, host, signal) : await remove(change, host)
+      } catch (error) {
+        outcome = notDone(error, null, signal)
+      }
+    }
+    failed ||= outcome.outcome === 'failed'
+    yield finished(change, outcome, now() - startedMs)
+  }
+  yield { type: 'apply-finished', outcome: signal?.aborted ? 'interrupted' : failed ? 'failed' : 'done' }
+}
+
+async function* pull(change: PullChange, host: Host, signal: AbortSignal | undefined): AsyncGenerator<Event, Outcome> {
+  const present = findInstalled(host.state, change.reference)
+  // Pulled by somebody else meanwhile: the config has what it wants, and a second pull would ask for a newer version.
+  if (present !== undefined) return done(present.digest, 0)
+  const meter = new PullMeter(change.id)
+  try {
+    const lines = host.backend.pull(parseReference(change.reference), { insecure: change.insecure, signal })
+    for await (const line of lines) yield meter.update(line)
+    return done(await verifyPulled(change, host), meter.downloadedBytes(true))
+  } catch (error) {
+    return notDone(error, meter.downloadedBytes(false), signal)
+  }
+}
+
+/** A stream that ends in success is a claim; the listing and `show`, which fails when a blob is missing, are the proof. */
+async function verifyPulled(change: PullChange, host: Host): Promise<string> {
+  // Without the signal: these take moments, and after an interruption the report shall still tell what is installed.
+  host.state = await host.backend.readState()
+  const model = findInstalled(host.state, change.reference)
+  if (model === undefined) {
+    throw new OllamaConfigError(
+      'verification-failed',
+      `The server reported success for "${change.reference}", but does not list it`,
+      { hint: 'look at the log of the server' },
+    )
+  }
+  // A cloud model is asked for elsewhere, and may need an account.
+  if (model.remoteHost === undefined) await host.backend.show(model.name)
+  return model.digest
+}
+
+async function remove(change: DeleteChange, host: Host): Promise<Outcome> {
+  const model = findInstalled(host.state, change.reference)
+  if (model === undefined) return done(null, 0)
+  if (model.digest !== change.precondition.digest) {
+    throw new OllamaConfigError(
+      'stale-plan',
+      `"${change.reference}" was replaced since the plan was made, so it was not deleted`,
+      { hint: 'plan again' },
+    )
+  }
+  // Without the signal: a deletion cut off half way would leave the report guessing.
+  await host.backend.delete(model.name)
+  host.state = await host.backend.readState()
+  if (findInstalled(host.state, change.reference) !== undefined) {
+    throw new OllamaConfigError(
+      'verification-failed',
+      `The server reported that it deleted "${change.reference}", but still lists it`,
+      { hint: 'look at the log of the server' },
+    )
+  }
+  return done(null, 0)
+}
+
+function findInstalled(state: ActualState, reference: string): InstalledModel | undefined {
+  const key = referenceKey(parseListedName(reference))
+  return state.models.find((model) => referenceKey(model.reference) === key)
+}
+
+function refusal(change: Change, approve: Approval): SkipReason | undefined {
+  if (change.action !== 'delete') return approve.changes ? undefined : 'not-approved'
+  if (!approve.deletions) return 'not-approved'
+  return change.irreplaceable && approve.irreplaceable !== true ? 'irreplaceable' : undefined
+}
+
+function finished(change: Change, outcome: Outcome, durationMs: number): Event {
+  const { id, action, reference } = change
+  return { type: 'change-finished', id, action, reference, durationMs, ...outcome }
+}
+
+function done(digest: string | null, downloadedBytes: number | null): Outcome {
+  return { outcome: 'done', digest, downloadedBytes }
+}
+
+function notDone(error: unknown, downloadedBytes: number | null, signal: AbortSignal | undefined): Outcome {
+  // Whatever is thrown while the signal is up is the interruption at work.
+  if (signal?.aborted) return { outcome: 'cancelled', digest: null, downloadedBytes }
+  return { outcome: 'failed', digest: null, downloadedBytes, error: toErrorData(error) }
+}
+
+function skipped(skipReason: SkipReason): Outcome {
+  return { outcome: 'skipped', skipReason, digest: null, downloadedBytes: 0 }
+}
+
+const isPull = (change: Change): change is PullChange => change.action === 'pull'
+const isDelete = (change: Change): change is DeleteChange => change.action === 'delete'

@@ -1,0 +1,42 @@
+/** Text from servers and registries, made fit for a terminal: it may come from anyone who can push a model. */
+
+/** Enough for the longest message of a server that helps; a proxy's error page is longer. */
+const defaultMaxLength = 500
+
+// More input than this cannot change the result by much, and bounds the work on hostile text.
+const readAtMost = 16_384
+
+// CSI, then the string sequences OSC, DCS, SOS, PM and APC, each in its 7-bit and 8-bit form; then two-character escapes.
+// A string sequence that never ends is not one: only its introducer goes, or it would swallow the rest of the text.
+const escapeSequences =
+  /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~]/g
+
+// What breaks a line or separates words becomes a space. A byte order mark counts as white space in JavaScript only.
+const whitespace = /(?:[^\S\ufeff]|\x85)+/g
+
+// C0 and C1 controls and DEL; soft hyphen, zero-width and bidi controls (they hide or reorder what follows); language tags; lone surrogates.
+const invisible =
+  /[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Surrogate}/gu
+
+/**
+ * One line of visible text: no escape sequences, no control, zero-width or bidi characters, runs of white space as one
+ * space, cut with `…` after `maxLength` UTF-16 units (default 500).
+ */
+export function printable(text: string, maxLength: number = defaultMaxLength): string {
+  const line = text
+    .slice(0, readAtMost)
+    .replace(escapeSequences, '')
+    .replace(whitespace, ' ')
+    .replace(invisible, '')
+    // Removing an invisible character between two spaces joins them.
+    .replace(/ {2,}/g, ' ')
+    .trim()
+  if (line.length <= maxLength) return line
+  // Never half of a surrogate pair.
+  return `${line.slice(0, Math.max(0, maxLength - 1)).replace(/[\ud800-\udbff]$/, '')}…`
+}
+
+/** A value of the user's or of a server's, in quotes, for a message. */
+export function quoted(text: string): string {
+  return JSON.stringify(printable(text, 100))
+}

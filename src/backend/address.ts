@@ -1,0 +1,201 @@
+/**
+ * Which Ollama server, read as Ollama itself reads OLLAMA_HOST (envconfig.Host and ConnectableHost in v0.33), plus unix
+ * sockets and user info. Pure.
+ */
+import { printable } from '../artifact/text.ts'
+import { OllamaConfigError } from '../errors.ts'
+
+export interface Address {
+  /** Base of every request: scheme, host, port and path prefix, without trailing slash and user info. */
+  readonly url: string
+  /** Unix socket to connect to; the host in `url` is then only a placeholder. */
+  readonly socketPath?: string
+  /** The same address for people and plans: free of secrets. */
+  readonly origin: string
+  /** Request headers that follow from the address: user info as Basic authorization. Secret. */
+  readonly headers: Readonly<Record<string, string>>
+  /** True when it can only be this machine. */
+  readonly loopback: boolean
+  /** What was read otherwise than it was written. */
+  readonly warning?: string
+}
+
+export interface HostSelection {
+  readonly address: Address
+  /** Who said so. */
+  readonly source: 'flag' | 'config' | 'environment' | 'default'
+}
+
+export interface HostCandidates {
+  /** `--host`, or the `host` option of the API. */
+  readonly flag?: string | undefined
+  /** `host` in the config. */
+  readonly config?: string | undefined
+  /** The value of OLLAMA_HOST. */
+  readonly env?: string | undefined
+}
+
+/**
+ * The first that is given, in the order flag, config, environment, default. Blank text counts as not given, as an empty
+ * OLLAMA_HOST does for Ollama.
+ *
+ * @throws {OllamaConfigError} `invalid-address`, saying where the value came from
+ */
+export function selectHost(candidates: HostCandidates): HostSelection {
+  const sources = [
+    { source: 'flag', text: candidates.flag, label: 'from --host' },
+    { source: 'config', text: candidates.config, label: 'from "host" in the config' },
+    { source: 'environment', text: candidates.env, label: 'from OLLAMA_HOST' },
+  ] as const
+  for (const { source, text, label } of sources) {
+    if (text !== undefined && unquote(text) !== '') return { source, address: readAddress(text, ` ${label}`) }
+  }
+  return { source: 'default', address: parseAddress('') }
+}
+
+/**
+ * Reads the address of a server. Empty text is `http://127.0.0.1:11434`.
+ *
+ * @throws {OllamaConfigError} `invalid-address`
+ */
+export function parseAddress(text: string): Address {
+  return readAddress(text, '')
+}
+
+function readAddress(text: string, label: string): Address {
+  const trimmed = unquote(text)
+  const invalid = (problem: string, hint?: string) =>
+    new OllamaConfigError(
+      'invalid-address',
+      `Host ${JSON.stringify(redact(trimmed))}${label} is not valid: ${problem}`,
+      {
+        hint: hint ?? 'write it as in "http://127.0.0.1:11434"',
+      },
+    )
+  const socketPath = /^unix:(?:\/\/(?=\/)|(?!\/\/))(\/.*)$/is.exec(trimmed)?.[1]
+  if (socketPath !== undefined) return socketAddress(socketPath)
+  if (/^unix:/i.test(trimmed))
+    throw invalid('the path of the socket is not absolute', 'write it as in "unix:///run/ollama.sock"')
+
+  const { scheme, defaultPort, rest } = cutScheme(trimmed)
+  if (scheme !== 'http' && scheme !== 'https') throw invalid('its scheme is not "http", "https" or "unix"')
+  const slash = rest.indexOf('/')
+  const authority = slash < 0 ? rest : rest.slice(0, slash)
+  const path = slash < 0 ? '' : rest.slice(slash)
+  // Most likely a password with a slash in it, which would be sent, and printed, as a part of the path.
+  if (path.includes('@'))
+    throw invalid('there is an "@" after the first "/"', 'write "/" as %2F in a user name or password')
+  if (/[?#]/.test(path)) throw invalid('it has a query or a fragment')
+
+  const at = authority.lastIndexOf('@')
+  const { host, port, badPort } = splitHostPort(authority.slice(at + 1), defaultPort)
+  // A URL takes a backslash for a slash and drops tabs and line ends, so these are refused first. The rest of what it cannot
+  // hold (an IPv6 zone, a second colon) Ollama would only notice when connecting.
+  const url = /[\s\\?#]/.test(host) ? undefined : parseUrl(`${scheme}://${host}:${port}${path}`)
+  if (url === undefined) throw invalid('it is no host name or IP address, with a port or without')
+  const hostname = connectable(url.hostname)
+  const prefix = url.pathname.replace(/\/+$/, '')
+  const origin = `${scheme}://${hostname}:${port}${prefix}`
+  return {
+    url: origin,
+    origin,
+    headers: at < 0 ? {} : { authorization: basicAuthorization(authority.slice(0, at)) },
+    loopback: isLoopback(hostname),
+    ...(badPort === undefined
+      ? {}
+      : {
+          warning: `The port ${JSON.stringify(badPort)} of the host is not valid: Ollama takes ${defaultPort} instead`,
+        }),
+  }
+}
+
+/** Ollama trims every setting of spaces and quotes. */
+function unquote(text: string): string {
+  return text
+    .trim()
+    .replace(/^["']+|["']+$/g, '')
+    .trim()
+}
+
+function cutScheme(text: string): { readonly scheme: string; readonly defaultPort: number; readonly rest: string } {
+  // Ollama's one special case, for exactly this text.
+  if (text === 'ollama.com') return { scheme: 'https', defaultPort: 443, rest: text }
+  const end = text.indexOf('://')
+  // Without a scheme the port is Ollama's; with one it is that of the scheme: `http://h` is port 80.
+  if (end < 0) return { scheme: 'http', defaultPort: 11434, rest: text }
+  const scheme = text.slice(0, end).toLowerCase()
+  return { scheme, defaultPort: scheme === 'https' ? 443 : 80, rest: text.slice(end + 3) }
+}
+
+/** As Go's net.SplitHostPort, then net.ParseIP for what it refuses. An IPv6 host comes back in brackets. */
+function splitHostPort(
+  text: string,
+  defaultPort: number,
+): { readonly host: string; readonly port: number; readonly badPort?: string } {
+  const bare = text.replace(/^\[|\]$/g, '')
+  const bracketed = /^\[([^[\]]*)\]:(.*)$/s.exec(text)
+  const plain = /^([^:[\]]*):([^:]*)$/s.exec(text)
+  const [, host, port] = bracketed ?? plain ?? []
+  if (host === undefined || port === undefined) {
+    if (text === '') return { host: '127.0.0.1', port: defaultPort }
+    return { host: bare.includes(':') ? `[${bare}]` : bare, port: defaultPort }
+  }
+  // Go dials an empty host as this machine.
+  const named = host === '' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
+  const number = /^[+-]?\d+$/.test(port) ? Number(port) : Number.NaN
+  if (number >= 0 && number <= 65_535) return { host: named, port: number }
+  return { host: named, port: defaultPort, badPort: port }
+}
+
+function parseUrl(text: string): URL | undefined {
+  try {
+    return new URL(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** The unspecified address is for listening only: connecting to it fails on Windows. */
+function connectable(hostname: string): string {
+  if (hostname === '0.0.0.0') return '127.0.0.1'
+  return hostname === '[::]' ? '[::1]' : hostname
+}
+
+function isLoopback(hostname: string): boolean {
+  return (
+    /^127\.\d+\.\d+\.\d+$/.test(hostname) ||
+    hostname === '[::1]' ||
+    hostname === 'localhost' ||
+    hostname.endsWith('.localhost')
+  )
+}
+
+function socketAddress(socketPath: string): Address {
+  // The name `localhost` passes the server's check of the Host header.
+  return { url: 'http://localhost', socketPath, origin: `unix://${printable(socketPath)}`, headers: {}, loopback: true }
+}
+
+function basicAuthorization(userInfo: string): string {
+  const colon = userInfo.indexOf(':')
+  const user = colon < 0 ? userInfo : userInfo.slice(0, colon)
+  const password = colon < 0 ? '' : userInfo.slice(colon + 1)
+  const bytes = new TextEncoder().encode(`${percentDecode(user)}:${percentDecode(password)}`)
+  return `Basic ${btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))}`
+}
+
+function percentDecode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** What was written, without what may be a secret: all before the last "@", all from the first "?" or "#". */
+function redact(text: string): string {
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0] ?? ''
+  const rest = text.slice(scheme.length)
+  const at = rest.lastIndexOf('@')
+  const visible = at < 0 ? rest : `***${rest.slice(at)}`
+  return scheme + visible.replace(/([?#]).*$/s, '$1***')
+}

@@ -1,0 +1,133 @@
+/** Answers of an Ollama server, or of what stands in front of it, that are no success. */
+import { printable } from '../artifact/text.ts'
+import type { OllamaConfigError } from '../errors.ts'
+import { type CallContext, callOf, fail, notOllamaHint } from './errors.ts'
+import { pullError, storeError } from './pull-errors.ts'
+
+export interface FailedAnswer {
+  readonly status: number
+  /** Its beginning. */
+  readonly body: string
+  readonly location: string | undefined
+}
+
+/** What an answer with a status other than 2xx means. */
+export function answerError({ status, body, location }: FailedAnswer, context: CallContext): OllamaConfigError {
+  const text = errorText(body)
+  const { origin } = context
+  const shown = `${origin} answered ${callOf(context)} with status ${status}`
+  const said = text === undefined ? shown : `${shown}: ${printable(text)}`
+  const answer = (code: Parameters<typeof fail>[0], message: string, hint?: string) =>
+    fail(code, message, hint, context, undefined, { status })
+
+  if (status < 400) {
+    const target = location === undefined ? '' : ` that leads to ${withoutUserInfo(location)}`
+    return answer('host-not-ollama', `${shown}, a redirect${target}`, 'use the address of the Ollama server itself')
+  }
+  switch (status) {
+    case 400:
+      return badRequest(text, said, context)
+    case 401:
+    case 407:
+      return answer(
+        'host-unauthorized',
+        said,
+        'give the credentials that it, or the proxy in front of it, wants under "headers" in the config',
+      )
+    case 403:
+      return forbidden(text, said, context)
+    case 404:
+      return notFound(text, shown, context)
+    case 405:
+      return answer('host-not-ollama', said, notOllamaHint)
+    case 429:
+      return answer('host-error', said, 'wait a little and try again')
+    case 502:
+    case 504:
+      // Ollama answers these only for its cloud, in JSON; anything else is a proxy that finds no server behind it.
+      if (text === undefined)
+        return answer(
+          'host-unreachable',
+          `${shown}: the proxy there does not reach Ollama`,
+          'check that Ollama runs behind the proxy',
+        )
+      break
+    case 503:
+      return answer(
+        'host-error',
+        said,
+        'the server is busy or starting: try again, or raise OLLAMA_MAX_QUEUE where it runs',
+      )
+  }
+  if (text !== undefined && context.path === '/api/pull') return pullError(text, context)
+  return (
+    storeError(text ?? '', context) ??
+    answer('host-error', said, status >= 500 ? 'look at the log of the server' : undefined)
+  )
+}
+
+/** The text of `{"error": "…"}`; undefined for anything else, such as the page of a proxy. */
+export function errorText(body: string): string | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(body)
+  } catch {
+    return undefined
+  }
+  const error = typeof value === 'object' && value !== null && 'error' in value ? value.error : undefined
+  return typeof error === 'string' ? error : undefined
+}
+
+/** `invalid model name` (show, pull, create), `name "x" is invalid` (delete), `model is required`. */
+function badRequest(text: string | undefined, said: string, context: CallContext): OllamaConfigError {
+  if (
+    text !== undefined &&
+    context.model !== undefined &&
+    /^(invalid model name|name ".*" is invalid|model is required|use either :local or :cloud)/s.test(text)
+  ) {
+    const message = `${context.origin} does not accept the model name "${printable(context.model)}"`
+    return fail(
+      'invalid-reference',
+      message,
+      'the tag or name may have a meaning of its own, such as ":local"',
+      context,
+      undefined,
+      { status: 400 },
+    )
+  }
+  const hint =
+    text === 'missing request body' ? `a proxy in front of the server drops the body of ${callOf(context)}` : undefined
+  return storeError(text ?? '', context) ?? fail('host-error', said, hint, context, undefined, { status: 400 })
+}
+
+/** The server's guard against DNS rebinding answers with nothing at all when it does not know the name in the Host header. */
+function forbidden(text: string | undefined, said: string, context: CallContext): OllamaConfigError {
+  const hint =
+    text === undefined
+      ? 'an Ollama that listens on loopback takes no foreign Host header: let the reverse proxy set it to "localhost", or check what the proxy allows'
+      : /cloud is disabled/.test(text)
+        ? 'cloud models are switched off on the server (OLLAMA_NO_CLOUD)'
+        : undefined
+  return fail('host-forbidden', said, hint, context, undefined, { status: 403 })
+}
+
+/** `model 'x' not found`, `model "x" not found` and `…, try pulling it first`, all in JSON. Ollama's other 404s are text. */
+function notFound(text: string | undefined, shown: string, context: CallContext): OllamaConfigError {
+  const { model } = context
+  if (model !== undefined && text !== undefined && /not found|file does not exist/.test(text)) {
+    const message = `Model "${printable(model)}" is not found on ${context.origin}, or a part of it is missing`
+    return fail('model-not-found', message, 'pull it again', context, undefined, { status: 404 })
+  }
+  return fail(
+    'host-not-ollama',
+    `${shown}: it does not look like an Ollama server`,
+    `${notOllamaHint}; behind a proxy, the address needs its path prefix`,
+    context,
+    undefined,
+    { status: 404 },
+  )
+}
+
+function withoutUserInfo(location: string): string {
+  return printable(location.replace(/^([a-z]+:\/\/)?[^/?#]*@/i, '$1').replace(/[?#].*$/s, ''), 200)
+}

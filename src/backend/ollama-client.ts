@@ -1,0 +1,107 @@
+/**
+ * The npm client `ollama`, on our transport. The only file that imports it; it is imported when a host is to be changed or
+ * asked about one model, since loading it costs 24 ms on Node 20 and a plan needs none of it.
+ */
+// The other entry point adds only a check that refuses a create whose base is also the name of a local file.
+import { Ollama } from 'ollama/browser'
+import { type Line, readBeginning, readLines, readText } from '../runtime/body.ts'
+import type { HttpClient, HttpResponse } from '../runtime/http.ts'
+import { answerError } from './answer-errors.ts'
+import { type CallContext, streamEnded } from './errors.ts'
+import { isRecord, maxErrorBytes, maxJsonBytes, notJson, parseJson } from './responses.ts'
+
+/** Far above any line of a pull; an error line may hold what a registry answered. */
+const maxLineLength = 1_048_576
+
+export interface ClientCall {
+  /** For one call. */
+  readonly client: Ollama
+  /** Ends the call wherever it is; without effect afterwards. The client does not do it when its iterator is left. */
+  close(): void
+  /** The text of the `{"error"}` line that ended the stream: the client throws it as a plain `Error`. */
+  readonly streamError: string | undefined
+}
+
+export interface ClientCallOptions {
+  readonly context: CallContext
+  readonly signal?: AbortSignal | undefined
+  readonly silenceMs?: number | undefined
+}
+
+/** A client whose only call is described by the options: the client's own methods take no signal. */
+export function createClientCall(http: HttpClient, { context, signal, silenceMs }: ClientCallOptions): ClientCall {
+  let response: HttpResponse | undefined
+  let streamError: string | undefined
+
+  async function send(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
+    const { pathname } = new URL(input instanceof Request ? input.url : input)
+    response = await http.send({
+      method: init.method,
+      path: pathname,
+      headers: Object.fromEntries(new Headers(init.headers)),
+      body: typeof init.body === 'string' ? init.body : undefined,
+      signal,
+      silenceMs,
+    })
+    const { status } = response
+    if (status < 200 || status > 299) {
+      // The client would print to the console for every body that is not JSON.
+      const body = await readBeginning(response, maxErrorBytes)
+      throw answerError({ status, body, location: response.header('location') }, context)
+    }
+    if (context.path === '/api/pull') return new Response(streamOf(checkedLines(response)))
+    const text = await readText(response, maxJsonBytes)
+    // The answer to a delete is empty. Everything else is JSON, and what is not is told here with its place.
+    if (context.method !== 'DELETE') parseJson(text, context)
+    return new Response(text)
+  }
+
+  /** The client prints a line that is no JSON as a warning and goes on; here it ends the call. */
+  async function* checkedLines({ body }: HttpResponse): AsyncGenerator<Uint8Array<ArrayBuffer>, undefined> {
+    const encoder = new TextEncoder()
+    for await (const line of readLines(body, maxLineLength)) {
+      streamError = checkLine(line, context)
+      yield encoder.encode(`${line.text}\n`)
+    }
+    // The client would say this too, in an error that only its text tells apart.
+    if (streamError === undefined) throw streamEnded(context)
+  }
+
+  return {
+    // A placeholder: the transport knows the address, and the client reads some addresses otherwise than Ollama does.
+    client: new Ollama({ host: 'http://localhost', fetch: send }),
+    close: () => response?.cancel(),
+    get streamError() {
+      return streamError
+    },
+  }
+}
+
+/** As `ReadableStream.from`, which TypeScript's DOM library does not know. */
+function streamOf(pieces: AsyncGenerator<Uint8Array<ArrayBuffer>, undefined>): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await pieces.next()
+      if (done === true) controller.close()
+      else controller.enqueue(value)
+    },
+    async cancel() {
+      await pieces.return(undefined)
+    },
+  })
+}
+
+/** Returns the error that the line tells. */
+function checkLine({ text, ended }: Line, context: CallContext): string | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    // Half a line at the end is what a server leaves that stopped.
+    throw ended ? notJson(text, context) : streamEnded(context)
+  }
+  if (!isRecord(value)) throw notJson(text, context)
+  if (!('error' in value)) return undefined
+  if (typeof value['error'] !== 'string') throw notJson(text, context)
+  return value['error']
+}

@@ -1,0 +1,45 @@
+/** Waits for a server that is still starting, as after `docker compose up -d`. */
+import { type ErrorCode, isOllamaConfigError } from '../errors.ts'
+import type { ActualState } from '../plan/state.ts'
+import { sleep } from '../runtime/sleep.ts'
+import type { Backend, CallOptions } from './backend.ts'
+
+/** What a starting server, or the proxy in front of it, may answer. Anything else will not get better by waiting. */
+const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'host-unreachable',
+  'host-timeout',
+  'host-error',
+  'stream-ended',
+])
+
+/** Between two tries; the listing of a healthy server takes a few milliseconds. */
+const pauseMs = 250
+
+export interface WaitOptions extends CallOptions {
+  /** How long to go on trying; 0 tries once. */
+  readonly waitMs: number
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  /** Called once, when the first try failed and waiting begins. */
+  readonly onWait?: (() => void) | undefined
+}
+
+/**
+ * Reads what the host has, trying again until the time is over.
+ *
+ * @throws {OllamaConfigError} the error of the last try
+ */
+export async function readStateWhenReady(backend: Backend, options: WaitOptions): Promise<ActualState> {
+  const { waitMs, now, signal, onWait } = options
+  const deadlineMs = now() + waitMs
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await backend.readState({ signal })
+    } catch (error) {
+      const again = isOllamaConfigError(error) && passing.has(error.code) && now() + pauseMs <= deadlineMs
+      if (!again) throw error
+      if (attempt === 1) onWait?.()
+    }
+    await sleep(pauseMs, signal)
+  }
+}

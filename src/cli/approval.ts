@@ -1,0 +1,100 @@
+/** Who may approve what: deletions never ride on "yes". */
+import type { Approval } from '../apply/apply.ts'
+import { OllamaConfigError } from '../errors.ts'
+import type { Change, DeleteChange, Plan } from '../plan/plan.ts'
+import type { ApplyFlags } from './arguments.ts'
+
+/** What the rules look at besides the flags. */
+export interface Circumstances {
+  /** A person can be asked: stdin and stderr are terminals and stdout is not wanted for JSON. */
+  readonly interactive: boolean
+  /** The `prune` key of the config; `undefined` when it is not written. */
+  readonly configuredPrune: 'undeclared' | 'managed' | false | undefined
+  readonly hostSource: 'flag' | 'config' | 'environment' | 'default'
+  readonly loopback: boolean
+}
+
+/** Refuses before anything happens, the config included: nobody could answer. */
+export function assertApprovable(flags: Pick<ApplyFlags, 'yes' | 'prune' | 'no-prune'>, interactive: boolean): void {
+  if (flags.prune && flags['no-prune'])
+    throw new OllamaConfigError('usage', '--prune and --no-prune contradict each other')
+  if (!interactive && !flags.yes) {
+    throw new OllamaConfigError(
+      'approval-required',
+      'apply cannot ask here, since this is no terminal, and --yes was not given',
+      {
+        hint: 'add --yes to approve the pulls; see what they are with ollama-config plan',
+      },
+    )
+  }
+}
+
+/** Refuses a `--prune` that the config, or the place, does not allow. */
+export function assertPrunable(
+  flags: Pick<ApplyFlags, 'prune'>,
+  { interactive, configuredPrune, hostSource, loopback }: Circumstances,
+): void {
+  if (!flags.prune) return
+  if (configuredPrune === false) {
+    throw pruneRefused(
+      '--prune contradicts the config, which says prune: false',
+      'drop --prune, or change "prune" in the config',
+    )
+  }
+  if (interactive) return
+  if (configuredPrune === undefined) {
+    throw pruneRefused(
+      'Without a terminal --prune deletes only when the config has a "prune" key',
+      'write prune: "undeclared" in the config, or drop --prune',
+    )
+  }
+  if (hostSource === 'environment' && !loopback) {
+    throw pruneRefused(
+      'Without a terminal --prune does not delete on a host that came from OLLAMA_HOST and is not this machine',
+      'name the host with --host or in the config, or drop --prune',
+    )
+  }
+}
+
+/** The questions that are left to ask, given the flags. */
+export interface Questions {
+  readonly pulls: readonly Change[]
+  readonly deletions: readonly DeleteChange[]
+}
+
+/** What the flags have answered already, and what a person has to be asked. */
+export function openQuestions(
+  plan: Plan,
+  flags: Pick<ApplyFlags, 'yes' | 'prune' | 'no-prune'>,
+  interactive: boolean,
+): Questions {
+  const changes = plan.targets.flatMap((target) => target.changes)
+  const deletions = changes.filter((change) => change.action === 'delete')
+  return {
+    pulls: flags.yes ? [] : changes.filter((change) => change.action !== 'no-op' && change.action !== 'delete'),
+    deletions:
+      !interactive || flags['no-prune']
+        ? []
+        : flags.prune
+          ? deletions.filter(({ irreplaceable }) => irreplaceable)
+          : deletions,
+  }
+}
+
+/** Flags and answers together. `undefined` answers were not asked for. */
+export function approvalOf(
+  flags: Pick<ApplyFlags, 'yes' | 'prune' | 'no-prune'>,
+  answers: { readonly pulls?: boolean; readonly deletions?: boolean },
+): Approval {
+  const prune = flags['no-prune'] ? false : flags.prune === true
+  return {
+    changes: flags.yes === true || answers.pulls === true,
+    deletions: prune || answers.deletions === true,
+    // Only a person who saw their names approves these: no flag does.
+    irreplaceable: answers.deletions === true,
+  }
+}
+
+function pruneRefused(message: string, hint: string): OllamaConfigError {
+  return new OllamaConfigError('prune-refused', message, { hint })
+}

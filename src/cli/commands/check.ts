@@ -1,0 +1,34 @@
+/** `ollama-config check`: one line, and 0 or 1. */
+import { pendingChanges, planErrors } from '../../plan/plan.ts'
+import { createPlan } from '../../runner.ts'
+import type { CheckFlags } from '../arguments.ts'
+import { type Context, exitCodes } from '../context.ts'
+import { planDocument } from '../views/json.ts'
+import { openSession, withHostSource } from './session.ts'
+
+/** More names than this make no line that anyone reads. */
+const namesShown = 5
+
+export async function check(flags: CheckFlags, context: Context): Promise<number> {
+  const { loaded, connection, waitMs } = await openSession(flags, context)
+  const result = await withHostSource(loaded, connection, () =>
+    createPlan(loaded, { ...connection, waitMs, prune: flags.prune === true }),
+  )
+  const pending = pendingChanges(result)
+  const errors = planErrors(result)
+  if (flags.json) {
+    context.stdout.write(planDocument(result))
+  } else if (errors[0] !== undefined) {
+    context.stdout.write(`${errors[0].message}\n`)
+  } else if (pending.length > 0) {
+    const names = pending.slice(0, namesShown).map(({ action, reference }) => `${action} ${reference}`)
+    const more = pending.length > namesShown ? `, and ${pending.length - namesShown} more` : ''
+    context.stdout.write(
+      `Pending: ${names.join(', ')}${more}. Run: ollama-config apply${flags.prune ? ' --prune' : ''}\n`,
+    )
+  } else {
+    const count = loaded.desired.models.length
+    context.stdout.write(`${count === 1 ? 'The declared model is' : `All ${count} declared models are`} installed.\n`)
+  }
+  return pending.length > 0 || errors.length > 0 ? exitCodes.failed : exitCodes.done
+}

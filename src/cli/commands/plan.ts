@@ -1,0 +1,50 @@
+/** `ollama-config plan`: shows what apply would do. */
+import { formatReference } from '../../artifact/reference.ts'
+import { pendingChanges, planErrors } from '../../plan/plan.ts'
+import { createPlan } from '../../runner.ts'
+import type { PlanFlags } from '../arguments.ts'
+import { type Context, exitCodes } from '../context.ts'
+import { planDocument } from '../views/json.ts'
+import { formatPlan } from '../views/plan.ts'
+import { createStyle } from '../views/style.ts'
+import { describeTerminal } from '../views/terminal.ts'
+import { openSession, type Session, withHostSource } from './session.ts'
+
+export async function plan(flags: PlanFlags, context: Context): Promise<number> {
+  const session = await openSession(flags, context)
+  if (flags['config-only']) {
+    context.stdout.write(configText(session, flags.json === true))
+    return exitCodes.done
+  }
+  const { loaded, connection, waitMs, file } = session
+  const terminal = describeTerminal(context, flags)
+  const onWait = () => context.stderr.write('Waiting for the server to answer …\n')
+  const result = await withHostSource(loaded, connection, () =>
+    createPlan(loaded, { ...connection, waitMs, onWait, prune: flags.prune === true }),
+  )
+  if (flags.json) {
+    context.stdout.write(planDocument(result))
+  } else {
+    context.stdout.write(
+      formatPlan(result, { style: createStyle(terminal.stdoutColor), file, all: flags.all === true }),
+    )
+    if (pendingChanges(result).length > 0)
+      context.stdout.write(`To do it: ollama-config apply${flags.prune ? ' --prune' : ''}\n`)
+  }
+  if (planErrors(result).length > 0) return exitCodes.failed
+  return flags['detailed-exitcode'] && pendingChanges(result).length > 0 ? exitCodes.pending : exitCodes.done
+}
+
+function configText({ loaded, file }: Session, json: boolean): string {
+  const models = loaded.desired.models.map(({ reference, insecure }) => ({
+    reference: formatReference(reference),
+    insecure,
+  }))
+  if (json) return `${JSON.stringify({ file: loaded.file, models }, null, 2)}\n`
+  const count = models.length === 1 ? '1 model' : `${models.length} models`
+  return [
+    `${file} is fine. It declares ${count}:`,
+    ...models.map(({ reference, insecure }) => `  ${reference}${insecure ? ' (over plain http)' : ''}`),
+    '',
+  ].join('\n')
+}

@@ -1,0 +1,53 @@
+/** What every command does first: find the config, choose the server, know the terminal. */
+import path from 'node:path'
+import type { Config } from '../../config/config.ts'
+import { OllamaConfigError } from '../../errors.ts'
+import { type ConnectOptions, type LoadedConfig, loadConfig, selectTarget } from '../../runner.ts'
+import { type CommonFlags, parseDuration } from '../arguments.ts'
+import type { Context } from '../context.ts'
+import { createLogger } from '../log.ts'
+
+export interface Session {
+  readonly loaded: LoadedConfig
+  /** The config's path as shown: relative where that is shorter. */
+  readonly file: string
+  /** For `createPlan` and `applyPlan`. */
+  readonly connection: ConnectOptions
+  readonly waitMs: number
+}
+
+/**
+ * Loads the config and gathers what the commands pass on.
+ *
+ * @throws {OllamaConfigError} as `loadConfig`, and `usage`
+ */
+export async function openSession(flags: CommonFlags, context: Context): Promise<Session> {
+  const { env, signal } = context
+  const cwd = path.resolve(context.cwd, flags.cwd ?? '.')
+  const logger = createLogger(flags, context)
+  const waitMs = flags.wait === undefined ? 0 : parseDuration(flags.wait)
+  const loaded = await loadConfig({ cwd, configFile: flags.config, host: flags.host, env, signal })
+  const relative = path.relative(context.cwd, loaded.file)
+  const file = relative.startsWith('..') ? loaded.file : relative
+  logger?.debug('config loaded', { file: loaded.file })
+  return { loaded, file, waitMs, connection: { host: flags.host, env, logger, signal } }
+}
+
+/** Adds to an error about the server where its address came from, which is what a stuck reader needs to know. */
+export async function withHostSource<T>(
+  config: LoadedConfig | Config,
+  connection: ConnectOptions,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof OllamaConfigError) || !error.code.startsWith('host-')) throw error
+    const { source } = await selectTarget(config, connection)
+    const origin = { flag: '--host', config: 'the config', environment: 'OLLAMA_HOST', default: "Ollama's default" }[
+      source
+    ]
+    const hint = `${error.hint === undefined ? '' : `${error.hint}; `}the address comes from ${origin}`
+    throw new OllamaConfigError(error.code, error.message, { hint, details: error.details, cause: error })
+  }
+}

@@ -1,0 +1,36 @@
+/** What a command may use of the process. Only `main.ts` touches the real one. */
+import type { Environment } from '../runner.ts'
+
+/** The part of a writable stream that the CLI uses. */
+export interface Output {
+  write(text: string): unknown
+  readonly isTTY?: boolean | undefined
+  readonly columns?: number | undefined
+  readonly rows?: number | undefined
+}
+
+export interface Context {
+  /** Plan text, the final report, JSON. */
+  readonly stdout: Output
+  /** Tree, questions, progress, logs, errors. */
+  readonly stderr: Output
+  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean | undefined }
+  readonly env: Environment
+  readonly cwd: string
+  readonly platform: string
+  /** Up after the first SIGINT, SIGTERM or SIGHUP. */
+  readonly signal: AbortSignal
+}
+
+/** `0` done or nothing to do. */
+export const exitCodes = {
+  done: 0,
+  /** Something failed, or `check` found changes. */
+  failed: 1,
+  /** Changes are pending: `plan --detailed-exitcode` only. */
+  pending: 2,
+  /** Usage or config error, or an approval is missing. */
+  usage: 3,
+  /** By a signal. */
+  interrupted: 130,
+} as const

@@ -1,0 +1,29 @@
+/** A yes-or-no question on the terminal. */
+import type { Context } from './context.ts'
+
+/**
+ * Asks on stderr and reads one line. Anything but `y` or `yes` is a no, and so is the end of the input.
+ *
+ * @throws `signal.reason` when interrupted at the question
+ */
+export async function confirm(
+  question: string,
+  { stdin, stderr, signal }: Pick<Context, 'stdin' | 'stderr' | 'signal'>,
+): Promise<boolean> {
+  signal.throwIfAborted()
+  const { createInterface } = await import('node:readline')
+  // Without `terminal` readline leaves the line editing to the terminal, and Ctrl-C remains a signal to the process.
+  const lines = createInterface({ input: stdin, terminal: false })
+  try {
+    const answer = await new Promise<string | undefined>((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      lines.once('line', resolve)
+      lines.once('close', () => resolve(undefined))
+      stderr.write(`${question} [y/N] `)
+    })
+    if (answer === undefined) stderr.write('\n')
+    return /^\s*y(es)?\s*$/i.test(answer ?? '')
+  } finally {
+    lines.close()
+  }
+}

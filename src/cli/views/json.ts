@@ -1,0 +1,59 @@
+/** JSON for programs: one document for `plan`, JSON lines for `apply`. */
+import type { Event } from '../../apply/events.ts'
+import type { Report } from '../../apply/report.ts'
+import { ConfigError, toErrorData } from '../../errors.ts'
+import { formatVersion, type Plan } from '../../plan/plan.ts'
+import { version } from '../../version.ts'
+
+/** Progress of one change is told at most so often. */
+const progressEveryMs = 1000
+
+export function planDocument(plan: Plan): string {
+  return `${JSON.stringify(plan, null, 2)}\n`
+}
+
+export function errorDocument(error: unknown): string {
+  return `${JSON.stringify({ formatVersion, error: errorJson(error) }, null, 2)}\n`
+}
+
+/** Writes the lines of `apply --json`: `version`, `plan`, events, then `report` or `error`. */
+export class JsonLines {
+  readonly #write: (text: string) => void
+  readonly #now: () => number
+  readonly #lastProgressMs = new Map<string, number>()
+
+  constructor(write: (text: string) => void, now: () => number) {
+    this.#write = write
+    this.#now = now
+    this.#line({ type: 'version', formatVersion, version })
+  }
+
+  plan(plan: Plan): void {
+    this.#line({ type: 'plan', plan })
+  }
+
+  event(event: Event): void {
+    if (event.type === 'change-progress') {
+      const nowMs = this.#now()
+      if (nowMs - (this.#lastProgressMs.get(event.id) ?? Number.NEGATIVE_INFINITY) < progressEveryMs) return
+      this.#lastProgressMs.set(event.id, nowMs)
+    }
+    this.#line({ time: new Date(this.#now()).toISOString(), ...event })
+  }
+
+  report(report: Report): void {
+    this.#line({ type: 'report', report })
+  }
+
+  error(error: unknown): void {
+    this.#line({ type: 'error', error: errorJson(error) })
+  }
+
+  #line(value: object): void {
+    this.#write(`${JSON.stringify(value)}\n`)
+  }
+}
+
+function errorJson(error: unknown): object {
+  return error instanceof ConfigError ? { ...toErrorData(error), diagnostics: error.diagnostics } : toErrorData(error)
+}

@@ -1,0 +1,35 @@
+/** The report as text: one summary line, and what is left. */
+import { countResults, type Report } from '../../apply/report.ts'
+import type { Style } from './style.ts'
+
+export function formatReport(report: Report, style: Style): string {
+  const pulled = countResults(report, 'pull', 'done')
+  const deleted = countResults(report, 'delete', 'done')
+  const results = report.targets.flatMap((target) => target.results)
+  const failed = results.filter(({ outcome }) => outcome === 'failed')
+  const left = results.filter(({ outcome, skipReason }) => outcome === 'cancelled' || skipReason === 'interrupted')
+  const lines = failed.flatMap(({ action, reference, error }) => [
+    `  ${style.red('x')} ${action} ${reference}: ${error?.message ?? 'failed'}`,
+    ...(error?.hint === undefined ? [] : [`    ${style.dim(error.hint)}`]),
+  ])
+  if (left.length > 0) lines.push('  Left to do:', ...left.map(({ action, reference }) => `    ${action} ${reference}`))
+  if (results.some(({ skipReason }) => skipReason === 'earlier-failure')) {
+    lines.push('  Nothing was deleted, since something failed')
+  }
+  const spared = results.filter(({ skipReason }) => skipReason === 'irreplaceable').map(({ reference }) => reference)
+  if (spared.length > 0)
+    lines.push(`  Not deleted, since no registry can give it back and nobody was asked: ${spared.join(', ')}`)
+  const unapproved = results.filter(
+    ({ action, skipReason }) => action === 'delete' && skipReason === 'not-approved',
+  ).length
+  if (unapproved > 0)
+    lines.push(
+      `  Left alone: ${unapproved === 1 ? '1 model that is' : `${unapproved} models that are`} not in the config`,
+    )
+  const counts = [`${pulled} pulled`, `${deleted} deleted`, ...(failed.length > 0 ? [`${failed.length} failed`] : [])]
+  const title = { done: style.green('Done:'), failed: style.red('Failed:'), interrupted: style.yellow('Interrupted:') }[
+    report.outcome
+  ]
+  const next = report.outcome === 'done' ? '' : '\nRun the same command again to go on from here'
+  return `${[...lines, `${title} ${counts.join(', ')}`].join('\n')}${next}\n`
+}

@@ -1,0 +1,59 @@
+/** What became of a change, in words: the same in the task tree and in plain lines. Pure. */
+import type { SkipReason } from '../../apply/events.ts'
+import { printable } from '../../artifact/text.ts'
+import { formatBytes, formatDuration } from './format.ts'
+import type { ChangeState } from './progress.ts'
+
+type Action = ChangeState['action']
+
+const present: Readonly<Record<Action, string>> = { 'no-op': 'checking', pull: 'pulling', delete: 'deleting' }
+const past: Readonly<Record<Action, string>> = { 'no-op': 'unchanged', pull: 'pulled', delete: 'deleted' }
+
+const skipReasons: Readonly<Record<SkipReason, string>> = {
+  'not-approved': 'not approved',
+  irreplaceable: 'no registry can give it back',
+  'earlier-failure': 'nothing is deleted after a failure',
+  interrupted: 'interrupted',
+}
+
+/** What is being done, in the server's words where it has some. */
+export function activityText(state: ChangeState): string {
+  if (state.waitsForOther) return 'waiting for another download'
+  return state.status === '' ? present[state.action] : state.status
+}
+
+/** Of a finished change: `pulled 4.7 GB in 1m 20s`. */
+export function outcomeText(state: ChangeState): string {
+  switch (state.phase) {
+    case 'done':
+      return `${past[state.action]}${bytesText(state)}${timeText(' in', state)}`
+    case 'failed':
+      return `failed${timeText(' after', state)}`
+    case 'skipped':
+      return state.skipReason === null ? 'skipped' : `skipped: ${skipReasons[state.skipReason]}`
+    case 'cancelled':
+      // Said only where it is true: layers that were begun stay on the host.
+      return state.completedBytes ? `cancelled at ${formatBytes(state.completedBytes)}, resumable` : 'cancelled'
+    default:
+      return state.phase
+  }
+}
+
+/** Under a failed change. The name is part of it, so that the line means something when copied into an issue. */
+export function errorTexts(state: ChangeState): { readonly message: string; readonly hint: string | null } | null {
+  if (state.error === null) return null
+  const { message, hint } = state.error
+  const text = printable(message)
+  return {
+    message: text.includes(state.reference) ? text : `${state.reference}: ${text}`,
+    hint: hint === undefined ? null : `hint: ${printable(hint)}`,
+  }
+}
+
+function bytesText({ action, downloadedBytes }: ChangeState): string {
+  return action === 'pull' && downloadedBytes ? ` ${formatBytes(downloadedBytes)}` : ''
+}
+
+function timeText(word: string, { durationMs }: ChangeState): string {
+  return durationMs === null ? '' : `${word} ${formatDuration(durationMs)}`
+}

@@ -1,0 +1,159 @@
+/** What went wrong in a config, in one form whatever runtime says it: one line, with the place in what the user wrote. */
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
+import { codeFrame } from './frame.ts'
+import { missingExport, missingImport } from './import-error.ts'
+import { fromTsx, withoutMarks } from './marks.ts'
+
+/** A place in a file; both numbers from 1. */
+export interface Place {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+  /** esbuild counts columns in bytes of UTF-8. */
+  readonly inBytes?: boolean
+}
+
+export interface Finding {
+  /** What the message begins with, before the place. */
+  readonly what: string
+  readonly reason: string
+  readonly place: Place | undefined
+  readonly hint?: string | undefined
+}
+
+/** The error for whatever importing the config at `path` threw. */
+export async function loadError(path: string, error: unknown): Promise<Error> {
+  if (error instanceof Error && isOllamaConfigError(error)) return error
+  const text = describe(error)
+  const finding =
+    (await missingExport(path, text)) ??
+    syntaxError(text) ??
+    (await missingImport(path, text)) ??
+    (await unplacedSyntaxError(path, error)) ??
+    thrown(text, error)
+  return failure(path, finding, error)
+}
+
+/** The error for text that is not JSON. */
+export function jsonError(path: string, text: string, mistake: { offset: number; expected: string }): Promise<Error> {
+  const before = text.slice(0, mistake.offset).split(/\r\n|\n|\r/)
+  const found = text.slice(mistake.offset, mistake.offset + 1)
+  return failure(path, {
+    what: 'Syntax error in',
+    reason: `Expected ${mistake.expected} but found ${found === '' ? 'the end of the file' : JSON.stringify(found)}`,
+    place: { file: path, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 },
+    hint: 'JSON has no comments and no comma after the last item',
+  })
+}
+
+async function failure(path: string, finding: Finding, cause?: unknown): Promise<OllamaConfigError> {
+  const { what, reason, hint } = finding
+  const file = finding.place?.file ?? path
+  const text = await readFile(file, 'utf8').catch(() => '')
+  const place = finding.place?.inBytes === true ? inUnits(finding.place, text) : finding.place
+  const frame = place === undefined ? '' : codeFrame(text, place.line, place.column)
+  const where = place === undefined ? '' : `:${place.line}:${place.column}`
+  return new OllamaConfigError('config-load-failed', `${what} ${file}${where}: ${oneLine(reason)}`, {
+    hint,
+    details: {
+      file,
+      ...(place === undefined ? {} : { line: place.line, column: place.column }),
+      ...(frame === '' ? {} : { frame }),
+    },
+    cause,
+  })
+}
+
+function inUnits(place: Place, text: string): Place {
+  const line = text.split('\n')[place.line - 1] ?? ''
+  return {
+    ...place,
+    column:
+      Buffer.from(line)
+        .subarray(0, place.column - 1)
+        .toString().length + 1,
+  }
+}
+
+/** All that an error says, without colours and marks. Bun puts syntax errors into an AggregateError, with the place in fields. */
+function describe(error: unknown): string {
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error
+  if (typeof first !== 'object' || first === null || !('message' in first)) return String(first)
+  const position = 'position' in first ? (first.position as BunPosition | null) : null
+  const place = position === null ? '' : `${position.file}:${position.line}:${position.column}: BUN: `
+  // On Deno some places are in the stack alone, on Bun most are in the message alone.
+  const stack = error instanceof Error ? error.stack : undefined
+  return fromTsx(withoutMarks(`${place}${first.message}\n${stack ?? ''}`.replace(/\u001b\[[\d;]*m/g, '')))
+}
+
+interface BunPosition {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+function syntaxError(text: string): Finding | undefined {
+  const what = 'Syntax error in'
+  const bundler = /^(.+):(\d+):(\d+): (ERROR|BUN): (.*)$/m.exec(text)
+  if (bundler !== null) {
+    const [, file = '', line, column, by, reason = ''] = bundler
+    const inBytes = by === 'ERROR' // esbuild, which also counts from 0. For Bun see above.
+    return { what, reason, place: { file, line: Number(line), column: Number(column) + (inBytes ? 1 : 0), inBytes } }
+  }
+  const deno = /^SyntaxError: (.*)[\s\S]*?\bat (file:.+?):(\d+):(\d+)/m.exec(text)
+  if (deno === null) return undefined
+  const [, reason = '', url = '', line, column] = deno
+  return { what, reason, place: { file: fileURLToPath(url), line: Number(line), column: Number(column) } }
+}
+
+/** V8 does not tell where a syntax error in JavaScript is, but to the terminal. */
+async function unplacedSyntaxError(path: string, error: unknown): Promise<Finding | undefined> {
+  if (!(error instanceof SyntaxError) || 'Deno' in globalThis || 'Bun' in globalThis) return undefined
+  const { checkSyntax } = await import('./tsx.ts')
+  const message = await checkSyntax(await readFile(path, 'utf8'), path)
+  return message === undefined ? undefined : syntaxError(message)
+}
+
+function thrown(text: string, error: unknown): Finding {
+  const what = 'Cannot load'
+  if (!(error instanceof Error))
+    return { what, reason: `it threw ${JSON.stringify(error) ?? String(error)}`, place: undefined }
+  const reason = error.name === 'Error' ? error.message : `${error.name}: ${error.message}`
+  // Node puts an excerpt before the stack of some errors.
+  const shown = /^(\/.*|[A-Za-z]:\\.*|file:.*):(\d+)\n.*\n( *)\^/m.exec(text)
+  if (shown !== null) {
+    const [, file = '', line, indent = ''] = shown
+    return { what, reason, place: { file: toPath(file), line: Number(line), column: indent.length + 1 } }
+  }
+  for (const match of text.matchAll(
+    /(?:\(|\bat (?:async )?)((?:file:\/\/|\/|[A-Za-z]:\\)[^()\n]*?):(\d+):(\d+)\)?$/gm,
+  )) {
+    const [, location = '', line, column] = match
+    const file = toPath(location)
+    if (loaders.has(file)) break // What follows is whoever loads the config.
+    if (file.startsWith(ownCode) || /[/\\]node_modules[/\\]/.test(file)) continue
+    return {
+      what,
+      reason: reason.replace(/ at file:\S+$/, ''),
+      place: { file, line: Number(line), column: Number(column) },
+    }
+  }
+  return { what, reason, place: undefined }
+}
+
+const ownCode = fileURLToPath(new URL('../', import.meta.url))
+const loaders = new Set(
+  ['tsx', 'native', 'load'].map((name) => fileURLToPath(import.meta.url.replace(/load-error(\.[jt]s)$/, `${name}$1`))),
+)
+
+function toPath(location: string): string {
+  return location.startsWith('file:') ? fileURLToPath(location) : location
+}
+
+function oneLine(text: string): string {
+  return withoutMarks(text)
+    .replace(/[\s\u0000-\u001f\u007f]+/g, ' ')
+    .trim()
+}

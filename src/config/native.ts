@@ -1,0 +1,123 @@
+/** Imports a config on Deno and Bun, which run TypeScript themselves. Only the name of this package may need help. */
+import { existsSync, readFileSync } from 'node:fs'
+import * as nodeModule from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { loadOf, withLoad, withoutMarks } from './marks.ts'
+import { isLocal, type Resolved } from './modules.ts'
+import { isSelf, packageName, selfEntry } from './self.ts'
+
+/** `module.registerHooks` of Node 22.15 and Deno, not yet in the types of Node 20. */
+type RegisterHooks = (hooks: {
+  resolve: (
+    specifier: string,
+    context: { parentURL?: string },
+    next: (specifier: string, context: object) => Resolved,
+  ) => Resolved
+  load: (url: string, context: object, next: (url: string, context: object) => object) => object
+}) => { deregister(): void }
+interface BunBuild {
+  onResolve(
+    filter: { filter: RegExp },
+    find: (asked: { path: string; importer: string }) => { path: string } | undefined,
+  ): void
+}
+/** The part of `Bun.plugin` used here. */
+interface Bun {
+  plugin(plugin: { name: string; setup(build: BunBuild): void }): void
+}
+
+let aliasedOnBun = false
+
+/**
+ * @param path the config, with no symbolic link in it
+ * @param url the same as URL
+ * @param load number of this load in the process: as part of the URL it makes the runtime read the file again
+ */
+export async function importNatively(path: string, url: string, load: string): Promise<unknown> {
+  const bun = (globalThis as { Bun?: Bun }).Bun
+  const needsAlias = !isInstalledFor(path) && readFileSync(path, 'utf8').includes(packageName)
+  if (bun !== undefined) {
+    if (needsAlias && !aliasedOnBun) aliasOnBun(bun)
+    return import(load === '1' ? path : `${path}?ollama-config=${load}`)
+  }
+  const hooks = needsAlias ? aliasOnDeno() : undefined
+  try {
+    return await import(withLoad(url, load))
+  } finally {
+    // With hooks in place Deno 2.9 resolves no bare specifier by itself, so they stay no longer than needed.
+    hooks?.deregister()
+  }
+}
+
+function aliasOnBun(bun: Bun): void {
+  aliasedOnBun = true
+  bun.plugin({
+    name: packageName,
+    setup(build) {
+      build.onResolve({ filter: new RegExp(`^${packageName}(/|$)`) }, ({ path, importer }) => {
+        const own = isInstalledFor(importer) ? undefined : selfEntry(path)
+        return own === undefined ? undefined : { path: fileURLToPath(own) }
+      })
+    },
+  })
+}
+
+function aliasOnDeno(): { deregister(): void } {
+  // Deno ships it since 2.8; the types of Node 20 lack it.
+  const { registerHooks } = nodeModule as unknown as { registerHooks: RegisterHooks }
+  let resolving = false
+  return registerHooks({
+    resolve(specifier, context, next) {
+      const { parentURL } = context
+      if (resolving || parentURL === undefined) return next(specifier, context)
+      const load = loadOf(parentURL)
+      if (load !== undefined && isSelf(specifier)) {
+        const own = selfEntry(specifier)
+        if (own === undefined)
+          throw new Error(`Cannot find module '${specifier}' imported from ${withoutMarks(parentURL)}`)
+        return { url: own, format: 'module', shortCircuit: true }
+      }
+      if (isBare(specifier) && parentURL.startsWith('file:')) {
+        // What `next` makes of a bare specifier is a file beside the importer. `require` looks in node_modules, and asks this hook in turn.
+        resolving = true
+        try {
+          return { url: pathToFileURL(nodeModule.createRequire(parentURL).resolve(specifier)).href, shortCircuit: true }
+        } catch {
+          return next(specifier, context) // Deno then says what is missing.
+        } finally {
+          resolving = false
+        }
+      }
+      const found = next(specifier, context)
+      return load !== undefined && isLocal(found.url) ? { ...found, url: withLoad(found.url, load) } : found
+    },
+    // Deno 2.9 asks the resolve hook only when there is a load hook too.
+    load: (url, context, next) => next(url, context),
+  })
+}
+
+function isBare(specifier: string): boolean {
+  return !/^(?:\.{0,2}\/|[a-z][a-z\d+.-]*:|#)/i.test(specifier) && !nodeModule.isBuiltin(specifier)
+}
+
+/**
+ * True when an import of this package in `file` finds a copy without our help: in node_modules, or by what Deno reads.
+ * `require.resolve` would not tell: under `deno run npm:ollama-config` it finds the running copy, which `import` does not.
+ */
+function isInstalledFor(file: string): boolean {
+  for (let folder = dirname(file); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'node_modules', packageName))) return true
+    if (
+      'Deno' in globalThis &&
+      ['deno.json', 'deno.jsonc', 'package.json'].some((name) => mapsPackage(join(folder, name)))
+    )
+      return true
+    if (folder === dirname(folder)) return false
+  }
+}
+
+/** Looks for the name as a key, such as in "imports" or "dependencies"; good enough for a file that may hold comments. */
+function mapsPackage(file: string): boolean {
+  return existsSync(file) && new RegExp(`"${packageName}"\\s*:`).test(readFileSync(file, 'utf8'))
+}

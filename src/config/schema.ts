@@ -1,0 +1,108 @@
+/** The shape of a config, checked. Every problem is reported, each with its path, what was expected and what was found. */
+import * as v from 'valibot'
+import { quoted } from '../artifact/text.ts'
+import type { Diagnostic } from '../errors.ts'
+import { suggest } from '../suggest.ts'
+import type { Config } from './config.ts'
+
+const declarationEntries = {
+  name: v.string(),
+  insecure: v.exactOptional(v.boolean()),
+}
+
+// `lazy` instead of `union`: the problems of an object are then those of the object, not "no option matched".
+const modelSchema = v.lazy((input) => (isPlainObject(input) ? v.strictObject(declarationEntries) : v.string()))
+
+const headerSchema = v.lazy((input) => (isPlainObject(input) ? v.strictObject({ env: v.string() }) : v.string()))
+
+const configEntries = {
+  models: v.array(modelSchema),
+  host: v.exactOptional(v.string()),
+  headers: v.exactOptional(v.record(v.string(), headerSchema)),
+  prune: v.exactOptional(v.union([v.picklist(['undeclared', 'managed']), v.literal(false)])),
+  keep: v.exactOptional(v.array(v.string())),
+}
+
+// valibot's objects take lists as well.
+const configSchema = v.pipe(v.custom<object>(isPlainObject), v.strictObject(configEntries))
+
+const expectations: Readonly<Record<string, string>> = {
+  models: 'a list of model names',
+  host: 'an address as text',
+  headers: 'an object of header names and values',
+  prune: '"undeclared" or false',
+  keep: 'a list of patterns',
+  'models[]': 'a model name or an object such as { name: "qwen3:8b" }',
+  'models[].name': 'a model name',
+  'models[].insecure': 'true or false',
+  'keep[]': 'a pattern as text',
+  'headers{}': 'text or { env: "NAME_OF_A_VARIABLE" }',
+  'headers{}.env': 'the name of an environment variable',
+}
+
+/** The problems of `input` as a config; none means that it is one. */
+export function checkShape(input: unknown): {
+  readonly config: Config | undefined
+  readonly problems: readonly Diagnostic[]
+} {
+  const result = v.safeParse(configSchema, input)
+  if (result.success) return { config: result.output, problems: [] }
+  return { config: undefined, problems: result.issues.map(toDiagnostic) }
+}
+
+function isPlainObject(input: unknown): boolean {
+  return typeof input === 'object' && input !== null && !Array.isArray(input)
+}
+
+function toDiagnostic(issue: v.BaseIssue<unknown>): Diagnostic {
+  const keys = (issue.path ?? []).map((item) => item.key)
+  const path = formatPath(keys)
+  if (issue.type === 'strict_object' && issue.expected === 'never') return unknownKey(keys, path)
+  const expected =
+    expectations[generalPath(keys)] ??
+    (keys.length === 0 ? 'an object such as { models: ["qwen3:8b"] }' : issue.expected)
+  // valibot says `undefined` for a key that is not there.
+  const missing = issue.received === 'undefined' && keys.length > 0
+  const message = missing
+    ? `${path} is missing: expected ${expected}`
+    : `${path || 'The config'} must be ${expected}: found ${describe(issue.input)}`
+  return { severity: 'error', code: missing ? 'missing-key' : 'wrong-type', message, ...(path === '' ? {} : { path }) }
+}
+
+function unknownKey(keys: readonly unknown[], path: string): Diagnostic {
+  const word = String(keys.at(-1))
+  const known = Object.keys(
+    keys[0] === 'models' ? declarationEntries : keys[0] === 'headers' ? { env: '' } : configEntries,
+  )
+  const near = suggest(word, known)
+  const hint =
+    near === undefined ? `known keys are ${known.map((key) => `"${key}"`).join(', ')}` : `did you mean "${near}"?`
+  return { severity: 'error', code: 'unknown-key', message: `${path} is not a known key`, path, hint }
+}
+
+/** `models[2].name`, with quotes around keys that are no identifiers. */
+export function formatPath(keys: readonly unknown[]): string {
+  return keys.reduce<string>((path, key) => {
+    if (typeof key === 'number') return `${path}[${key}]`
+    const text = String(key)
+    if (!/^[A-Za-z_$][\w$]*$/.test(text)) return `${path}[${quoted(text)}]`
+    return path === '' ? text : `${path}.${text}`
+  }, '')
+}
+
+function generalPath(keys: readonly unknown[]): string {
+  if (keys[0] === 'headers' && keys.length > 1) return keys.length === 2 ? 'headers{}' : 'headers{}.env'
+  return keys.reduce<string>(
+    (path, key) => (typeof key === 'number' ? `${path}[]` : path === '' ? String(key) : `${path}.${String(key)}`),
+    '',
+  )
+}
+
+/** A value in an error message: short, on one line, its kind plain to see. */
+function describe(value: unknown): string {
+  if (typeof value === 'string') return quoted(value)
+  if (value === null || typeof value === 'number' || typeof value === 'boolean' || value === undefined)
+    return String(value)
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}

@@ -1,0 +1,216 @@
+/**
+ * The composition root: puts config, backend, plan and apply together, for programs and for the CLI alike.
+ * A config imports this package, so nothing heavy is imported before a function needs it.
+ */
+
+import type { Approval } from './apply/apply.ts'
+import { type ApplyRun, createApplyRun } from './apply/apply-run.ts'
+import type { HostSelection } from './backend/address.ts'
+import type { Backend } from './backend/backend.ts'
+import type { Config, ConfigContext } from './config/config.ts'
+import { ConfigError, OllamaConfigError } from './errors.ts'
+import { formatVersion, type Plan, planErrors } from './plan/plan.ts'
+import type { ActualState, DesiredState } from './plan/state.ts'
+import type { Logger } from './runtime/logger.ts'
+
+/** Environment variables. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface LoadedConfig {
+  /** Absolute path of the file it was loaded from. */
+  readonly file: string
+  readonly config: Config
+  readonly desired: DesiredState
+}
+
+export interface LoadConfigOptions {
+  /** Where the search begins, and what a relative `configFile` is relative to. Default: the working directory. */
+  readonly cwd?: string | undefined
+  /** Loads this file instead of searching. */
+  readonly configFile?: string | undefined
+  /** Passed to a config that is a function, as its `host`. Default: `OLLAMA_HOST`, else Ollama's own default. */
+  readonly host?: string | undefined
+  /** Default: that of the process. */
+  readonly env?: Environment | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ConnectOptions {
+  /** Wins over the config and over `OLLAMA_HOST`. */
+  readonly host?: string | undefined
+  /** Default: that of the process. */
+  readonly env?: Environment | undefined
+  readonly logger?: Logger | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface CreatePlanOptions extends ConnectOptions {
+  /** Count deletions among what this plan applies. Default: false; they are listed all the same. */
+  readonly prune?: boolean | undefined
+  /** Go on trying that long, in milliseconds, while the server does not answer. Default: 0. */
+  readonly waitMs?: number | undefined
+  /** Called once when waiting begins. */
+  readonly onWait?: (() => void) | undefined
+}
+
+export interface ApplyPlanOptions extends ConnectOptions {
+  /** Gives the connection: host and headers are not in the plan. */
+  readonly config: LoadedConfig | Config
+  readonly approve: Approval
+}
+
+/**
+ * Finds the config, runs it and checks it.
+ *
+ * @throws {OllamaConfigError} `config-not-found`, `config-load-failed`
+ * @throws {ConfigError} `config-invalid`, with every problem
+ */
+export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
+  const { env = process.env, signal, cwd = process.cwd(), configFile, host } = options
+  // All at once: while the loader starts on a thread of its own, there is time to read the rest.
+  const [{ findConfig }, { loadConfigFile }, { resolveConfig }, { selectHost }] = await Promise.all([
+    import('./config/search.ts'),
+    import('./config/load.ts'),
+    import('./config/resolve.ts'),
+    import('./backend/address.ts'),
+  ])
+  const file = await findConfig({
+    cwd,
+    ...(configFile === undefined ? {} : { configFile }),
+    ...(signal === undefined ? {} : { signal }),
+  })
+  const exported = await loadConfigFile(file, signal === undefined ? {} : { signal })
+  const context: ConfigContext = { env, cwd, host: selectHost({ flag: host, env: env['OLLAMA_HOST'] }).address.origin }
+  const value = typeof exported === 'function' ? await callConfig(() => exported(context), file) : exported
+  return { file, ...resolveConfig(value, file) }
+}
+
+/**
+ * Compares the config with what the host has. Changes nothing.
+ *
+ * @throws {ConfigError} when `config` was not loaded by `loadConfig` and is wrong
+ * @throws {OllamaConfigError} when the host cannot be read, such as `host-unreachable`
+ */
+export async function createPlan(config: LoadedConfig | Config, options: CreatePlanOptions = {}): Promise<Plan> {
+  const { prune = false } = options
+  const { desired } = await resolved(config)
+  if (prune && desired.prune === false) {
+    throw new OllamaConfigError('prune-refused', 'The config says prune: false, so nothing may be deleted', {
+      hint: 'drop --prune, or change "prune" in the config',
+    })
+  }
+  const [{ backend, state }, { diff }] = await Promise.all([readHost(config, options), import('./plan/diff.ts')])
+  const { address, kind } = backend
+  return {
+    formatVersion,
+    prune,
+    targets: [{ address, kind, serverVersion: state.serverVersion, ...diff(desired, state) }],
+  }
+}
+
+/**
+ * Carries out a plan: starts at once. An unapproved change is reported as skipped.
+ *
+ * @throws {OllamaConfigError} `invalid-plan` through `report`, before anything happens
+ */
+export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
+  return createApplyRun(async function* start(signal) {
+    const target = plan.targets[0]
+    if (Number.parseInt(plan.formatVersion, 10) !== Number.parseInt(formatVersion, 10)) {
+      throw invalidPlan(
+        `The plan has format ${JSON.stringify(plan.formatVersion)}, which this version does not read`,
+        'plan again',
+      )
+    }
+    if (target === undefined || plan.targets.length > 1)
+      throw invalidPlan(`A plan for ${plan.targets.length} hosts cannot be applied`)
+    const [problem] = planErrors(plan)
+    if (problem !== undefined) throw invalidPlan(`The plan has an error: ${problem.message}`, problem.hint)
+    const [{ backend }, { applyTarget }] = await Promise.all([
+      connect(options.config, { ...options, signal }),
+      import('./apply/apply.ts'),
+    ])
+    if (backend.address !== target.address) {
+      throw invalidPlan(
+        `The plan was made for ${target.address}, not for ${backend.address}`,
+        'plan again, or give the host it was made for',
+      )
+    }
+    yield* applyTarget(target, { backend, approve: options.approve, signal, now: Date.now })
+  }, options.signal)
+}
+
+/** Which server a config and these options lead to, and who said so. */
+export async function selectTarget(
+  config: LoadedConfig | Config,
+  options: ConnectOptions = {},
+): Promise<HostSelection> {
+  const { selectHost } = await import('./backend/address.ts')
+  const { env = process.env, host } = options
+  return selectHost({ flag: host, config: configOf(config).host, env: env['OLLAMA_HOST'] })
+}
+
+async function readHost(
+  config: LoadedConfig | Config,
+  options: CreatePlanOptions,
+): Promise<{ readonly backend: Backend; readonly state: ActualState }> {
+  const { signal, waitMs = 0, onWait } = options
+  const { backend } = await connect(config, options)
+  if (waitMs === 0) return { backend, state: await backend.readState({ signal }) }
+  const { readStateWhenReady } = await import('./backend/wait.ts')
+  return { backend, state: await readStateWhenReady(backend, { waitMs, signal, onWait, now: Date.now }) }
+}
+
+async function connect(config: LoadedConfig | Config, options: ConnectOptions): Promise<{ readonly backend: Backend }> {
+  const [{ createHostBackend }, { address, source }] = await Promise.all([
+    import('./backend/http.ts'),
+    selectTarget(config, options),
+  ])
+  const { env = process.env, logger } = options
+  if (address.warning !== undefined) logger?.warn(address.warning, { source })
+  return { backend: createHostBackend({ address, headers: resolveHeaders(configOf(config), env), logger }) }
+}
+
+function resolveHeaders({ headers = {} }: Config, env: Environment): Record<string, string> {
+  const values: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    const text = typeof value === 'string' ? value : env[value.env]
+    if (text === undefined) {
+      const variable = typeof value === 'string' ? '' : value.env
+      const message = `The header "${name}" takes its value from the environment variable "${variable}", which is not set`
+      throw new ConfigError(
+        message,
+        [{ severity: 'error', code: 'missing-variable', path: `headers.${name}`, message }],
+        { hint: `set ${variable}` },
+      )
+    }
+    values[name] = text
+  }
+  return values
+}
+
+async function callConfig(call: () => unknown, file: string): Promise<unknown> {
+  try {
+    return await call()
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw new OllamaConfigError('config-load-failed', `The config function in ${file} failed: ${message}`, {
+      hint: 'mend it; --debug shows where it was thrown',
+      cause: error,
+    })
+  }
+}
+
+async function resolved(config: LoadedConfig | Config): Promise<{ readonly desired: DesiredState }> {
+  if ('desired' in config) return config
+  const { resolveConfig } = await import('./config/resolve.ts')
+  return resolveConfig(config)
+}
+
+function configOf(config: LoadedConfig | Config): Config {
+  return 'desired' in config ? config.config : config
+}
+
+function invalidPlan(message: string, hint?: string): OllamaConfigError {
+  return new OllamaConfigError('invalid-plan', message, { hint })
+}

@@ -1,0 +1,33 @@
+/** What goes wrong below HTTP. It never reaches a user: backend/errors.ts says what it means for them. */
+
+export type TransportProblem =
+  /** The system reported it: refused, reset, no such name, TLS. */
+  | 'network'
+  /** The answer stopped before its end. */
+  | 'interrupted'
+  | 'timeout'
+  /** The answer is longer than its reader takes. */
+  | 'too-large'
+  /** Its reader gave up. */
+  | 'cancelled'
+
+export class TransportError extends Error {
+  override readonly name = 'TransportError'
+  readonly problem: TransportProblem
+  /** The system's code, such as `ECONNREFUSED`. */
+  readonly code: string | undefined
+
+  constructor(
+    problem: TransportProblem,
+    message: string,
+    options: { readonly code?: string; readonly cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.problem = problem
+    this.code = options.code
+  }
+}
+
+export function hasCode(error: unknown): error is { readonly code: string } {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+}

@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { parseAddress, selectHost } from '../../src/backend/address.ts'
+import { isOllamaConfigError, OllamaConfigError } from '../../src/errors.ts'
+
+// Expected values are those of envconfig.Host() and ConnectableHost() in Ollama v0.33, where they connect at all.
+const accepted: readonly (readonly [text: string, url: string])[] = [
+  ['', 'http://127.0.0.1:11434'],
+  ['   ', 'http://127.0.0.1:11434'],
+  ['""', 'http://127.0.0.1:11434'],
+  ['1.2.3.4', 'http://1.2.3.4:11434'],
+  [' 1.2.3.4 ', 'http://1.2.3.4:11434'],
+  ['"1.2.3.4"', 'http://1.2.3.4:11434'],
+  [" '1.2.3.4:80' ", 'http://1.2.3.4:80'],
+  ['" 1.2.3.4 "', 'http://1.2.3.4:11434'],
+  [':5000', 'http://127.0.0.1:5000'],
+  ['1.2.3.4:5000', 'http://1.2.3.4:5000'],
+  ['h:80', 'http://h:80'],
+  ['h:0', 'http://h:0'],
+  ['h:65535', 'http://h:65535'],
+  ['example.com', 'http://example.com:11434'],
+  ['EXAMPLE.com', 'http://example.com:11434'],
+  ['http://1.2.3.4', 'http://1.2.3.4:80'],
+  ['http://1.2.3.4:11434', 'http://1.2.3.4:11434'],
+  ['https://1.2.3.4', 'https://1.2.3.4:443'],
+  ['https://example.com:5000', 'https://example.com:5000'],
+  ['HTTPS://example.com', 'https://example.com:443'],
+  ['http://', 'http://127.0.0.1:80'],
+  ['::1', 'http://[::1]:11434'],
+  ['[::1]', 'http://[::1]:11434'],
+  ['[::1]:5000', 'http://[::1]:5000'],
+  ['http://[::1]', 'http://[::1]:80'],
+  ['http://[2001:DB8::1]:5000/', 'http://[2001:db8::1]:5000'],
+  ['0.0.0.0', 'http://127.0.0.1:11434'],
+  ['0.0.0.0:5000', 'http://127.0.0.1:5000'],
+  ['::', 'http://[::1]:11434'],
+  ['[::]:5000', 'http://[::1]:5000'],
+  ['ollama.com', 'https://ollama.com:443'],
+  ['ollama.com:11434', 'http://ollama.com:11434'],
+  ['http://ollama.com', 'http://ollama.com:80'],
+  ['https://example.com/ollama', 'https://example.com:443/ollama'],
+  ['https://example.com/a/b/', 'https://example.com:443/a/b'],
+  ['example.com/ollama', 'http://example.com:11434/ollama'],
+  ['1.2.3.4:5000/', 'http://1.2.3.4:5000'],
+]
+
+for (const [text, url] of accepted) {
+  test(`the address ${JSON.stringify(text)} is ${url}`, () => {
+    const address = parseAddress(text)
+    assert.equal(address.url, url)
+    assert.equal(address.origin, url)
+    assert.deepEqual(address.headers, {})
+    assert.equal(address.warning, undefined)
+    assert.equal(address.socketPath, undefined)
+    new URL(address.url)
+  })
+}
+
+for (const [text, url, port] of [
+  ['h:bad', 'http://h:11434', 'bad'],
+  ['h:', 'http://h:11434', ''],
+  ['h:65536', 'http://h:11434', '65536'],
+  ['h:-1', 'http://h:11434', '-1'],
+  ['https://h:x/p', 'https://h:443/p', 'x'],
+] as const) {
+  test(`a bad port is replaced as Ollama does, with a warning: ${text}`, () => {
+    const address = parseAddress(text)
+    assert.equal(address.url, url)
+    assert.ok(address.warning?.includes(JSON.stringify(port)), address.warning)
+  })
+}
+
+for (const [text, socketPath] of [
+  ['unix:///run/ollama.sock', '/run/ollama.sock'],
+  ['unix:/run/ollama.sock', '/run/ollama.sock'],
+  ['UNIX:///a b/x.sock', '/a b/x.sock'],
+] as const) {
+  test(`a unix socket: ${text}`, () => {
+    const address = parseAddress(text)
+    assert.equal(address.socketPath, socketPath)
+    assert.equal(address.origin, `unix://${socketPath}`)
+    assert.equal(address.url, 'http://localhost')
+    assert.equal(address.loopback, true)
+  })
+}
+
+for (const [text, says] of [
+  ['ftp://h', /scheme/],
+  ['tcp://h:1', /scheme/],
+  ['unix://run/x.sock', /not absolute/],
+  ['unix:', /not absolute/],
+  ['a b', /no host name/],
+  ['http://h\\evil', /no host name/],
+  ['a:b:c', /no host name/],
+  ['[fe80::1%25eth0]:1', /no host name/],
+  ['fe80::1%eth0', /no host name/],
+  ['http://h/p?key=v', /query/],
+  ['http://h?key=v', /no host name/],
+  ['http://h/#x', /query or a fragment/],
+  ['http://u:se/cret@h', /after the first/],
+] as const) {
+  test(`refused: ${JSON.stringify(text)}`, () => {
+    assert.throws(
+      () => parseAddress(text),
+      (error) =>
+        isOllamaConfigError(error) &&
+        error.code === 'invalid-address' &&
+        says.test(error.message) &&
+        error.hint !== undefined,
+    )
+  })
+}
+
+test('what is refused is quoted without what may be a secret', () => {
+  const message = (text: string): string => {
+    try {
+      parseAddress(text)
+    } catch (error) {
+      assert.ok(error instanceof OllamaConfigError)
+      return error.message
+    }
+    throw new Error(`${text} was accepted`)
+  }
+  assert.match(message('ftp://me:hunter2@h'), /"ftp:\/\/\*\*\*@h"/)
+  assert.match(message('http://h/p?key=hunter2'), /"http:\/\/h\/p\?\*\*\*"/)
+  assert.match(message('me:hunter2@h://x'), /"\*\*\*@h:\/\/x"/)
+})
+
+test('loopback is told apart', () => {
+  for (const text of [
+    '',
+    ':1',
+    '127.0.0.1',
+    '127.9.8.7',
+    '::1',
+    'localhost',
+    'a.localhost',
+    '0.0.0.0',
+    '::',
+    'unix:///s',
+  ]) {
+    assert.equal(parseAddress(text).loopback, true, text)
+  }
+  for (const text of [
+    '10.0.0.1',
+    'example.com',
+    '128.0.0.1',
+    'localhost.example.com',
+    '127.0.0.1.example.com',
+    '::2',
+    'ollama.com',
+  ]) {
+    assert.equal(parseAddress(text).loopback, false, text)
+  }
+})
+
+test('user info becomes an Authorization header and nothing else', () => {
+  for (const [text, url, pair] of [
+    ['https://me:secret@h', 'https://h:443', 'me:secret'],
+    ['me:secret@h:5000', 'http://h:5000', 'me:secret'],
+    ['http://me:p%40ss%2Fw%C3%A9@h:1/x', 'http://h:1/x', 'me:p@ss/wé'],
+    ['http://me:a@b:c@h', 'http://h:80', 'me:a@b:c'],
+    ['http://token@h', 'http://h:80', 'token:'],
+    ['http://me:100%@h', 'http://h:80', 'me:100%'],
+  ] as const) {
+    const { headers, ...shown } = parseAddress(text)
+    assert.equal(shown.url, url)
+    assert.deepEqual(headers, { authorization: `Basic ${Buffer.from(pair).toString('base64')}` })
+  }
+})
+
+test('never throws anything but OllamaConfigError, and what it gives is a URL', () => {
+  const piece = fc.constantFrom(
+    'http://',
+    'https://',
+    'unix:',
+    '[',
+    ']',
+    ':',
+    '::',
+    '/',
+    '@',
+    '?',
+    '#',
+    '%',
+    '\\',
+    '"',
+    "'",
+    ' ',
+    '\n',
+    '80',
+    '0',
+    'h',
+    'é',
+    '::1',
+  )
+  const text = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.webUrl(),
+    fc.array(fc.oneof(piece, fc.string({ maxLength: 3 })), { maxLength: 8 }).map((all) => all.join('')),
+  )
+  fc.assert(
+    fc.property(text, (value) => {
+      try {
+        const address = parseAddress(value)
+        new URL(address.url)
+        assert.ok(!address.url.endsWith('/'))
+      } catch (error) {
+        assert.ok(error instanceof OllamaConfigError, String(error))
+        assert.equal(error.code, 'invalid-address')
+        assert.doesNotMatch(error.message, /\n/)
+      }
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('never lets the password out but in the header', () => {
+  // Long and unlike anything else in the address, so that finding it is no accident; in between, whatever can confuse.
+  const secret = fc.array(
+    fc.oneof(fc.constant('hunter2'), fc.constantFrom('@', ':', '/', '?', '#', '%', '\\', '[', ']', ' ', '://', 'é')),
+    { minLength: 1, maxLength: 6 },
+  )
+  const address = fc.tuple(
+    fc.constantFrom('', 'http://', 'https://', 'ftp://', 'HTTP://'),
+    fc.constantFrom('me', '', 'a b'),
+    secret,
+    fc.constantFrom('h', 'h:80', 'h:bad', '[::1]', 'a b', 'h/p', 'h/p?q'),
+  )
+  fc.assert(
+    fc.property(address, ([scheme, user, password, host]) => {
+      const text = `${scheme}${user}:${password.join('')}@${host}`
+      let shown: string
+      try {
+        const { headers, ...rest } = parseAddress(text)
+        shown = JSON.stringify(rest)
+      } catch (error) {
+        assert.ok(error instanceof OllamaConfigError)
+        shown = `${error.message} ${error.hint} ${JSON.stringify(error.details)} ${String(error.cause)}`
+      }
+      assert.doesNotMatch(shown, /hunter2/)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('the flag wins over the config, the config over OLLAMA_HOST, and that over the default', () => {
+  const all = { flag: 'flag', config: 'config', env: 'env' }
+  assert.deepEqual(pick(all), ['flag', 'http://flag:11434'])
+  assert.deepEqual(pick({ ...all, flag: undefined }), ['config', 'http://config:11434'])
+  assert.deepEqual(pick({ env: 'env' }), ['environment', 'http://env:11434'])
+  assert.deepEqual(pick({}), ['default', 'http://127.0.0.1:11434'])
+  assert.deepEqual(pick({ flag: '', config: ' ', env: '""' }), ['default', 'http://127.0.0.1:11434'])
+
+  function pick(candidates: Parameters<typeof selectHost>[0]): [string, string] {
+    const { source, address } = selectHost(candidates)
+    return [source, address.url]
+  }
+})
+
+test('a wrong address says where it came from', () => {
+  assert.throws(() => selectHost({ env: 'ftp://h' }), /from OLLAMA_HOST/)
+  assert.throws(() => selectHost({ flag: 'ftp://h' }), /from --host/)
+  assert.throws(() => selectHost({ config: 'ftp://h' }), /from "host" in the config/)
+})

@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type OllamaServer, type OllamaServerOptions, startOllamaServer } from '../support/ollama-server.ts'
+import { type CliOptions, runCli, spawnCli, tempFolder } from '../support/run-cli.ts'
+
+async function start(
+  t: { after(stop: () => Promise<void>): void },
+  options: OllamaServerOptions,
+): Promise<OllamaServer> {
+  const server = await startOllamaServer(options)
+  t.after(async () => {
+    await server.close()
+  })
+  return server
+}
+
+const large = (name: string) => ({
+  name,
+  layers: [{ mediaType: 'application/vnd.ollama.image.model', size: 300_000_000 }],
+  bytesPerTick: 1_000_000,
+  tickMs: 5,
+})
+
+const applied = (server: OllamaServer) =>
+  server.requests
+    .filter(({ path }) => path === '/api/pull' || path === '/api/delete')
+    .map(({ method, path, body }) => `${method} ${path} ${nameOf(body)}`)
+
+function nameOf(body: unknown): unknown {
+  return typeof body === 'object' && body !== null
+    ? (Reflect.get(body, 'model') ?? Reflect.get(body, 'name'))
+    : undefined
+}
+
+test('apply --yes pulls what is missing, checks it, leaves the rest alone and says so; a second run has nothing to do', async (t) => {
+  const server = await start(t, { models: ['old:7b'], registry: ['a', 'b'] })
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['b', 'a'] } })
+  const options: CliOptions = { cwd, env: { OLLAMA_HOST: server.url } }
+  const first = await runCli(['apply', '--yes'], options)
+  assert.equal(first.code, 0, first.stderr)
+  assert.match(first.stdout, /Left alone: 1 model that is not in the config\nDone: 2 pulled, 0 deleted\n$/)
+  assert.deepEqual(applied(server), ['POST /api/pull a:latest', 'POST /api/pull b:latest'])
+  assert.deepEqual(server.installed(), ['a:latest', 'b:latest', 'old:7b'])
+  assert.equal(server.stats.pullsAtOnce, 1)
+  assert.equal(server.requests.filter(({ path }) => path === '/api/show').length, 2)
+  const second = await runCli(['apply', '--yes'], options)
+  assert.equal(second.code, 0)
+  assert.match(second.stdout, /No changes\. The 2 declared models are installed\./)
+  assert.equal(applied(server).length, 2)
+  assert.deepEqual(server.problems, [])
+})
+
+test('apply without a terminal and without --yes exits with 3 before anything happens', async (t) => {
+  const server = await start(t, { registry: ['a'] })
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
+  for (const words of [['apply'], ['apply', '--prune'], ['apply', '--json']]) {
+    const { code, stderr } = await runCli(words, { cwd, env: { OLLAMA_HOST: server.url } })
+    assert.equal(code, 3)
+    assert.match(stderr, /--yes/)
+  }
+  assert.deepEqual(server.requests, [])
+})
+
+test('apply --yes --prune deletes after the pulls, but not what was made on the host', async (t) => {
+  const server = await start(t, { models: ['old:7b', 'kept'], registry: ['a'] })
+  server.derive('mine', 'old:7b', { system: 'You are mine.' })
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'], prune: 'undeclared', keep: ['kept'] } })
+  const { code, stdout } = await runCli(['apply', '--yes', '--prune'], { cwd, env: { OLLAMA_HOST: server.url } })
+  assert.equal(code, 0)
+  assert.deepEqual(applied(server), ['POST /api/pull a:latest', 'DELETE /api/delete old:7b'])
+  assert.match(stdout, /Not deleted, since no registry can give it back and nobody was asked: mine:latest/)
+  assert.match(stdout, /Done: 1 pulled, 1 deleted/)
+  assert.deepEqual(server.installed(), ['a:latest', 'kept:latest', 'mine:latest'])
+  assert.deepEqual(server.problems, [])
+})
+
+test('apply --prune is refused with 3, before the server is asked, where the config or the place does not allow it', async (t) => {
+  const server = await start(t, { models: ['old'] })
+  const cases: [object, Record<string, string>, RegExp][] = [
+    [{ models: ['a'], prune: false }, { OLLAMA_HOST: server.url }, /prune: false/],
+    [{ models: ['a'] }, { OLLAMA_HOST: server.url }, /"prune" key/],
+    [{ models: ['a'], prune: 'undeclared' }, { OLLAMA_HOST: 'gpu-box.example:1' }, /OLLAMA_HOST/],
+  ]
+  for (const [config, env, expected] of cases) {
+    const { code, stderr } = await runCli(['apply', '--yes', '--prune'], {
+      cwd: tempFolder(t, { 'ollama.config.json': config }),
+      env,
+    })
+    assert.equal(code, 3, stderr)
+    assert.match(stderr, expected)
+  }
+  assert.deepEqual(server.requests, [])
+})
+
+test('in a terminal apply asks one question for the pulls and one for the deletions, which defaults to no', async (t) => {
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
+  const cases: [string[], string[], number, string[]][] = [
+    [[], ['y', 'y'], 0, ['a:latest']],
+    [[], ['yes', ''], 0, ['a:latest', 'old:latest']],
+    [[], ['y', 'n'], 0, ['a:latest', 'old:latest']],
+    [[], ['n'], 3, ['old:latest']],
+    [[], [''], 3, ['old:latest']],
+    [['--yes'], ['y'], 0, ['a:latest']],
+    [['--yes', '--no-prune'], [], 0, ['a:latest', 'old:latest']],
+    [['--yes', '--prune'], [], 0, ['a:latest']],
+    [['--no-prune'], ['y'], 0, ['a:latest', 'old:latest']],
+  ]
+  for (const [flags, answers, expected, installed] of cases) {
+    const server = await start(t, { models: ['old'], registry: ['a'] })
+    const { code, stderr } = await runCli(['apply', ...flags], { cwd, env: { OLLAMA_HOST: server.url }, answers })
+    assert.equal(code, expected, `${flags} ${answers}: ${stderr}`)
+    assert.deepEqual(server.installed(), installed, `${flags} ${answers}`)
+    assert.equal(stderr.split('[y/N]').length - 1, answers.length, stderr)
+    if (stderr.includes('Delete')) assert.match(stderr, /Installed, but not in the config:\n {2}old:latest {2}frees/)
+  }
+})
+
+test('a failed model does not stop the others, nothing is deleted, and the report says so', async (t) => {
+  const server = await start(t, {
+    models: ['old'],
+    registry: [{ name: 'a', error: 'missing' }, 'b', { name: 'c', error: 'disk-full' }],
+  })
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a', 'b', 'c'], prune: 'undeclared' } })
+  const { code, stdout } = await runCli(['apply', '--yes', '--prune'], { cwd, env: { OLLAMA_HOST: server.url } })
+  assert.equal(code, 1)
+  assert.deepEqual(server.installed(), ['b:latest', 'old:latest'])
+  assert.match(stdout, /x pull a:latest: .+\n.+\n {2}x pull c:latest: .+\n/)
+  assert.match(stdout, /Nothing was deleted, since something failed\nFailed: 1 pulled, 0 deleted, 2 failed\n/)
+  assert.deepEqual(server.problems, [])
+})
+
+test('HTTP 200 proves nothing: errors in the stream, streams that just end and lost blobs are failures', async (t) => {
+  const faults = [
+    { kind: 'line', line: '{"error":"pull model manifest: 412: the model needs a newer Ollama"}', afterLines: 1 },
+    { kind: 'end', afterLines: 2 },
+    { kind: 'truncate', afterLines: 1 },
+    { kind: 'reset', afterLines: 1 },
+    { kind: 'line', line: 'garbage', afterLines: 1 },
+    { kind: 'body', body: '<html></html>', contentType: 'text/html' },
+    { kind: 'status', status: 502, body: 'Bad Gateway' },
+  ] as const
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
+  for (const fault of faults) {
+    const server = await start(t, { registry: ['a'] })
+    server.fail({ path: '/api/pull' }, fault)
+    const { code, stdout, stderr } = await runCli(['apply', '--yes'], { cwd, env: { OLLAMA_HOST: server.url } })
+    assert.equal(code, 1, `${JSON.stringify(fault)}\n${stdout}${stderr}`)
+    assert.match(stdout, /x pull a:latest: .+\n.+\nFailed: 0 pulled, 0 deleted, 1 failed/)
+    assert.doesNotMatch(stdout + stderr, /^\s+at /m)
+  }
+})
+
+test('apply --json writes JSON lines opened by a version message, never asks, and ends with the report', async (t) => {
+  const server = await start(t, { models: ['old'], registry: ['a', { name: 'b', error: 'missing' }] })
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a', 'b'] } })
+  const { code, stdout, stderr } = await runCli(['apply', '--json', '--yes'], {
+    cwd,
+    env: { OLLAMA_HOST: server.url },
+    answers: [],
+  })
+  assert.equal(code, 1)
+  assert.equal(stderr, '')
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual(
+    [lines[0].type, lines[0].formatVersion, lines[1].type, lines.at(-1).type],
+    ['version', '1.0', 'plan', 'report'],
+  )
+  const finished = lines.filter(({ type }) => type === 'change-finished').map(({ id, outcome }) => `${id} ${outcome}`)
+  assert.deepEqual(finished, ['delete:old:latest skipped', 'pull:a:latest done', 'pull:b:latest failed'])
+  assert.equal(lines.at(-1).report.outcome, 'failed')
+  assert.equal(lines.at(-1).report.targets[0].results[2].error.code, 'model-not-found')
+})
+
+test('apply --json tells an error as a line too', async (t) => {
+  const { code, stdout } = await runCli(['apply', '--json', '--yes'], { cwd: tempFolder(t) })
+  assert.equal(code, 3)
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual(
+    lines.map(({ type }) => type),
+    ['version', 'error'],
+  )
+  assert.equal(lines[1].error.code, 'config-not-found')
+})
+
+test('apply --wait waits for a server that is still starting', async (t) => {
+  const server = await start(t, { registry: ['a'] })
+  server.fail({ path: '/api/tags' }, { kind: 'refuse' }, 1)
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
+  const { code, stderr } = await runCli(['apply', '--yes', '--wait', '60s'], { cwd, env: { OLLAMA_HOST: server.url } })
+  assert.equal(code, 0, stderr)
+  assert.match(stderr, /^Waiting for the server to answer/)
+  assert.deepEqual(server.installed(), ['a:latest'])
+})
+
+test('an interrupted apply exits with 130, says what is left, and the next one goes on from there', async (t) => {
+  const server = await start(t, { models: ['old'], registry: [large('a'), 'b'] })
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a', 'b'], prune: 'undeclared' } })
+  const options = { cwd, env: { OLLAMA_HOST: server.url } }
+  const { child, done } = spawnCli(['apply', '--yes', '--prune'], options)
+  const pull = server.waitForRequest({ path: '/api/pull' })
+  await pull
+  child.kill('SIGINT')
+  const { code, exitSignal, stdout } = await done
+  assert.deepEqual([code, exitSignal], [130, null])
+  assert.match(
+    stdout,
+    /Left to do:\n {4}pull a:latest\n {4}pull b:latest\n {4}delete old:latest\nInterrupted: 0 pulled, 0 deleted\n/,
+  )
+  await server.waitForRequest({ path: '/api/pull', aborted: true })
+  assert.deepEqual(server.installed(), ['old:latest'])
+  server.publish('a')
+  const second = await runCli(['apply', '--yes', '--prune'], options)
+  assert.equal(second.code, 0)
+  assert.deepEqual(server.installed(), ['a:latest', 'b:latest'])
+  assert.deepEqual(server.problems, [])
+})
+
+test('an interruption before the server answered cancels the request and exits with 130', async (t) => {
+  const server = await start(t, { registry: ['a'] })
+  server.fail({ path: '/api/tags' }, { kind: 'stall' })
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
+  const { child, done } = spawnCli(['plan'], { cwd, env: { OLLAMA_HOST: server.url } })
+  await server.waitForRequest({ path: '/api/tags' })
+  child.kill('SIGTERM')
+  assert.equal((await done).code, 130)
+  await server.waitForRequest({ path: '/api/tags', aborted: true })
+})

@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
+import { test } from 'node:test'
+import { formatVersion } from '../../src/plan/plan.ts'
+import { type OllamaServer, type OllamaServerOptions, startOllamaServer } from '../support/ollama-server.ts'
+import { runCli, tempFolder } from '../support/run-cli.ts'
+
+const config = (value: object) => ({ 'ollama.config.json': value })
+
+async function start(
+  t: { after(stop: () => Promise<void>): void },
+  options: OllamaServerOptions,
+): Promise<OllamaServer> {
+  const server = await startOllamaServer(options)
+  t.after(() => server.close())
+  return server
+}
+
+test('plan shows what is missing and what is not declared, and changes nothing', async (t) => {
+  const server = await start(t, { models: ['a', 'old:7b'], version: '0.33.0' })
+  const cwd = tempFolder(t, config({ models: ['a', 'b', { name: 'h:1/n/m', insecure: true }] }))
+  const { code, stdout, stderr } = await runCli(['plan'], { cwd, env: { OLLAMA_HOST: server.url } })
+  assert.equal(code, 0)
+  assert.equal(stderr, '')
+  assert.match(
+    stdout,
+    new RegExp(`^Config  ollama\\.config\\.json
+Host    ${server.url} \\(Ollama 0\\.33\\.0\\)
+
+To pull:
+  \\+ h:1/n/m:latest  over plain http
+  \\+ b:latest
+
+Not in the config \\(removed only with --prune\\):
+  - old:7b          frees up to \\S+ \\S+
+
+Plan: 2 to pull, 1 installed\\.
+To do it: ollama-config apply
+$`),
+  )
+  assert.deepEqual(server.installed(), ['a:latest', 'old:7b'])
+  assert.deepEqual(server.problems, [])
+  assert.ok(server.requests.every(({ method }) => method === 'GET'))
+})
+
+test('plan --detailed-exitcode and check count only what the same flags would apply', async (t) => {
+  const server = await start(t, { models: ['a', 'old:7b'] })
+  const env = { OLLAMA_HOST: server.url }
+  const cwd = tempFolder(t, config({ models: ['a'] }))
+  const codes = async (...words: string[]) => (await runCli(words, { cwd, env })).code
+  assert.equal(await codes('plan', '--detailed-exitcode'), 0)
+  assert.equal(await codes('plan', '--detailed-exitcode', '--prune'), 2)
+  assert.equal(await codes('plan', '--prune'), 0)
+  assert.equal(await codes('check'), 0)
+  assert.equal(await codes('check', '--prune'), 1)
+  const missing = tempFolder(t, config({ models: ['a', 'b', 'c'] }))
+  assert.deepEqual(await runCli(['check'], { cwd: missing, env }), {
+    code: 1,
+    stdout: 'Pending: pull b:latest, pull c:latest. Run: ollama-config apply\n',
+    stderr: '',
+  })
+  assert.equal((await runCli(['check'], { cwd, env })).stdout, 'The declared model is installed.\n')
+})
+
+test('plan --json is the plan, the same byte for byte each time', async (t) => {
+  const server = await start(t, { models: ['a', 'old:7b'] })
+  const cwd = tempFolder(t, config({ models: ['b', 'a'] }))
+  const first = await runCli(['plan', '--json'], { cwd, env: { OLLAMA_HOST: server.url } })
+  const second = await runCli(['plan', '--json'], { cwd, env: { OLLAMA_HOST: server.url } })
+  assert.equal(first.stdout, second.stdout)
+  const plan = JSON.parse(first.stdout)
+  assert.equal(plan.formatVersion, formatVersion)
+  assert.deepEqual(
+    plan.targets[0].changes.map((change: { id: string }) => change.id),
+    ['no-op:a:latest', 'pull:b:latest', 'delete:old:7b'],
+  )
+  assert.equal(plan.targets[0].changes[2].requires, 'prune')
+  assert.deepEqual(plan.targets[0].changes[1].precondition, { digest: null })
+  assert.equal(plan.targets[0].changes[2].precondition.digest, `sha256:${server.digests()['old:7b']}`)
+})
+
+test('plan --all and --config-only list what is fine', async (t) => {
+  const server = await start(t, { models: ['a', 'llava:7b'] })
+  const cwd = tempFolder(t, config({ models: ['a'], keep: ['llava'] }))
+  const all = await runCli(['plan', '--all'], { cwd, env: { OLLAMA_HOST: server.url } })
+  assert.match(
+    all.stdout,
+    /= a:latest {2}installed\n {2}= llava:7b {2}kept by "llava"\n\nNo changes\. The declared model is installed\.\n$/,
+  )
+  const only = await runCli(['plan', '--config-only'], { cwd, env: { OLLAMA_HOST: 'http://127.0.0.1:9' } })
+  assert.deepEqual(only, {
+    code: 0,
+    stdout: 'ollama.config.json is fine. It declares 1 model:\n  a:latest\n',
+    stderr: '',
+  })
+})
+
+test('which host: --host, then the config, then OLLAMA_HOST; custom headers reach it and are printed nowhere', async (t) => {
+  const secret = 'Bearer very-secret-token'
+  const server = await start(t, { models: ['a'], basePath: '/ollama', requireHeaders: { authorization: secret } })
+  const nowhere = 'http://127.0.0.1:9'
+  const cwd = tempFolder(t, config({ models: ['a'], host: server.url, headers: { Authorization: { env: 'TOKEN' } } }))
+  const log = `${cwd}/log.jsonl`
+  const good = await runCli(['plan', '--verbose', '--log-file', log, '--json'], {
+    cwd,
+    env: { OLLAMA_HOST: nowhere, TOKEN: secret },
+  })
+  assert.equal(good.code, 0, good.stderr)
+  const { readFileSync } = await import('node:fs')
+  const logged = readFileSync(log, 'utf8')
+  assert.match(logged, /"path":"[^"]*\/api\/tags".*"status":200/)
+  for (const text of [good.stdout, good.stderr, logged]) assert.ok(!text.includes('very-secret'))
+  const flag = await runCli(['plan', '--host', nowhere], { cwd, env: { TOKEN: secret } })
+  assert.equal(flag.code, 1)
+  assert.match(flag.stderr, /the address comes from --host/)
+  const unset = await runCli(['plan'], { cwd })
+  assert.equal(unset.code, 3)
+  assert.match(unset.stderr, /TOKEN/)
+  const refused = await runCli(['plan', '--debug'], { cwd, env: { TOKEN: 'Bearer wrong-secret' } })
+  assert.equal(refused.code, 1)
+  assert.match(refused.stderr, /headers/)
+  assert.ok(!refused.stderr.includes('wrong-secret'))
+})
+
+test('user info in an address becomes a header and is printed nowhere', async (t) => {
+  const server = await start(t, {
+    models: ['a'],
+    requireHeaders: { authorization: `Basic ${Buffer.from('me:hunter2').toString('base64')}` },
+  })
+  const cwd = tempFolder(t, config({ models: ['a'] }))
+  const { code, stdout, stderr } = await runCli(
+    ['plan', '--verbose', '--json', '--host', server.url.replace('://', '://me:hunter2@')],
+    { cwd },
+  )
+  assert.equal(code, 0, stderr)
+  assert.ok(!(stdout + stderr).includes('hunter2'))
+  assert.deepEqual(server.problems, [])
+})
+
+test('bad configs: a clear error, exit 3, no stack trace, and the server is not asked', async (t) => {
+  const server = await start(t, { models: ['a'] })
+  const cases: [Record<string, string | object>, RegExp][] = [
+    [{}, /ollama\.config/],
+    [{ 'ollama.config.json': '' }, /ollama\.config\.json/],
+    [{ 'ollama.config.json': '{ "models": [' }, /ollama\.config\.json/],
+    [{ 'ollama.config.ts': '' }, /export default defineConfig/],
+    [{ 'ollama.config.ts': 'export default {}' }, /models is missing/],
+    [config({ models: 'qwen3' }), /models must be a list of model names: found "qwen3"/],
+    [config({ models: ['a'], prun: false }), /prun is not a known key[\s\S]*did you mean "prune"/],
+    [config({ models: ['a', 'A:latest'] }), /models\[1\] declares "A:latest".*"a" in models\[0\]/],
+    [config({ models: ['not a name'] }), /models\[0\]: Model name "not a name" is not valid/],
+    [config({ models: ['a'], host: 'ftp://x' }), /ftp/],
+    [{ 'ollama.config.ts': "export default () => { throw new Error('not today') }" }, /not today/],
+    [{ 'ollama.config.ts': 'export default { models: [ }' }, /ollama\.config\.ts:1/],
+  ]
+  for (const [files, expected] of cases) {
+    const cwd = tempFolder(t, files)
+    for (const command of ['plan', 'check']) {
+      const { code, stdout, stderr } = await runCli([command], { cwd, env: { OLLAMA_HOST: server.url } })
+      assert.equal(code, 3, `${JSON.stringify(files)}\n${stderr}`)
+      assert.match(stderr, expected)
+      assert.match(stderr, /Next: /)
+      assert.doesNotMatch(stderr, /^\s+at /m)
+      assert.equal(stdout, '')
+    }
+  }
+  assert.deepEqual(server.requests, [])
+})
+
+test('bad servers: a clear error with the next step, exit 1, and no stack trace', async (t) => {
+  const cwd = tempFolder(t, config({ models: ['a'] }))
+  const closed = await freePort()
+  const refused = await runCli(['plan'], { cwd, env: { OLLAMA_HOST: `127.0.0.1:${closed}` } })
+  assert.equal(refused.code, 1)
+  assert.match(refused.stderr, /ollama serve/)
+  assert.match(refused.stderr, /the address comes from OLLAMA_HOST/)
+  const faults = [
+    { kind: 'body', body: '<html><body>It works!</body></html>', contentType: 'text/html' },
+    { kind: 'body', body: '{"models":[{"name":"a:lat', contentType: 'application/json' },
+    { kind: 'body', body: '[]', contentType: 'application/json' },
+    { kind: 'corrupt-listing', defect: 'models-missing' },
+    { kind: 'corrupt-listing', defect: 'name-number' },
+    { kind: 'status', status: 500, body: '{"error":"stat manifests: \\u001b[31mno such file"}' },
+    { kind: 'status', status: 403, body: '' },
+    { kind: 'status', status: 404, body: '404 page not found' },
+    { kind: 'refuse' },
+    { kind: 'reset', afterBytes: 20 },
+  ] as const
+  for (const fault of faults) {
+    const server = await start(t, { models: ['a', 'old'] })
+    server.fail({ path: '/api/tags' }, fault)
+    const { code, stdout, stderr } = await runCli(['plan'], { cwd, env: { OLLAMA_HOST: server.url } })
+    assert.equal(code, 1, `${JSON.stringify(fault)}: ${stdout}`)
+    assert.match(stderr, /^Error: .+\nNext: .+/, JSON.stringify(fault))
+    assert.doesNotMatch(stderr, /^\s+at |\u001b/m)
+    assert.equal(stdout, '')
+  }
+})
+
+test('errors come as JSON too with --json', async (t) => {
+  const cwd = tempFolder(t, config({ models: 7 }))
+  const { code, stdout } = await runCli(['plan', '--json'], { cwd })
+  assert.equal(code, 3)
+  const { error } = JSON.parse(stdout)
+  assert.equal(error.code, 'config-invalid')
+  assert.equal(error.diagnostics[0].path, 'models')
+})
+
+test('the bare command says what to type next', async (t) => {
+  assert.match((await runCli([], { cwd: tempFolder(t) })).stdout, /Write ollama\.config\.ts/)
+  assert.match((await runCli([], { cwd: tempFolder(t, config({ models: [] })) })).stdout, /ollama-config plan/)
+})
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}

@@ -1,0 +1,122 @@
+/**
+ * Runs the tests on the other runtimes: `node test/runtimes/run.mjs [node22|node24|node26|deno|bun]…`, all when none is named.
+ *
+ * On Linux x64 with the versions of the lock file beside this one, installed at the first run; elsewhere with what is on PATH.
+ * One after another; what passes is told in a line, what fails in full.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { findTests, scrubbed } from '../run.mjs'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const root = dirname(dirname(here))
+const modules = join(here, 'node_modules')
+const isPinned = process.platform === 'linux' && process.arch === 'x64'
+
+const runtimes = {
+  node22: () => node('node22'),
+  node24: () => node('node24'),
+  node26: () => node('node26'),
+  deno,
+  bun,
+}
+
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter((name) => !Object.hasOwn(runtimes, name))
+if (unknown.length > 0) {
+  console.error(`No runtime is called ${unknown.join(', ')}: take ${Object.keys(runtimes).join(', ')}`)
+  process.exit(1)
+}
+if (isPinned) install()
+else
+  console.error(
+    'NOTE: the pinned runtimes are for Linux x64; using node, deno and bun from PATH, whatever their versions',
+  )
+
+let totals = ''
+let failed = false
+for (const name of wanted.length === 0 ? Object.keys(runtimes) : wanted) {
+  const start = performance.now()
+  const problems = runtimes[name]()
+  const seconds = ((performance.now() - start) / 1000).toFixed(1)
+  console.log(
+    `${problems.length === 0 ? 'ok    ' : 'FAILED'} ${name.padEnd(7)} ${seconds.padStart(6)} s  ${problems.join('; ') || totals}`,
+  )
+  failed ||= problems.length > 0
+}
+process.exit(failed ? 1 : 0)
+
+// --- Runtimes: each returns what failed ---------------------------------------------------------------------------
+
+function node(name) {
+  const binary = isPinned ? join(modules, name, 'bin', 'node') : 'node'
+  return run('tests', binary, ['test/run.mjs'], (output) => {
+    const count = (word) => /\d+/.exec(new RegExp(`^ℹ ${word} \\d+`, 'm').exec(output)?.[0] ?? '')?.[0]
+    return `${versionOf(binary)}: ${count('pass')} passed, ${count('skipped')} skipped`
+  })
+}
+
+function deno() {
+  // Not node_modules/.bin/deno: that wrapper would add a Node to every start.
+  const binary = isPinned ? join(modules, '@deno', 'linux-x64-glibc', 'deno') : 'deno'
+  const problems = run('tests', binary, ['test', '-A', '--no-check', ...findTests()], (output) => {
+    const line = /^(?:\u001b\[\d+m)*ok.*\| (\d+) passed.*$/m.exec(output)?.[0] ?? ''
+    return `${versionOf(binary)}: ${line.replace(/\u001b\[[\d;]*m/g, '').replace(/^ok \| /, '')}`
+  })
+  const summary = totals
+  for (const entry of ['src/index.ts', 'src/cli/main.ts']) {
+    if (existsSync(join(root, entry))) problems.push(...run(`check ${entry}`, binary, ['check', entry]))
+    else console.error(`SKIPPED: deno check ${entry}: there is no such file`)
+  }
+  totals = summary
+  return problems
+}
+
+function bun() {
+  const binary = isPinned ? join(modules, 'bun-linux-x64', 'bin', 'bun') : 'bun'
+  if (!existsSync(join(root, 'src/cli/main.ts'))) {
+    console.error('SKIPPED: bun: there is no src/cli/main.ts')
+    return []
+  }
+  // The command alone: Bun's own test runner lacks parts of node:test.
+  const problems = [['--version'], ['--help']].flatMap((args) =>
+    run(args.join(' '), binary, ['src/cli/main.ts', ...args]),
+  )
+  totals = `${versionOf(binary)}: the command starts`
+  return problems
+}
+
+// --- Running ------------------------------------------------------------------------------------------------------
+
+function run(what, binary, args, summarize) {
+  const { status, signal, error, stdout, stderr } = spawnSync(binary, args, {
+    cwd: root,
+    env: { ...scrubbed(process.env), DENO_NO_UPDATE_CHECK: '1', DENO_NO_PROMPT: '1' },
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  })
+  if (status === 0) {
+    totals = summarize?.(stdout + stderr) ?? ''
+    return []
+  }
+  process.stdout.write(`${stdout ?? ''}${stderr ?? ''}`)
+  return [`${what}: ${error?.message ?? (signal === null ? `exit code ${status}` : signal)}`]
+}
+
+function versionOf(binary) {
+  return spawnSync(binary, ['--version'], { encoding: 'utf8' }).stdout.split('\n')[0]
+}
+
+function install() {
+  const lock = join(here, 'package-lock.json')
+  const installed = join(modules, '.package-lock.json')
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return
+  console.error('Installing node 22, 24 and 26, deno and bun into test/runtimes/node_modules (about 450 MB)')
+  const { status } = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: here,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  if (status !== 0) process.exit(1)
+}

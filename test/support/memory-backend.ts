@@ -1,0 +1,65 @@
+/** A host in memory: the smallest thing that fulfils the backend contract, for tests of what stands above it. */
+import { formatReference, parseListedName, type Reference, referenceKey } from '../../src/artifact/reference.ts'
+import type { Backend, CallOptions, ModelDetails, PullOptions, PullProgress } from '../../src/backend/backend.ts'
+import { OllamaConfigError } from '../../src/errors.ts'
+import type { ActualState, InstalledModel } from '../../src/plan/state.ts'
+
+export function installedModel(name: string, facts: Partial<InstalledModel> = {}): InstalledModel {
+  return { name, reference: parseListedName(name), digest: `sha256:${name.toLowerCase()}`, sizeBytes: 1000, ...facts }
+}
+
+export class MemoryBackend implements Backend {
+  readonly kind = 'host'
+  readonly address = 'http://127.0.0.1:11434'
+  /** What was done, in order: `pull x:latest`, `delete x:latest`. */
+  readonly done: string[] = []
+  /** Called before each step, so that a test can fail it, or change the world at that moment. */
+  before: (step: string) => void | Promise<void> = () => {}
+  lines: readonly PullProgress[] = [{ status: 'pulling manifest' }, { status: 'success' }]
+  readonly #models = new Map<string, InstalledModel>()
+
+  constructor(models: readonly (string | InstalledModel)[] = []) {
+    for (const model of models) this.install(model)
+  }
+
+  install(model: string | InstalledModel): void {
+    const entry = typeof model === 'string' ? installedModel(model) : model
+    this.#models.set(referenceKey(entry.reference), entry)
+  }
+
+  uninstall(name: string): void {
+    this.#models.delete(referenceKey(parseListedName(name)))
+  }
+
+  async readState({ signal }: CallOptions = {}): Promise<ActualState> {
+    signal?.throwIfAborted()
+    await this.before('list')
+    return { serverVersion: '0.33.0', models: [...this.#models.values()], unreadable: [] }
+  }
+
+  async show(name: string): Promise<ModelDetails> {
+    await this.before(`show ${name}`)
+    if (!this.#models.has(referenceKey(parseListedName(name))))
+      throw new OllamaConfigError('model-not-found', `Model "${name}" is not installed`)
+    return { capabilities: ['completion'], family: 'llama', parameterSize: '1B', quantization: 'Q4_0' }
+  }
+
+  async *pull(reference: Reference, { signal }: PullOptions): AsyncGenerator<PullProgress> {
+    const name = formatReference(reference)
+    for (const line of this.lines) {
+      signal?.throwIfAborted()
+      yield line
+    }
+    signal?.throwIfAborted()
+    await this.before(`pull ${name}`)
+    signal?.throwIfAborted()
+    this.done.push(`pull ${name}`)
+    this.install(name)
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.before(`delete ${name}`)
+    this.done.push(`delete ${name}`)
+    this.uninstall(name)
+  }
+}

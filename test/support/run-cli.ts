@@ -1,0 +1,96 @@
+/** Runs the CLI in this process with captured streams, or as a process of its own with a scrubbed environment. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { PassThrough } from 'node:stream'
+import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { run } from '../../src/cli/run.ts'
+
+const mainFile = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+
+/** A folder of its own for one test, removed afterwards. `files` maps names to contents; objects become JSON. */
+export function tempFolder(t: TestContext, files: Readonly<Record<string, string | object>> = {}): string {
+  const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'ollama-config-test-')))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  for (const [name, content] of Object.entries(files)) {
+    writeFileSync(path.join(folder, name), typeof content === 'string' ? content : JSON.stringify(content))
+  }
+  return folder
+}
+
+export interface CliOptions {
+  readonly cwd: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Lines a person types. Given, stdin and stderr are terminals. */
+  readonly answers?: readonly string[]
+  readonly signal?: AbortSignal
+}
+
+export interface CliResult {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** In this process. An answer is typed only once a question waits for it. */
+export async function runCli(
+  words: readonly string[],
+  { cwd, env = {}, answers, signal = new AbortController().signal }: CliOptions,
+): Promise<CliResult> {
+  const written = { stdout: '', stderr: '' }
+  const stdin = new PassThrough()
+  const open = [...(answers ?? [])]
+  const terminal = answers !== undefined
+  if (!terminal) stdin.end()
+  const code = await run(words, {
+    stdout: {
+      write: (text: string) => {
+        written.stdout += text
+      },
+    },
+    stderr: {
+      // 0 columns: a terminal that can be asked, but shows plain lines.
+      isTTY: terminal,
+      columns: 0,
+      write: (text: string) => {
+        written.stderr += text
+        if (terminal && text.endsWith('[y/N] ')) stdin.write(`${open.shift() ?? ''}\n`)
+      },
+    },
+    stdin: Object.assign(stdin, { isTTY: terminal }),
+    env,
+    cwd,
+    platform: process.platform,
+    signal,
+  })
+  return { code, ...written }
+}
+
+export interface SpawnedCli {
+  readonly child: ChildProcess
+  readonly done: Promise<CliResult & { readonly exitSignal: NodeJS.Signals | null }>
+}
+
+/** As a process of its own, from source, on the runtime that runs the tests. */
+export function spawnCli(words: readonly string[], { cwd, env = {} }: Pick<CliOptions, 'cwd' | 'env'>): SpawnedCli {
+  const runtime = 'Deno' in globalThis ? ['run', '--allow-all', '--no-check'] : ['--import', import.meta.resolve('tsx')]
+  const child = spawn(process.execPath, [...runtime, mainFile, ...words], {
+    cwd,
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const written = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    written.stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    written.stderr += text
+  })
+  const done = new Promise<CliResult & { exitSignal: NodeJS.Signals | null }>((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code, exitSignal) => resolve({ code: code ?? -1, exitSignal, ...written }))
+  })
+  return { child, done }
+}
