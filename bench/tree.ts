@@ -174,7 +174,7 @@ async function download(
     outcome: 'done',
     digest: null,
     durationMs: workMs,
-    downloadedBytes: totalBytes,
+    sizeBytes: totalBytes,
   })
 }
 

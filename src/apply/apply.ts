@@ -34,7 +34,7 @@ interface Host {
   state: ActualState
 }
 
-type Outcome = Pick<ChangeResult, 'outcome' | 'digest' | 'downloadedBytes'> &
+type Outcome = Pick<ChangeResult, 'outcome' | 'digest' | 'sizeBytes'> &
   Partial<Pick<ChangeResult, 'error' | 'skipReason'>>
 
 /**
@@ -67,7 +67,7 @@ export async function* applyTarget(target: Target, options: ApplyTargetOptions):
       try {
         outcome = change.action === 'pull' ? yield* pull(change, host, signal) : await remove(change, host)
       } catch (error) {
-        outcome = notDone(error, null, signal)
+        outcome = notDone(error, signal)
       }
     }
     failed ||= outcome.outcome === 'failed'
@@ -79,19 +79,19 @@ export async function* applyTarget(target: Target, options: ApplyTargetOptions):
 async function* pull(change: PullChange, host: Host, signal: AbortSignal | undefined): AsyncGenerator<Event, Outcome> {
   const present = findInstalled(host.state, change.reference)
   // Pulled by somebody else meanwhile: the config has what it wants, and a second pull would ask for a newer version.
-  if (present !== undefined) return done(present.digest, 0)
+  if (present !== undefined) return done(present)
   const meter = new PullMeter(change.id)
   try {
     const lines = host.backend.pull(parseReference(change.reference), { insecure: change.insecure, signal })
     for await (const line of lines) yield meter.update(line)
-    return done(await verifyPulled(change, host), meter.downloadedBytes(true))
+    return done(await verifyPulled(change, host))
   } catch (error) {
-    return notDone(error, meter.downloadedBytes(false), signal)
+    return notDone(error, signal)
   }
 }
 
 /** A stream that ends in success is a claim; the listing and `show`, which fails when a blob is missing, are the proof. */
-async function verifyPulled(change: PullChange, host: Host): Promise<string> {
+async function verifyPulled(change: PullChange, host: Host): Promise<InstalledModel> {
   // Without the signal: these take moments, and after an interruption the report shall still tell what is installed.
   host.state = await host.backend.readState()
   const model = findInstalled(host.state, change.reference)
@@ -104,12 +104,12 @@ async function verifyPulled(change: PullChange, host: Host): Promise<string> {
   }
   // A cloud model is asked for elsewhere, and may need an account.
   if (model.remoteHost === undefined) await host.backend.show(model.name)
-  return model.digest
+  return model
 }
 
 async function remove(change: DeleteChange, host: Host): Promise<Outcome> {
   const model = findInstalled(host.state, change.reference)
-  if (model === undefined) return done(null, 0)
+  if (model === undefined) return done(undefined)
   if (model.digest !== change.precondition.digest) {
     throw new OllamaConfigError(
       'stale-plan',
@@ -127,7 +127,7 @@ async function remove(change: DeleteChange, host: Host): Promise<Outcome> {
       { hint: 'look at the log of the server' },
     )
   }
-  return done(null, 0)
+  return done(undefined)
 }
 
 function findInstalled(state: ActualState, reference: string): InstalledModel | undefined {
@@ -146,18 +146,19 @@ function finished(change: Change, outcome: Outcome, durationMs: number): Event {
   return { type: 'change-finished', id, action, reference, durationMs, ...outcome }
 }
 
-function done(digest: string | null, downloadedBytes: number | null): Outcome {
-  return { outcome: 'done', digest, downloadedBytes }
+function done(model: InstalledModel | undefined): Outcome {
+  const sizeBytes = model === undefined || model.remoteHost !== undefined ? null : model.sizeBytes
+  return { outcome: 'done', digest: model?.digest ?? null, sizeBytes }
 }
 
-function notDone(error: unknown, downloadedBytes: number | null, signal: AbortSignal | undefined): Outcome {
+function notDone(error: unknown, signal: AbortSignal | undefined): Outcome {
   // Whatever is thrown while the signal is up is the interruption at work.
-  if (signal?.aborted) return { outcome: 'cancelled', digest: null, downloadedBytes }
-  return { outcome: 'failed', digest: null, downloadedBytes, error: toErrorData(error) }
+  if (signal?.aborted) return { outcome: 'cancelled', digest: null, sizeBytes: null }
+  return { outcome: 'failed', digest: null, sizeBytes: null, error: toErrorData(error) }
 }
 
 function skipped(skipReason: SkipReason): Outcome {
-  return { outcome: 'skipped', skipReason, digest: null, downloadedBytes: 0 }
+  return { outcome: 'skipped', skipReason, digest: null, sizeBytes: null }
 }
 
 const isPull = (change: Change): change is PullChange => change.action === 'pull'

@@ -63,6 +63,6 @@ export interface ChangeResult {
   /** Digest of the installed model afterwards; `null` when none is installed or none was looked for. */
   readonly digest: string | null
   readonly durationMs: number
-  /** Bytes this change brought to the host, as far as the server told; `null` when unknown. */
-  readonly downloadedBytes: number | null
+  /** Nominal size of the installed model afterwards; `null` like `digest`, and for cloud models. */
+  readonly sizeBytes: number | null
 }

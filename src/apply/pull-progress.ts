@@ -3,8 +3,6 @@ import type { PullProgress } from '../backend/backend.ts'
 import type { ChangeProgress } from './events.ts'
 
 interface Layer {
-  /** Bytes that were on the host before this pull. */
-  readonly startBytes: number
   readonly completedBytes: number
   readonly totalBytes: number
 }
@@ -21,8 +19,7 @@ export class PullMeter {
   update(line: PullProgress): ChangeProgress {
     const { status, digest, totalBytes, completedBytes = 0 } = line
     if (digest !== undefined && totalBytes !== undefined) {
-      const startBytes = this.#layers.get(digest)?.startBytes ?? completedBytes
-      this.#layers.set(digest, { startBytes, completedBytes, totalBytes })
+      this.#layers.set(digest, { completedBytes, totalBytes })
     }
     const known = this.#layers.size > 0
     return {
@@ -33,18 +30,6 @@ export class PullMeter {
       totalBytes: known ? this.#sum((layer) => layer.totalBytes) : null,
       waiting: digest !== undefined && totalBytes === undefined,
     }
-  }
-
-  /**
-   * Bytes that came over the network; `null` when no line told, since layers that arrive at once have none.
-   *
-   * @param complete Whether the pull ended well: the last line of a layer need not reach its total.
-   */
-  downloadedBytes(complete: boolean): number | null {
-    if (this.#layers.size === 0) return null
-    return this.#sum(({ startBytes, completedBytes, totalBytes }) =>
-      Math.max(0, (complete ? totalBytes : completedBytes) - startBytes),
-    )
   }
 
   #sum(pick: (layer: Layer) => number): number {

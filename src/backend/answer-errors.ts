@@ -115,8 +115,24 @@ function forbidden(text: string | undefined, said: string, context: CallContext)
 function notFound(text: string | undefined, shown: string, context: CallContext): OllamaConfigError {
   const { model } = context
   if (model !== undefined && text !== undefined && /not found|file does not exist/.test(text)) {
-    const message = `Model "${printable(model)}" is not found on ${context.origin}, or a part of it is missing`
-    return fail('model-not-found', message, 'pull it again', context, undefined, { status: 404 })
+    return context.path === '/api/show'
+      ? // The same answer when a blob is gone: the listing still has the model then.
+        fail(
+          'model-not-found',
+          `Model "${printable(model)}" is not on ${context.origin}, or a part of it is missing`,
+          'pull it, again if it is listed',
+          context,
+          undefined,
+          { status: 404 },
+        )
+      : fail(
+          'model-not-found',
+          `Model "${printable(model)}" is not on ${context.origin}`,
+          'it may have been deleted meanwhile: plan again',
+          context,
+          undefined,
+          { status: 404 },
+        )
   }
   return fail(
     'host-not-ollama',

@@ -89,6 +89,8 @@ class HostBackend implements Backend {
         const progress = readProgress(line, context)
         complete = progress.status === 'success'
         yield progress
+        // Lines that had arrived before would still come out of the client.
+        signal?.throwIfAborted()
       }
       // The client also takes `"done": true`, which a pull does not say, for the end.
       if (!complete) throw streamEnded(context)

@@ -8,7 +8,7 @@ import { type Line, readBeginning, readLines, readText } from '../runtime/body.t
 import type { HttpClient, HttpResponse } from '../runtime/http.ts'
 import { answerError } from './answer-errors.ts'
 import { type CallContext, streamEnded } from './errors.ts'
-import { isRecord, maxErrorBytes, maxJsonBytes, notJson, parseJson } from './responses.ts'
+import { isRecord, maxErrorBytes, maxJsonBytes, notJson, parseJson, wrongShape } from './responses.ts'
 
 /** Far above any line of a pull; an error line may hold what a registry answered. */
 const maxLineLength = 1_048_576
@@ -102,6 +102,6 @@ function checkLine({ text, ended }: Line, context: CallContext): string | undefi
   }
   if (!isRecord(value)) throw notJson(text, context)
   if (!('error' in value)) return undefined
-  if (typeof value['error'] !== 'string') throw notJson(text, context)
+  if (typeof value['error'] !== 'string') throw wrongShape('"error"', 'a text', context)
   return value['error']
 }

@@ -46,7 +46,7 @@ export function notJson(text: string, context: CallContext): OllamaConfigError {
   )
 }
 
-function wrongShape(place: string, wanted: string, context: CallContext): OllamaConfigError {
+export function wrongShape(place: string, wanted: string, context: CallContext): OllamaConfigError {
   return fail(
     'invalid-response',
     `The answer of ${context.origin} to ${callOf(context)} is not valid: ${place} is not ${wanted}`,

@@ -12,7 +12,6 @@ const { exitCodes } = await import('./context.ts')
 
 const interrupted = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  // `on`, not `once`: listr2's signal-exit kills a process that has no listener left.
   process.on(name, () => {
     if (interrupted.signal.aborted) process.exit(exitCodes.interrupted)
     interrupted.abort(interruption(name))

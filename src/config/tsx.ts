@@ -9,6 +9,7 @@ import * as nodeModule from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { entryImporter, forTsx, fromTsx, loadOf, withLoad, withoutMarks, withoutScope } from './marks.ts'
 import { nearestTsconfig, type ResolveContext, type Resolved, settle, standIn } from './modules.ts'
+import { isSelf } from './self.ts'
 
 /** `module.registerHooks` of Node 22.15, not yet in the types of Node 20. */
 type RegisterHooks = (hooks: {
@@ -63,8 +64,22 @@ async function createScope(tsconfig: string | false, number: number): Promise<Sc
   if (!hooked) registerHooks({ resolve: resolveBelowTsx, load: (url, context, next) => next(fromTsx(url), context) })
   hooked = true
   const { import: scopedImport } = register({ namespace: `ollama-config-${number}`, tsconfig })
-  registerHooks({ load: (url, context, next) => next(loadOf(url) === undefined ? url : forTsx(url), context) })
+  registerHooks({
+    resolve: resolveAboveTsx,
+    load: (url, context, next) => next(loadOf(url) === undefined ? url : forTsx(url), context),
+  })
   return scopedImport
+}
+
+/** This package is plain JavaScript that is mostly loaded already: tsx would read and translate it all a second time. */
+function resolveAboveTsx(
+  specifier: string,
+  context: ResolveContext,
+  next: (specifier: string, context: ResolveContext) => Resolved,
+): Resolved {
+  const found = next(specifier, context)
+  const own = isSelf(specifier) && loadOf(context.parentURL) !== undefined && /\.m?js(?:[?#]|$)/.test(found.url)
+  return own ? { ...found, url: withoutScope(found.url) ?? found.url } : found
 }
 
 function resolveBelowTsx(

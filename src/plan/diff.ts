@@ -85,7 +85,7 @@ function deletion(model: InstalledModel, survivors: ReadonlySet<string>): Change
     irreplaceable,
     reason: {
       code: 'undeclared',
-      text: irreplaceable ? `made on a host from ${model.parentModel}` : 'not in the config',
+      text: irreplaceable ? `built from ${model.parentModel}` : 'not in the config',
     },
   }
 }

@@ -81,7 +81,6 @@ class Call {
   /** Why we ended it ourselves: what the socket then reports is only a consequence. */
   #end: { readonly reason: unknown } | undefined
   #finished = false
-  #rejectHeaders: ((reason: unknown) => void) | undefined
 
   constructor(options: HttpOptions, base: URL, path: string, request: HttpRequest) {
     this.#options = options
@@ -113,7 +112,7 @@ class Call {
     const secure = this.#base.protocol === 'https:'
     // `import 'node:http'` evaluates every lazy export of it, WebSocket with all of undici among them: +36 ms on Node 22.
     const { request, Agent } = process.getBuiltinModule(secure ? 'node:https' : 'node:http')
-    // No connection outlives its request, or the process would not exit at once. The empty `proxyEnv` keeps Deno from taking
+    // No connection outlives its request: nothing idle holds up the exit, and nothing stale is used again. The empty `proxyEnv` keeps Deno from taking
     // HTTP_PROXY even for loopback, which it does under NODE_USE_ENV_PROXY=1; Node does so only for its global agent.
     const agentOptions = { keepAlive: false, proxyEnv: {} }
     const requestOptions: RequestOptions = {
@@ -132,7 +131,6 @@ class Call {
       ...(socketPath === undefined ? {} : { socketPath }),
     }
     return new Promise((resolve, reject) => {
-      this.#rejectHeaders = reject
       const outgoing = request(requestOptions)
       this.#outgoing = outgoing
       outgoing.on('error', reject)
@@ -142,7 +140,7 @@ class Call {
         incoming.on('error', () => {})
         resolve(incoming)
       })
-      // A server that answers with an upgrade or nothing at all still ends in one of these three.
+      // An upgrade that nobody asked for is no response, and no error either.
       outgoing.on('close', () =>
         reject(new TransportError('interrupted', 'The connection was closed without an answer')),
       )
@@ -161,9 +159,6 @@ class Call {
         yield chunk
         this.#watchSilence()
       }
-      if (this.#end !== undefined) throw this.#end.reason
-      if (!incoming.complete)
-        throw new TransportError('interrupted', 'The connection was closed in the middle of the answer')
       this.#settle(undefined)
     } catch (error) {
       throw this.#failed(error)
@@ -189,7 +184,6 @@ class Call {
     this.#end = { reason }
     // Given to the request, not to the answer: it is the one that exists in every phase, and it owns the socket.
     this.#outgoing?.destroy()
-    this.#rejectHeaders?.(reason)
     this.#settle(reason === unwanted ? undefined : reason)
   }
 

@@ -208,6 +208,18 @@ test('an abort beforehand sends nothing', async (t) => {
   assert.equal(requests, 1)
 })
 
+test('the connection ends with the answer', async (t) => {
+  const { listener, arrived } = held()
+  const url = await serve(t, listener)
+  const sent = createHttpClient({ url }).send({ path: '/' })
+  const { incoming, outgoing } = await arrived
+  const closed = closing(incoming)
+  assert.equal(incoming.headers.connection, 'close')
+  outgoing.end('all')
+  assert.equal(await readText(await sent, 100), 'all')
+  await closed
+})
+
 test('leaving the body closes the connection, which is no failure', async (t) => {
   const { listener, arrived } = held()
   const url = await serve(t, listener)
@@ -295,6 +307,7 @@ test('nobody listens', async (t) => {
 
 for (const [what, answer] of [
   ['closes without an answer', ''],
+  ['upgrades to another protocol', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n'],
   ['breaks off within the headers', 'HTTP/1.1 200 OK\r\nContent-Le'],
 ] as const) {
   test(`a server that ${what}`, async (t) => {

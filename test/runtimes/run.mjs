@@ -96,6 +96,7 @@ function run(what, binary, args, summarize) {
     env: { ...scrubbed(process.env), DENO_NO_UPDATE_CHECK: '1', DENO_NO_PROMPT: '1' },
     encoding: 'utf8',
     maxBuffer: 1 << 28,
+    timeout: 300_000, // A test that hangs on one runtime must not hide the others.
   })
   if (status === 0) {
     totals = summarize?.(stdout + stderr) ?? ''

@@ -1,11 +1,13 @@
 /** A host in memory: the smallest thing that fulfils the backend contract, for tests of what stands above it. */
+import { createHash } from 'node:crypto'
 import { formatReference, parseListedName, type Reference, referenceKey } from '../../src/artifact/reference.ts'
 import type { Backend, CallOptions, ModelDetails, PullOptions, PullProgress } from '../../src/backend/backend.ts'
 import { OllamaConfigError } from '../../src/errors.ts'
 import type { ActualState, InstalledModel } from '../../src/plan/state.ts'
 
 export function installedModel(name: string, facts: Partial<InstalledModel> = {}): InstalledModel {
-  return { name, reference: parseListedName(name), digest: `sha256:${name.toLowerCase()}`, sizeBytes: 1000, ...facts }
+  const digest = `sha256:${createHash('sha256').update(name.toLowerCase()).digest('hex')}`
+  return { name, reference: parseListedName(name), digest, sizeBytes: 1000, ...facts }
 }
 
 export class MemoryBackend implements Backend {
@@ -16,6 +18,8 @@ export class MemoryBackend implements Backend {
   /** Called before each step, so that a test can fail it, or change the world at that moment. */
   before: (step: string) => void | Promise<void> = () => {}
   lines: readonly PullProgress[] = [{ status: 'pulling manifest' }, { status: 'success' }]
+  /** Names that no registry has. */
+  readonly unavailable = new Set<string>()
   readonly #models = new Map<string, InstalledModel>()
 
   constructor(models: readonly (string | InstalledModel)[] = []) {
@@ -37,10 +41,10 @@ export class MemoryBackend implements Backend {
     return { serverVersion: '0.33.0', models: [...this.#models.values()], unreadable: [] }
   }
 
-  async show(name: string): Promise<ModelDetails> {
+  async show(name: string, { signal }: CallOptions = {}): Promise<ModelDetails> {
+    signal?.throwIfAborted()
     await this.before(`show ${name}`)
-    if (!this.#models.has(referenceKey(parseListedName(name))))
-      throw new OllamaConfigError('model-not-found', `Model "${name}" is not installed`)
+    this.#find(name)
     return { capabilities: ['completion'], family: 'llama', parameterSize: '1B', quantization: 'Q4_0' }
   }
 
@@ -53,13 +57,21 @@ export class MemoryBackend implements Backend {
     signal?.throwIfAborted()
     await this.before(`pull ${name}`)
     signal?.throwIfAborted()
+    if (this.unavailable.has(name)) throw new OllamaConfigError('model-not-found', `No registry has "${name}"`)
     this.done.push(`pull ${name}`)
     this.install(name)
   }
 
-  async delete(name: string): Promise<void> {
+  async delete(name: string, { signal }: CallOptions = {}): Promise<void> {
+    signal?.throwIfAborted()
     await this.before(`delete ${name}`)
+    this.#find(name)
     this.done.push(`delete ${name}`)
     this.uninstall(name)
+  }
+
+  #find(name: string): void {
+    if (this.#models.has(referenceKey(parseListedName(name)))) return
+    throw new OllamaConfigError('model-not-found', `Model "${name}" is not installed`)
   }
 }

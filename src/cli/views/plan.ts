@@ -72,7 +72,7 @@ function pullLine(change: PullChange, width: number, style: Style): string {
 }
 
 function deleteLine(change: DeleteChange, width: number, prune: boolean, style: Style): string {
-  const parent = change.irreplaceable ? `, ${change.reason.text}` : ''
+  const parent = change.irreplaceable ? `; ${change.reason.text}` : ''
   return line(prune ? style.red('-') : style.dim('-'), change.reference, `${freedText(change)}${parent}`, width)
 }
 

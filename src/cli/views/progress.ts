@@ -31,7 +31,7 @@ export interface ChangeState {
   readonly startedMs: number | null
   /** Of a finished change. */
   readonly durationMs: number | null
-  readonly downloadedBytes: number | null
+  readonly sizeBytes: number | null
   readonly skipReason: SkipReason | null
   readonly error: ErrorData | null
 }
@@ -53,7 +53,7 @@ export function foldProgress(progress: Progress, event: Event, nowMs: number): P
         phase: event.outcome,
         rate: null,
         durationMs: event.durationMs,
-        downloadedBytes: event.downloadedBytes,
+        sizeBytes: event.sizeBytes,
         skipReason: event.skipReason ?? null,
         error: event.error ?? null,
       }))
@@ -130,7 +130,7 @@ function waiting({ id, reference, action, after, downloadBytes }: Change): Chang
     rate: null,
     startedMs: null,
     durationMs: null,
-    downloadedBytes: null,
+    sizeBytes: null,
     skipReason: null,
     error: null,
   }

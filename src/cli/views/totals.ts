@@ -45,6 +45,6 @@ export function totalsOf(progress: Progress, nowMs: number): Totals {
 }
 
 function bytesOnHost(state: ChangeState): number {
-  if (state.phase === 'done') return state.seenBytes ?? state.downloadedBytes ?? 0
+  if (state.phase === 'done') return state.seenBytes ?? state.sizeBytes ?? 0
   return state.completedBytes ?? 0
 }

@@ -22,7 +22,7 @@ export function activityText(state: ChangeState): string {
   return state.status === '' ? present[state.action] : state.status
 }
 
-/** Of a finished change: `pulled 4.7 GB in 1m 20s`. */
+/** Of a finished change: `pulled 4.7 GB in 1m 20s`; the size is the model's, of which some may have been there before. */
 export function outcomeText(state: ChangeState): string {
   switch (state.phase) {
     case 'done':
@@ -50,8 +50,8 @@ export function errorTexts(state: ChangeState): { readonly message: string; read
   }
 }
 
-function bytesText({ action, downloadedBytes }: ChangeState): string {
-  return action === 'pull' && downloadedBytes ? ` ${formatBytes(downloadedBytes)}` : ''
+function bytesText({ action, sizeBytes }: ChangeState): string {
+  return action === 'pull' && sizeBytes ? ` ${formatBytes(sizeBytes)}` : ''
 }
 
 function timeText(word: string, { durationMs }: ChangeState): string {

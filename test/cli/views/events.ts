@@ -49,6 +49,6 @@ export function progressed(
 }
 
 export function ended({ id, action, reference }: Change, more: Partial<ChangeFinished> = {}): Event {
-  const facts = { outcome: 'done', digest: null, durationMs: 1000, downloadedBytes: null } as const
+  const facts = { outcome: 'done', digest: null, durationMs: 1000, sizeBytes: null } as const
   return { type: 'change-finished', id, action, reference, ...facts, ...more }
 }

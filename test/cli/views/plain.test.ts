@@ -35,7 +35,7 @@ test('start, end and failure are always said, with the name of the model', async
   const [a, b, c] = [pull('a:latest'), pull('b:latest'), deletion('c:latest')]
   view.handle(started(a, b, c))
   view.handle(began(a))
-  view.handle(ended(a, { downloadedBytes: 274e6, durationMs: 80_000 }))
+  view.handle(ended(a, { sizeBytes: 274e6, durationMs: 80_000 }))
   view.handle(began(b))
   const error = {
     code: 'registry-error',

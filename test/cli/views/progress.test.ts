@@ -42,7 +42,7 @@ test('a change goes from waiting to active to done', () => {
   const active = foldProgress(waiting, began(model), 10)
   assert.equal(only(active).phase, 'active')
   assert.equal(activityText(only(active)), 'pulling')
-  const done = foldProgress(active, ended(model, { durationMs: 80_000, downloadedBytes: 4.7e9 }), 20)
+  const done = foldProgress(active, ended(model, { durationMs: 80_000, sizeBytes: 4.7e9 }), 20)
   assert.equal(only(done).phase, 'done')
   assert.equal(outcomeText(only(done)), 'pulled 4.7 GB in 1m 20s')
 })

@@ -46,7 +46,7 @@ test('shows bars while it runs, and what became of each change at the end', asyn
   const [a, b, c, d] = [pull('all-minilm:latest', 46e6), pull('qwen3:8b'), pull('llava:7b'), deletion('old:latest')]
   view.handle(started(a, b, c, d))
   view.handle(began(a))
-  view.handle(ended(a, { downloadedBytes: 46e6, durationMs: 400 }))
+  view.handle(ended(a, { sizeBytes: 46e6, durationMs: 400 }))
   view.handle(began(b))
   for (let step = 1; step <= 10; step++) {
     view.handle(progressed(b, step * 1e8, 2e9))
@@ -61,7 +61,7 @@ test('shows bars while it runs, and what became of each change at the end', asyn
     '  1 of 4 done                           1.0 GB           1 GB/s',
     '',
   ])
-  view.handle(ended(b, { downloadedBytes: 2e9, durationMs: 2000 }))
+  view.handle(ended(b, { sizeBytes: 2e9, durationMs: 2000 }))
   view.handle(began(c))
   const error = { code: 'disk-full', message: 'The host has no room left', hint: 'delete a model' } as const
   view.handle(ended(c, { outcome: 'failed', durationMs: 3000, error }))

@@ -1,0 +1,363 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { after, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { loadConfigFile, warmUp } from '../../src/config/load.ts'
+import { isOllamaConfigError, type OllamaConfigError } from '../../src/errors.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const fixtures = join(root, 'test/fixtures/config')
+const isDeno = 'Deno' in globalThis
+// Deno wants file names as they are, knows no tsconfig paths, and reads .js in a package without "type" as a module: by design.
+const nodeOnly = isDeno ? 'Node resolves this, Deno does not' : false
+
+const top = await realpath(await mkdtemp(join(tmpdir(), 'ollama-config-load-')))
+after(() => rm(top, { recursive: true, force: true }))
+let folders = 0
+
+/** A copy of a fixture in a folder of its own, far from any package.json but the one given. */
+async function copyOf(fixture: string, options: { name?: string; type?: string } = {}): Promise<string> {
+  const folder = join(top, String(++folders), options.name ?? 'project')
+  await cp(join(fixtures, fixture), folder, { recursive: true })
+  if (options.type !== undefined)
+    await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'project', type: options.type }))
+  return folder
+}
+
+async function write(file: string, text: string): Promise<string> {
+  await mkdir(dirname(file), { recursive: true })
+  await writeFile(file, text)
+  return file
+}
+
+async function failureOf(file: string): Promise<OllamaConfigError & { details: Record<string, unknown> }> {
+  const error: unknown = await loadConfigFile(file).then(
+    () => assert.fail(`loaded ${file}`),
+    (reason: unknown) => reason,
+  )
+  assert.ok(isOllamaConfigError(error), String(error))
+  assert.equal(error.code, 'config-load-failed')
+  assert.doesNotMatch(error.message, /\n|\?ollama-config|tsx-namespace/)
+  return Object.assign(error, { details: error.details ?? {} })
+}
+
+await warmUp()
+
+describe('a TypeScript config, with top-level await, a local import and this package, installed nowhere', () => {
+  for (const type of ['module', 'commonjs', undefined]) {
+    it(`in a package with "type": ${type ?? 'nothing said'}`, async () => {
+      const folder = await copyOf('basic', type === undefined ? {} : { type })
+      assert.deepEqual(await loadConfigFile(join(folder, 'ollama.config.ts')), { models: ['all-minilm'], keep: [] })
+    })
+  }
+
+  it('as .mts', async () => {
+    const folder = await copyOf('basic', { type: 'commonjs' })
+    await cp(join(folder, 'ollama.config.ts'), join(folder, 'ollama.config.mts'))
+    assert.deepEqual(await loadConfigFile(join(folder, 'ollama.config.mts')), { models: ['all-minilm'], keep: [] })
+  })
+
+  for (const name of [
+    'with space',
+    'späce-模型-🦙',
+    '#1',
+    '100%',
+    '50%20off',
+    'a&b=c',
+    "o'brien; $x",
+    'why?',
+    'a?b%3Fc#d',
+    '(x)[y]{z}',
+  ]) {
+    it(`in a folder called ${name}`, async () => {
+      const folder = await copyOf('basic', { name })
+      assert.deepEqual(await loadConfigFile(join(folder, 'ollama.config.ts')), { models: ['all-minilm'], keep: [] })
+    })
+  }
+
+  it('behind a symbolic link, from where its imports start', async () => {
+    const folder = await copyOf('basic')
+    const link = join(top, 'link.ts')
+    await symlink(join(folder, 'ollama.config.ts'), link)
+    assert.deepEqual(await loadConfigFile(link), { models: ['all-minilm'], keep: [] })
+  })
+
+  it('that exports a function which imports later', async () => {
+    const folder = await copyOf('errors')
+    const exported = await loadConfigFile(join(folder, 'later.ts'))
+    await loadConfigFile(join(folder, 'ok.ts')) // Another load must not take anything away from it.
+    assert.equal(typeof exported, 'function')
+    assert.deepEqual(await (exported as () => Promise<unknown>)(), { models: ['ok'] })
+  })
+})
+
+describe('imports', () => {
+  for (const type of ['module', 'commonjs', undefined]) {
+    it(`.js for .ts, no extension, JSON, an enum, in a package with "type": ${type ?? 'nothing said'}`, {
+      skip: nodeOnly,
+    }, async () => {
+      const folder = await copyOf('extensions', type === undefined ? {} : { type })
+      const config = await loadConfigFile(join(folder, 'ollama.config.ts'))
+      assert.deepEqual(config, { models: ['one', 'two', 'three'], size: 4, await: 5 })
+    })
+  }
+
+  it('paths of the tsconfig.json nearest to the config, not to the working directory', { skip: nodeOnly }, async () => {
+    for (const folder of [await copyOf('paths'), await copyOf('paths')]) {
+      assert.deepEqual(await loadConfigFile(join(folder, 'config/ollama.config.ts')), { models: ['from-paths'] })
+    }
+    // One without is not given what another one has.
+    const plain = await copyOf('paths')
+    await rm(join(plain, 'tsconfig.json'))
+    await failureOf(join(plain, 'config/ollama.config.ts'))
+  })
+
+  it('a package installed beside the config', { skip: nodeOnly }, async () => {
+    const folder = await copyOf('errors')
+    await write(join(folder, 'node_modules/dep/package.json'), '{ "name": "dep", "main": "main.js" }')
+    await write(join(folder, 'node_modules/dep/main.js'), 'exports.dep = 1')
+    const file = await write(join(folder, 'dep.ts'), "import { dep } from 'dep'\nexport default { dep }")
+    assert.deepEqual(await loadConfigFile(file), { dep: 1 })
+  })
+})
+
+describe('JavaScript', () => {
+  for (const type of ['module', 'commonjs', undefined]) {
+    it(`modules, also beside a .ts of the same name, with "type": ${type ?? 'nothing said'}`, {
+      skip: isDeno && type === 'commonjs' ? nodeOnly : false,
+    }, async () => {
+      const folder = await copyOf('javascript', type === undefined ? {} : { type })
+      assert.deepEqual(await loadConfigFile(join(folder, 'esm.js')), { models: ['js'] })
+      assert.deepEqual(await loadConfigFile(join(folder, 'esm.mjs')), { models: ['js'] })
+    })
+  }
+
+  it('CommonJS', { skip: nodeOnly }, async () => {
+    const folder = await copyOf('javascript')
+    assert.deepEqual(await loadConfigFile(join(folder, 'common.js')), { models: ['common'] })
+    assert.deepEqual(Object.keys((await loadConfigFile(join(folder, 'common.cjs'))) as object), ['models', 'sep'])
+  })
+})
+
+describe('JSON', () => {
+  it('is parsed, with or without a byte order mark', async () => {
+    const file = await write(join(top, 'json/ollama.config.json'), '\uFEFF{ "models": ["a"] }\n')
+    assert.deepEqual(await loadConfigFile(file), { models: ['a'] })
+  })
+
+  it('tells where a mistake is', async () => {
+    const error = await failureOf(join(await copyOf('errors'), 'broken.json'))
+    assert.match(error.message, /^Syntax error in .*broken\.json:3:10: Expected a value but found "\]"$/)
+    assert.equal(
+      error.details['frame'],
+      '  1 | {\n  2 |   "models": ["a",\n> 3 |     "b",]\n    |         ^\n  4 | }'.replace(
+        '    |         ^',
+        '    |          ^',
+      ),
+    )
+  })
+
+  for (const [text, column, reason] of [
+    ['', 1, 'Expected a value but found the end of the file'],
+    ['{ "a": 1', 9, 'Expected "," or "}" but found the end of the file'],
+    ["{ 'a': 1 }", 3, 'Expected a key in double quotes but found "\'"'],
+    ['{ "a" 1 }', 7, 'Expected ":" but found "1"'],
+    ['["\\x"]', 3, 'Expected an escape sequence of JSON but found "\\\\"'],
+    ['["a]', 5, 'Expected the closing quote of a text but found the end of the file'],
+    ['[01]', 3, 'Expected "," or "]" but found "1"'],
+    ['{} // no', 4, 'Expected the end of the file but found "/"'],
+    ['{ "a": undefined }', 8, 'Expected a value but found "u"'],
+  ] as const) {
+    it(`such as in ${JSON.stringify(text)}`, async () => {
+      const error = await failureOf(await write(join(top, 'json/wrong.json'), text))
+      assert.ok(error.message.endsWith(`wrong.json:1:${column}: ${reason}`), error.message)
+    })
+  }
+})
+
+describe('a second load', () => {
+  it('sees what changed in the config', async () => {
+    const folder = await copyOf('errors')
+    for (const text of ['one', 'two', 'three']) {
+      const file = await write(join(folder, 'changing.ts'), `export default { models: ['${text}'] }`)
+      assert.deepEqual(await loadConfigFile(file), { models: [text] })
+    }
+  })
+
+  // Deno lets the loader into the imports of a config only where it needs help with this package's name.
+  it('sees what changed in what it imports', async () => {
+    const folder = await copyOf('basic')
+    await loadConfigFile(join(folder, 'ollama.config.ts'))
+    await write(join(folder, 'names.ts'), "export type Name = string\nexport const names = ['changed']")
+    assert.deepEqual(await loadConfigFile(join(folder, 'ollama.config.ts')), { models: ['changed'], keep: [] })
+  })
+
+  it('recovers from a failure', async () => {
+    const file = join(await copyOf('errors'), 'syntax.ts')
+    await failureOf(file)
+    await write(file, 'export default 1')
+    assert.equal(await loadConfigFile(file), 1)
+  })
+
+  it('at the same time is a load of its own', async () => {
+    const loads = await Promise.all([copyOf('basic'), copyOf('basic'), copyOf('errors')])
+    const [a, b] = await Promise.all(
+      loads.slice(0, 2).map((folder) => loadConfigFile(join(folder, 'ollama.config.ts'))),
+    )
+    assert.deepEqual(a, b)
+  })
+})
+
+describe('what fails', () => {
+  const syntax = [
+    '  2 | ',
+    '  3 | export default {',
+    "> 4 | \tmodels: ['ä' 'b'],",
+    '    | \t              ^',
+    '  5 | }',
+  ]
+  for (const name of ['syntax.ts', 'syntax.mjs', 'syntax-below.ts']) {
+    it(`a syntax error, with the place and the lines around: ${name}`, async () => {
+      const folder = await copyOf('errors')
+      const error = await failureOf(join(folder, name))
+      const place = join(folder, name.replace('-below', ''))
+      assert.ok(error.message.startsWith(`Syntax error in ${place}:4:15: Expected `), error.message)
+      const { frame, ...details } = error.details
+      assert.deepEqual(details, { file: place, line: 4, column: 15 })
+      assert.equal(frame, syntax.map((line) => line.trimEnd()).join('\n'))
+    })
+  }
+
+  it('a syntax error in a folder with a question mark', async () => {
+    const folder = await copyOf('errors', { name: 'why?' })
+    const error = await failureOf(join(folder, 'syntax.ts'))
+    assert.equal(error.details['file'], join(folder, 'syntax.ts'))
+    assert.equal(error.details['line'], 4)
+  })
+
+  it('a throw, with its place and its cause', async () => {
+    const folder = await copyOf('errors')
+    const error = await failureOf(join(folder, 'throws.ts'))
+    assert.equal(error.message, `Cannot load ${join(folder, 'throws.ts')}:6:9: TypeError: no luck at all`)
+    assert.match(String(error.details['frame']), /^> 6 .*throw new TypeError/m)
+    assert.ok(error.cause instanceof TypeError)
+    assert.deepEqual(error.cause.cause, { name: 'luck' })
+  })
+
+  it('a throw of something else than an error', async () => {
+    const folder = await copyOf('errors')
+    const error = await failureOf(join(folder, 'throws-text.ts'))
+    assert.equal(error.message, `Cannot load ${join(folder, 'throws-text.ts')}: it threw "words"`)
+    assert.equal(error.cause, 'words')
+  })
+
+  for (const [name, place, reason, hint] of [
+    ['missing-file.ts', '2:19', 'cannot find "./not-there.ts"', /path of the import/],
+    ['missing-package.ts', '1:19', 'cannot find package "no-such-package/deep"', /npm install no-such-package$/],
+    ['missing-export.ts', '1:22', '"./ok.ts" does not export "nope"', /name/],
+    [
+      'missing-plugin.ts',
+      '1:15',
+      'this ollama-config has no "ollama-config/plugins/no-such-plugin"',
+      /name of the plugin/,
+    ],
+    ['missing-own.ts', '1:22', '"ollama-config" does not export "nope"', /version of ollama-config/],
+  ] as const) {
+    it(`an import that leads nowhere: ${name}`, async () => {
+      const file = join(await copyOf('errors'), name)
+      const error = await failureOf(file)
+      assert.equal(error.message, `Cannot load ${file}:${place}: ${reason}`)
+      assert.match(error.hint ?? '', hint)
+      assert.match(String(error.details['frame']), /^> \d/m)
+    })
+  }
+
+  for (const name of ['no-default.ts', 'empty.ts']) {
+    it(`no default export: ${name}`, async () => {
+      const file = join(await copyOf('errors'), name)
+      const error = await failureOf(file)
+      assert.equal(error.message, `"${file}" has no default export`)
+      assert.match(error.hint ?? '', /^add export default defineConfig\(\{/)
+    })
+  }
+
+  it('another kind of file', async () => {
+    const error = await failureOf(await write(join(top, 'ollama.config.yaml'), 'models: []'))
+    assert.match(error.message, /a config is a \.ts, /)
+  })
+
+  it('no such file', async () => {
+    await assert.rejects(loadConfigFile(join(top, 'none.ts')), { code: 'config-not-found' })
+  })
+
+  it('an aborted load', async () => {
+    await assert.rejects(
+      loadConfigFile(join(top, 'none.ts'), { signal: AbortSignal.abort(new Error('enough')) }),
+      /enough/,
+    )
+  })
+})
+
+describe('the package the config imports', () => {
+  it('is the one that runs, when none is installed', async () => {
+    const folder = await copyOf('basic')
+    const file = await write(
+      join(folder, 'own.ts'),
+      "import { errorCodes } from 'ollama-config'\nexport default errorCodes",
+    )
+    const { errorCodes } = await import('../../src/errors.ts')
+    assert.equal(await loadConfigFile(file), errorCodes)
+  })
+
+  it('is the one that is installed beside it', { skip: nodeOnly }, async () => {
+    const folder = await copyOf('basic')
+    const installed = join(folder, 'node_modules/ollama-config')
+    await write(
+      join(installed, 'package.json'),
+      '{ "name": "ollama-config", "type": "module", "exports": { ".": "./main.js", "./plugins/*": "./plugins/*.js" } }',
+    )
+    await write(join(installed, 'main.js'), 'export const defineConfig = (config) => ({ ...config, installed: true })')
+    await write(join(installed, 'plugins/x.js'), "export default 'installed plugin'")
+    assert.deepEqual(await loadConfigFile(join(folder, 'ollama.config.ts')), {
+      models: ['all-minilm'],
+      keep: [],
+      installed: true,
+    })
+    const file = await write(join(folder, 'plugin.ts'), "import x from 'ollama-config/plugins/x'\nexport default x")
+    assert.equal(await loadConfigFile(file), 'installed plugin')
+  })
+
+  it('is the built one, with its plugins, when that runs from elsewhere', {
+    skip: isDeno ? 'takes Node to run the build' : false,
+  }, async () => {
+    const folder = join(top, 'global/lib/node_modules/ollama-config')
+    await mkdir(folder, { recursive: true })
+    const tsc = join(root, 'node_modules/typescript/bin/tsc')
+    spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')])
+    const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+    manifest.exports['./plugins/*'] = { types: './dist/plugins/*/index.d.ts', default: './dist/plugins/*/index.js' }
+    await write(join(folder, 'package.json'), JSON.stringify(manifest))
+    await write(
+      join(folder, 'dist/plugins/demo/index.js'),
+      "import { defineConfig } from 'ollama-config'\nexport default typeof defineConfig",
+    )
+    await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
+
+    const project = await copyOf('basic')
+    await write(
+      join(project, 'plugin.ts'),
+      "import config from './ollama.config.ts'\nimport plugin from 'ollama-config/plugins/demo'\nexport default { ...config, plugin }",
+    )
+    const script = `const { loadConfigFile } = await import(${JSON.stringify(new URL(`file://${folder}/dist/config/load.js`).href)})
+      console.log(JSON.stringify(await loadConfigFile(${JSON.stringify(join(project, 'plugin.ts'))})))`
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: tmpdir(),
+      encoding: 'utf8',
+    })
+    assert.equal(stderr, '')
+    assert.deepEqual(JSON.parse(stdout), { models: ['all-minilm'], keep: [], plugin: 'function' })
+  })
+})
