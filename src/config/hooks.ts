@@ -5,7 +5,7 @@
  */
 import { pathToFileURL } from 'node:url'
 import { entryImporter, forTsx, fromTsx, loadOf, withoutMarks } from './marks.ts'
-import { nearestTsconfig, type ResolveContext, type Resolved, settle, standIn } from './modules.ts'
+import { nearestTsconfig, type ResolveContext, type Resolved, readModule, settle, standIn } from './modules.ts'
 
 type Awaitable<T> = T | Promise<T>
 type NextResolve = (specifier: string, context: ResolveContext) => Promise<Resolved>
@@ -22,33 +22,27 @@ let tsxFile = ''
 const instances = new Map<string | false, Promise<Tsx>>()
 const byLoad = new Map<string, Promise<Tsx>>()
 
-/** One tsx per tsconfig.json, since it holds one. The first is started before it is known which that will be. */
+/** Called by Node once, with the path of `tsx/esm`. */
+export function initialize(data: { tsx: string }): void {
+  tsxFile = data.tsx
+}
+
+/** One tsx per tsconfig.json, since it holds one. */
 function tsxFor(tsconfig: string | false): Promise<Tsx> {
   let instance = instances.get(tsconfig)
   if (instance === undefined) {
-    const spare = instances.get('')
-    instances.delete('')
-    instance = (spare ?? importTsx(instances.size)).then(async (tsx) => {
-      await tsx.initialize({ tsconfig })
-      return tsx
-    })
+    instance = startTsx(tsconfig, instances.size)
     instances.set(tsconfig, instance)
   }
   return instance
 }
 
-async function importTsx(copy: number): Promise<Tsx> {
+async function startTsx(tsconfig: string | false, number: number): Promise<Tsx> {
   const url = pathToFileURL(tsxFile)
-  if (copy > 0) url.search = String(copy)
-  return await import(url.href)
-}
-
-/** Called by Node in the worker. Does not wait for tsx, so that the main thread goes on. */
-export function initialize(data: { tsx: string }): void {
-  tsxFile = data.tsx
-  const spare = importTsx(0)
-  spare.catch(() => {}) // Reported to whoever awaits it.
-  instances.set('', spare)
+  if (number > 0) url.search = String(number) // Another module to Node, with a state of its own.
+  const tsx: Tsx = await import(url.href)
+  await tsx.initialize({ tsconfig })
+  return tsx
 }
 
 /** Called by Node in the worker for each import of the process. */
@@ -80,5 +74,9 @@ export function resolve(specifier: string, context: ResolveContext, next: NextRe
 export async function load(url: string, context: object, next: NextLoad): Promise<object> {
   const tsx = byLoad.get(loadOf(url) ?? '')
   if (tsx === undefined) return next(url, context)
-  return (await tsx).load(forTsx(url), context, (wanted, inContext) => next(fromTsx(wanted), inContext))
+  const loaded = await (await tsx).load(forTsx(url), context, async (wanted, inContext) => {
+    const asked = fromTsx(wanted)
+    return readModule(asked, inContext) ?? next(asked, inContext)
+  })
+  return { ...loaded, shortCircuit: true }
 }

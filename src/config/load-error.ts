@@ -11,8 +11,8 @@ export interface Place {
   readonly file: string
   readonly line: number
   readonly column: number
-  /** esbuild counts columns in bytes of UTF-8. */
-  readonly inBytes?: boolean
+  /** How the column is counted, if not in UTF-16 units: esbuild counts bytes of UTF-8, Deno gives a tab two columns. */
+  readonly counts?: 'bytes' | 'wide tabs' | undefined
 }
 
 export interface Finding {
@@ -52,11 +52,11 @@ async function failure(path: string, finding: Finding, cause?: unknown): Promise
   const { what, reason, hint } = finding
   const file = finding.place?.file ?? path
   const text = await readFile(file, 'utf8').catch(() => '')
-  const place = finding.place?.inBytes === true ? inUnits(finding.place, text) : finding.place
+  const place = finding.place === undefined ? undefined : inUnits(finding.place, text)
   const frame = place === undefined ? '' : codeFrame(text, place.line, place.column)
   const where = place === undefined ? '' : `:${place.line}:${place.column}`
   return new OllamaConfigError('config-load-failed', `${what} ${file}${where}: ${oneLine(reason)}`, {
-    hint,
+    hint: hint ?? 'mend it and run the command again',
     details: {
       file,
       ...(place === undefined ? {} : { line: place.line, column: place.column }),
@@ -67,14 +67,26 @@ async function failure(path: string, finding: Finding, cause?: unknown): Promise
 }
 
 function inUnits(place: Place, text: string): Place {
+  const { counts, ...rest } = place
   const line = text.split('\n')[place.line - 1] ?? ''
-  return {
-    ...place,
-    column:
-      Buffer.from(line)
-        .subarray(0, place.column - 1)
-        .toString().length + 1,
-  }
+  if (counts === 'bytes')
+    return {
+      ...rest,
+      column:
+        Buffer.from(line)
+          .subarray(0, place.column - 1)
+          .toString().length + 1,
+    }
+  if (counts === 'wide tabs')
+    return {
+      ...rest,
+      column:
+        line
+          .replace(/\t/g, '\t\t')
+          .slice(0, place.column - 1)
+          .replace(/\t\t/g, '\t').length + 1,
+    }
+  return rest
 }
 
 /** All that an error says, without colours and marks. Bun puts syntax errors into an AggregateError, with the place in fields. */
@@ -99,13 +111,18 @@ function syntaxError(text: string): Finding | undefined {
   const bundler = /^(.+):(\d+):(\d+): (ERROR|BUN): (.*)$/m.exec(text)
   if (bundler !== null) {
     const [, file = '', line, column, by, reason = ''] = bundler
-    const inBytes = by === 'ERROR' // esbuild, which also counts from 0. For Bun see above.
-    return { what, reason, place: { file, line: Number(line), column: Number(column) + (inBytes ? 1 : 0), inBytes } }
+    const isEsbuild = by === 'ERROR' // It also counts from 0. For Bun see above.
+    const counts = isEsbuild ? 'bytes' : undefined
+    return { what, reason, place: { file, line: Number(line), column: Number(column) + (isEsbuild ? 1 : 0), counts } }
   }
   const deno = /^SyntaxError: (.*)[\s\S]*?\bat (file:.+?):(\d+):(\d+)/m.exec(text)
   if (deno === null) return undefined
   const [, reason = '', url = '', line, column] = deno
-  return { what, reason, place: { file: fileURLToPath(url), line: Number(line), column: Number(column) } }
+  return {
+    what,
+    reason,
+    place: { file: fileURLToPath(url), line: Number(line), column: Number(column), counts: 'wide tabs' },
+  }
 }
 
 /** V8 does not tell where a syntax error in JavaScript is, but to the terminal. */

@@ -9,16 +9,6 @@ import { withLoad } from './marks.ts'
 
 const moduleExtensions = ['.ts', '.mts', '.js', '.mjs', '.cjs']
 
-/**
- * Starts what loading a config needs before its path is known. Returns at once.
- * Only Node without synchronous module hooks gains by it, such as Node 20: there tsx starts on a thread of its own.
- */
-export async function warmUp(): Promise<void> {
-  if ('Deno' in globalThis || 'Bun' in globalThis) return
-  const { startTsx } = await import('./tsx.ts')
-  startTsx()
-}
-
 let loads = 0
 
 /**

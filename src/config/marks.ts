@@ -20,8 +20,8 @@ export function withLoad(url: string, load: string): string {
 }
 
 /** Removes what tsx adds to a URL to tell its scopes apart. */
-export function withoutScope(url: string | undefined): string | undefined {
-  return url?.replace(/[?&]tsx-namespace=[\w-]+/g, '')
+export function withoutScope(url: string): string {
+  return url.replace(/[?&]tsx-namespace=[\w-]+/g, '')
 }
 
 /** Removes all marks from a URL, or from text that mentions URLs, such as an error's message or stack. */

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { withLoad } from './marks.ts'
+import { loadOf, withLoad } from './marks.ts'
 import { isInSelf, isSelf, selfEntry } from './self.ts'
 
 /** The part of what Node hands to a resolve hook, and gets from it, that matters here. */
@@ -81,4 +81,16 @@ function isModuleText(url: string): boolean {
   } catch {
     return false // Whoever reads it next says why it cannot be read.
   }
+}
+
+/**
+ * What a load hook returns for a module of a config, read from its file; undefined when Node has to read it, such as CommonJS.
+ * Not left to Node, since where the process runs with tsx for itself, that one would compile the module too.
+ */
+export function readModule(
+  url: string,
+  context: object,
+): { format: string; source: string; shortCircuit: true } | undefined {
+  if (loadOf(url) === undefined || !('format' in context) || context.format !== 'module') return undefined
+  return { format: 'module', source: readFileSync(fileURLToPath(url), 'utf8'), shortCircuit: true }
 }

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import * as nodeModule from 'node:module'
 import { dirname, join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { loadOf, withLoad, withoutMarks } from './marks.ts'
 import { isLocal, type Resolved } from './modules.ts'
 import { isSelf, packageName, selfEntry } from './self.ts'
@@ -17,17 +17,12 @@ type RegisterHooks = (hooks: {
   load: (url: string, context: object, next: (url: string, context: object) => object) => object
 }) => { deregister(): void }
 interface BunBuild {
-  onResolve(
-    filter: { filter: RegExp },
-    find: (asked: { path: string; importer: string }) => { path: string } | undefined,
-  ): void
+  module(specifier: string, load: () => { exports: object; loader: 'object' }): void
 }
 /** The part of `Bun.plugin` used here. */
 interface Bun {
   plugin(plugin: { name: string; setup(build: BunBuild): void }): void
 }
-
-let aliasedOnBun = false
 
 /**
  * @param path the config, with no symbolic link in it
@@ -36,12 +31,12 @@ let aliasedOnBun = false
  */
 export async function importNatively(path: string, url: string, load: string): Promise<unknown> {
   const bun = (globalThis as { Bun?: Bun }).Bun
-  const needsAlias = !isInstalledFor(path) && readFileSync(path, 'utf8').includes(packageName)
+  const own = isInstalledFor(path) ? [] : ownImports(readFileSync(path, 'utf8'))
   if (bun !== undefined) {
-    if (needsAlias && !aliasedOnBun) aliasOnBun(bun)
+    await aliasOnBun(bun, own)
     return import(load === '1' ? path : `${path}?ollama-config=${load}`)
   }
-  const hooks = needsAlias ? aliasOnDeno() : undefined
+  const hooks = own.length > 0 ? aliasOnDeno() : undefined
   try {
     return await import(withLoad(url, load))
   } finally {
@@ -50,17 +45,23 @@ export async function importNatively(path: string, url: string, load: string): P
   }
 }
 
-function aliasOnBun(bun: Bun): void {
-  aliasedOnBun = true
-  bun.plugin({
-    name: packageName,
-    setup(build) {
-      build.onResolve({ filter: new RegExp(`^${packageName}(/|$)`) }, ({ path, importer }) => {
-        const own = isInstalledFor(importer) ? undefined : selfEntry(path)
-        return own === undefined ? undefined : { path: fileURLToPath(own) }
-      })
-    },
-  })
+/** What of this package a config may import: what its text names, and the main entry when a local file could name it. */
+function ownImports(text: string): string[] {
+  const named = text.match(new RegExp(`(?<=['"])${packageName}(?:/[^'"\\s]+)?(?=['"])`, 'g')) ?? []
+  return named.length > 0 || /['"]\.\.?\//.test(text) ? [...new Set([packageName, ...named])] : []
+}
+
+const aliasedOnBun = new Set<string>()
+
+/** Bun 1.4 lets a plugin stand in for a bare specifier only by its full name. */
+async function aliasOnBun(bun: Bun, specifiers: readonly string[]): Promise<void> {
+  for (const specifier of specifiers) {
+    const own = selfEntry(specifier)
+    if (own === undefined || aliasedOnBun.has(specifier)) continue
+    aliasedOnBun.add(specifier)
+    const exports: object = await import(own)
+    bun.plugin({ name: specifier, setup: (build) => build.module(specifier, () => ({ exports, loader: 'object' })) })
+  }
 }
 
 function aliasOnDeno(): { deregister(): void } {

@@ -8,8 +8,7 @@
 import * as nodeModule from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { entryImporter, forTsx, fromTsx, loadOf, withLoad, withoutMarks, withoutScope } from './marks.ts'
-import { nearestTsconfig, type ResolveContext, type Resolved, settle, standIn } from './modules.ts'
-import { isSelf } from './self.ts'
+import { nearestTsconfig, type ResolveContext, type Resolved, readModule, settle, standIn } from './modules.ts'
 
 /** `module.registerHooks` of Node 22.15, not yet in the types of Node 20. */
 type RegisterHooks = (hooks: {
@@ -24,11 +23,6 @@ type RegisterHooks = (hooks: {
 /** Imports a marked URL of a config with what TypeScript needs. Registers each hook once per process. */
 export async function importWithTsx(url: string): Promise<unknown> {
   return hasSyncTsx() ? importSync(url) : importByWorker(url)
-}
-
-/** Starts tsx before the config is known, where it starts on a thread of its own. Returns at once; may be called often. */
-export function startTsx(): void {
-  if (!hasSyncTsx()) registerWorker()
 }
 
 /** The versions whose synchronous hooks tsx uses; they have to be known here, since for others `register` of tsx starts a worker. */
@@ -61,7 +55,7 @@ async function createScope(tsconfig: string | false, number: number): Promise<Sc
   const { register } = await import('tsx/esm/api')
   const { registerHooks } = nodeModule as unknown as { registerHooks: RegisterHooks }
   // Hooks run last in, first out: ours once below tsx, to see what it asks Node for, and once above, to see what Node asks it for.
-  if (!hooked) registerHooks({ resolve: resolveBelowTsx, load: (url, context, next) => next(fromTsx(url), context) })
+  if (!hooked) registerHooks({ resolve: resolveBelowTsx, load: loadBelowTsx })
   hooked = true
   const { import: scopedImport } = register({ namespace: `ollama-config-${number}`, tsconfig })
   registerHooks({
@@ -71,15 +65,18 @@ async function createScope(tsconfig: string | false, number: number): Promise<Sc
   return scopedImport
 }
 
-/** This package is plain JavaScript that is mostly loaded already: tsx would read and translate it all a second time. */
+/**
+ * Takes what is not the config's own out of the scope of tsx: packages run as they are, and those the process
+ * has loaded already, such as this one, are not read and run a second time.
+ */
 function resolveAboveTsx(
   specifier: string,
   context: ResolveContext,
   next: (specifier: string, context: ResolveContext) => Resolved,
 ): Resolved {
   const found = next(specifier, context)
-  const own = isSelf(specifier) && loadOf(context.parentURL) !== undefined && /\.m?js(?:[?#]|$)/.test(found.url)
-  return own ? { ...found, url: withoutScope(found.url) ?? found.url } : found
+  const isPackage = loadOf(context.parentURL) !== undefined && loadOf(found.url) === undefined
+  return isPackage ? { ...found, url: withoutScope(found.url) } : found
 }
 
 function resolveBelowTsx(
@@ -87,33 +84,37 @@ function resolveBelowTsx(
   context: ResolveContext,
   next: (specifier: string, context: ResolveContext) => Resolved,
 ): Resolved {
-  const load = loadOf(context.parentURL)
+  const { parentURL = '' } = context
+  const load = loadOf(parentURL)
   if (load === undefined) return next(specifier, context)
   let found: Resolved
   try {
     // Where the process runs with tsx for itself (`node --import tsx`), that one must not take these modules for its own.
     // The load's mark stays: Node hands this context to the next call of the same resolution too.
-    found = next(specifier, { ...context, parentURL: withoutScope(context.parentURL) })
+    found = next(specifier, { ...context, parentURL: withoutScope(parentURL) })
   } catch (error) {
     return standIn(specifier, error)
   }
   return settle(specifier, load, found)
 }
 
+function loadBelowTsx(url: string, context: object, next: (url: string, context: object) => object): object {
+  const asked = fromTsx(url)
+  return readModule(asked, context) ?? next(asked, context)
+}
+
 // --- By a worker ---------------------------------------------------------------------------------------------------
 
 let registered = false
 
-function registerWorker(): void {
-  if (registered) return
-  registered = true
-  process.setSourceMapsEnabled(true) // tsx on the main thread does it too: without, positions would be those of the generated code.
-  const hooks = import.meta.url.replace(/tsx(\.[jt]s)$/, 'hooks$1')
-  nodeModule.register(hooks, { data: { tsx: nodeModule.createRequire(import.meta.url).resolve('tsx/esm') } })
-}
-
 async function importByWorker(url: string): Promise<unknown> {
-  registerWorker()
+  if (!registered) {
+    registered = true
+    process.setSourceMapsEnabled(true) // As tsx does on the main thread: without, positions would be those of the generated code.
+    // Starting it earlier, beside the search for the config, gains nothing: Node waits for the thread, and then each import asks it.
+    const hooks = import.meta.url.replace(/tsx(\.[jt]s)$/, 'hooks$1')
+    nodeModule.register(hooks, { data: { tsx: nodeModule.createRequire(import.meta.url).resolve('tsx/esm') } })
+  }
   return import(url)
 }
 

@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { formatVersion } from '../../src/plan/plan.ts'
 import { type OllamaServer, type OllamaServerOptions, startOllamaServer } from '../support/ollama-server.ts'
-import { runCli, tempFolder } from '../support/run-cli.ts'
+import { runCli, spawnCli, tempFolder } from '../support/run-cli.ts'
 
 const config = (value: object) => ({ 'ollama.config.json': value })
 
@@ -195,6 +195,15 @@ test('bad servers: a clear error with the next step, exit 1, and no stack trace'
     assert.doesNotMatch(stderr, /^\s+at |\u001b/m)
     assert.equal(stdout, '')
   }
+})
+
+test('a reader that leaves early, as in plan | head, is no error', async (t) => {
+  const server = await start(t, { models: ['a'] })
+  const cwd = tempFolder(t, config({ models: ['a'] }))
+  const { child, done } = spawnCli(['plan'], { cwd, env: { OLLAMA_HOST: server.url } })
+  child.stdout?.destroy()
+  const { code, stderr } = await done
+  assert.deepEqual([code, stderr], [0, ''])
 })
 
 test('errors come as JSON too with --json', async (t) => {
