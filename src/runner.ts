@@ -1,16 +1,21 @@
 /**
  * The composition root: puts config, backend, plan and apply together, for programs and for the CLI alike.
- * A config imports this package, so nothing heavy is imported before a function needs it.
+ * A config imports this package, so no dependency is imported before a function needs it.
  */
 
-import type { Approval } from './apply/apply.ts'
+import { type Approval, applyTarget } from './apply/apply.ts'
 import { type ApplyRun, createApplyRun } from './apply/apply-run.ts'
-import type { HostSelection } from './backend/address.ts'
+import { type HostSelection, selectHost } from './backend/address.ts'
 import type { Backend } from './backend/backend.ts'
+import { createHostBackend } from './backend/http.ts'
+import { readStateWhenReady } from './backend/wait.ts'
 import type { Config, ConfigContext } from './config/config.ts'
-import { ConfigError, OllamaConfigError } from './errors.ts'
+import { loadConfigFile } from './config/load.ts'
+import { findConfig } from './config/search.ts'
+import { ConfigError, type Diagnostic, OllamaConfigError } from './errors.ts'
+import { diff } from './plan/diff.ts'
 import { formatVersion, type Plan, planErrors } from './plan/plan.ts'
-import type { ActualState, DesiredState } from './plan/state.ts'
+import type { DesiredState } from './plan/state.ts'
 import type { Logger } from './runtime/logger.ts'
 
 /** Environment variables. */
@@ -67,20 +72,10 @@ export interface ApplyPlanOptions extends ConnectOptions {
  */
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
   const { env = process.env, signal, cwd = process.cwd(), configFile, host } = options
-  // All at once: while the loader starts on a thread of its own, there is time to read the rest.
-  const [{ findConfig }, { loadConfigFile }, { resolveConfig }, { selectHost }] = await Promise.all([
-    import('./config/search.ts'),
-    import('./config/load.ts'),
-    import('./config/resolve.ts'),
-    import('./backend/address.ts'),
-  ])
-  const file = await findConfig({
-    cwd,
-    ...(configFile === undefined ? {} : { configFile }),
-    ...(signal === undefined ? {} : { signal }),
-  })
-  const exported = await loadConfigFile(file, signal === undefined ? {} : { signal })
-  const context: ConfigContext = { env, cwd, host: selectHost({ flag: host, env: env['OLLAMA_HOST'] }).address.origin }
+  const [file, { resolveConfig }] = await Promise.all([findConfig({ cwd, configFile, signal }), importResolve()])
+  const exported = await loadConfigFile(file, { signal })
+  const { address } = selectHost({ flag: host, env: env['OLLAMA_HOST'] })
+  const context: ConfigContext = { env, cwd, host: address.origin }
   const value = typeof exported === 'function' ? await callConfig(() => exported(context), file) : exported
   return { file, ...resolveConfig(value, file) }
 }
@@ -99,12 +94,18 @@ export async function createPlan(config: LoadedConfig | Config, options: CreateP
       hint: 'drop --prune, or change "prune" in the config',
     })
   }
-  const [{ backend, state }, { diff }] = await Promise.all([readHost(config, options), import('./plan/diff.ts')])
+  const { address: written } = selectTarget(config, options)
+  const backend = connect(config, options)
+  const state = await readStateWhenReady(backend, options)
+  const { changes, diagnostics } = diff(desired, state)
   const { address, kind } = backend
+  const { serverVersion } = state
+  const misread: readonly Diagnostic[] =
+    written.warning === undefined ? [] : [{ severity: 'warning', code: 'address', message: written.warning }]
   return {
     formatVersion,
     prune,
-    targets: [{ address, kind, serverVersion: state.serverVersion, ...diff(desired, state) }],
+    targets: [{ address, kind, serverVersion, changes, diagnostics: [...misread, ...diagnostics] }],
   }
 }
 
@@ -126,10 +127,7 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
       throw invalidPlan(`A plan for ${plan.targets.length} hosts cannot be applied`)
     const [problem] = planErrors(plan)
     if (problem !== undefined) throw invalidPlan(`The plan has an error: ${problem.message}`, problem.hint)
-    const [{ backend }, { applyTarget }] = await Promise.all([
-      connect(options.config, { ...options, signal }),
-      import('./apply/apply.ts'),
-    ])
+    const backend = connect(options.config, options)
     if (backend.address !== target.address) {
       throw invalidPlan(
         `The plan was made for ${target.address}, not for ${backend.address}`,
@@ -141,34 +139,20 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
 }
 
 /** Which server a config and these options lead to, and who said so. */
-export async function selectTarget(
-  config: LoadedConfig | Config,
-  options: ConnectOptions = {},
-): Promise<HostSelection> {
-  const { selectHost } = await import('./backend/address.ts')
+export function selectTarget(config: LoadedConfig | Config, options: ConnectOptions = {}): HostSelection {
   const { env = process.env, host } = options
   return selectHost({ flag: host, config: configOf(config).host, env: env['OLLAMA_HOST'] })
 }
 
-async function readHost(
-  config: LoadedConfig | Config,
-  options: CreatePlanOptions,
-): Promise<{ readonly backend: Backend; readonly state: ActualState }> {
-  const { signal, waitMs = 0, onWait } = options
-  const { backend } = await connect(config, options)
-  if (waitMs === 0) return { backend, state: await backend.readState({ signal }) }
-  const { readStateWhenReady } = await import('./backend/wait.ts')
-  return { backend, state: await readStateWhenReady(backend, { waitMs, signal, onWait, now: Date.now }) }
+function connect(config: LoadedConfig | Config, options: ConnectOptions): Backend {
+  const { env = process.env, logger } = options
+  const { address } = selectTarget(config, options)
+  return createHostBackend({ address, headers: resolveHeaders(configOf(config), env), logger })
 }
 
-async function connect(config: LoadedConfig | Config, options: ConnectOptions): Promise<{ readonly backend: Backend }> {
-  const [{ createHostBackend }, { address, source }] = await Promise.all([
-    import('./backend/http.ts'),
-    selectTarget(config, options),
-  ])
-  const { env = process.env, logger } = options
-  if (address.warning !== undefined) logger?.warn(address.warning, { source })
-  return { backend: createHostBackend({ address, headers: resolveHeaders(configOf(config), env), logger }) }
+/** With it comes valibot, which a program that only applies a plan does not need. */
+function importResolve(): Promise<typeof import('./config/resolve.ts')> {
+  return import('./config/resolve.ts')
 }
 
 function resolveHeaders({ headers = {} }: Config, env: Environment): Record<string, string> {
@@ -203,7 +187,7 @@ async function callConfig(call: () => unknown, file: string): Promise<unknown> {
 
 async function resolved(config: LoadedConfig | Config): Promise<{ readonly desired: DesiredState }> {
   if ('desired' in config) return config
-  const { resolveConfig } = await import('./config/resolve.ts')
+  const { resolveConfig } = await importResolve()
   return resolveConfig(config)
 }
 

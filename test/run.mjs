@@ -27,14 +27,10 @@ function findIn(folder) {
 
 /** The environment without what would steer the tests: which host, which proxy, whether there is colour. */
 export function scrubbed(environment) {
+  // OLLAMA_TEST_… is given on purpose: a real server for the contract tests.
   const steering =
-    /^(?:OLLAMA_.*|https?_proxy|all_proxy|no_proxy|NODE_USE_ENV_PROXY|NO_COLOR|FORCE_COLOR|CLICOLOR.*|NODE_OPTIONS|NODE_TEST_CONTEXT|TSX_.*|CI|DEBUG|COLUMNS|LINES)$/i
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !steering.test(name) || keeps(name)))
-}
-
-// Given on purpose, such as a real server to run the contract tests on.
-function keeps(name) {
-  return name.startsWith('OLLAMA_CONFIG_TEST_')
+    /^(?:OLLAMA_(?!TEST_).*|https?_proxy|all_proxy|no_proxy|NODE_USE_ENV_PROXY|NO_COLOR|FORCE_COLOR|CLICOLOR.*|NODE_OPTIONS|NODE_TEST_CONTEXT|TSX_.*|CI|DEBUG|COLUMNS|LINES)$/i
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !steering.test(name)))
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -16,10 +16,8 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 const pauseMs = 250
 
 export interface WaitOptions extends CallOptions {
-  /** How long to go on trying; 0 tries once. */
-  readonly waitMs: number
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  /** How long to go on trying, in milliseconds. Default: 0, which tries once. */
+  readonly waitMs?: number | undefined
   /** Called once, when the first try failed and waiting begins. */
   readonly onWait?: (() => void) | undefined
 }
@@ -30,13 +28,13 @@ export interface WaitOptions extends CallOptions {
  * @throws {OllamaConfigError} the error of the last try
  */
 export async function readStateWhenReady(backend: Backend, options: WaitOptions): Promise<ActualState> {
-  const { waitMs, now, signal, onWait } = options
-  const deadlineMs = now() + waitMs
+  const { waitMs = 0, signal, onWait } = options
+  const deadlineMs = Date.now() + waitMs
   for (let attempt = 1; ; attempt++) {
     try {
       return await backend.readState({ signal })
     } catch (error) {
-      const again = isOllamaConfigError(error) && passing.has(error.code) && now() + pauseMs <= deadlineMs
+      const again = isOllamaConfigError(error) && passing.has(error.code) && Date.now() + pauseMs <= deadlineMs
       if (!again) throw error
       if (attempt === 1) onWait?.()
     }

@@ -7,8 +7,7 @@ import process from 'node:process'
 const { enableCompileCache } = module as { enableCompileCache?: () => unknown }
 enableCompileCache?.()
 
-const { run, interruption } = await import('./run.ts')
-const { exitCodes } = await import('./context.ts')
+const { exitCodes, interruption, run } = await import('./run.ts')
 
 const interrupted = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -4,7 +4,14 @@ import path from 'node:path'
 import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { version } from '../version.ts'
 import { type Invocation, parseArguments } from './arguments.ts'
+import { apply } from './commands/apply.ts'
+import { check } from './commands/check.ts'
+import { plan } from './commands/plan.ts'
 import { type Context, exitCodes } from './context.ts'
+import { errorDocument } from './views/json.ts'
+import { formatError } from './views/problems.ts'
+import { createStyle } from './views/style.ts'
+import { describeTerminal } from './views/terminal.ts'
 
 /** Errors that the user's own words or files caused. */
 const usageCodes: ReadonlySet<string> = new Set([
@@ -18,6 +25,8 @@ const usageCodes: ReadonlySet<string> = new Set([
   'prune-refused',
 ])
 
+export { exitCodes } from './context.ts'
+
 /** Runs one command. */
 export async function run(words: readonly string[], context: Context): Promise<number> {
   try {
@@ -27,7 +36,7 @@ export async function run(words: readonly string[], context: Context): Promise<n
       context.stderr.write('Interrupted: nothing was changed\n')
       return exitCodes.interrupted
     }
-    await showError(error, words, context)
+    showError(error, words, context)
     return isOllamaConfigError(error) && usageCodes.has(error.code) ? exitCodes.usage : exitCodes.failed
   }
 }
@@ -35,11 +44,11 @@ export async function run(words: readonly string[], context: Context): Promise<n
 async function execute(invocation: Invocation, context: Context): Promise<number> {
   switch (invocation.command) {
     case 'plan':
-      return (await import('./commands/plan.ts')).plan(invocation.flags, context)
+      return plan(invocation.flags, context)
     case 'apply':
-      return (await import('./commands/apply.ts')).apply(invocation.flags, context)
+      return apply(invocation.flags, context)
     case 'check':
-      return (await import('./commands/check.ts')).check(invocation.flags, context)
+      return check(invocation.flags, context)
     case 'help':
       context.stdout.write((await import('./help.ts')).helpText(invocation.topic))
       return exitCodes.done
@@ -52,16 +61,10 @@ async function execute(invocation: Invocation, context: Context): Promise<number
   }
 }
 
-async function showError(error: unknown, words: readonly string[], context: Context): Promise<void> {
+function showError(error: unknown, words: readonly string[], context: Context): void {
   // Read from the words: when the flags themselves are wrong there is nothing parsed to look at.
   const wants = (flag: string) => words.includes(flag)
-  const [{ formatError }, { createStyle }, { describeTerminal }] = await Promise.all([
-    import('./views/problems.ts'),
-    import('./views/style.ts'),
-    import('./views/terminal.ts'),
-  ])
-  if (wants('--json') && words[0] !== 'apply')
-    context.stdout.write((await import('./views/json.ts')).errorDocument(error))
+  if (wants('--json') && words[0] !== 'apply') context.stdout.write(errorDocument(error))
   const terminal = describeTerminal(context, { 'no-color': wants('--no-color') })
   context.stderr.write(formatError(error, { style: createStyle(terminal.stderrColor), debug: wants('--debug') }))
 }

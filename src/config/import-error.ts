@@ -36,6 +36,7 @@ export async function missingExport(path: string, text: string): Promise<Finding
 const missingImports = [
   /Cannot find (?:module|package) '(?<wanted>[^']+)'(?: imported from (?<importer>[^\n]+))?/,
   /(?:Module not found|Import) "(?<wanted>[^"]+)"[\s\S]*?\n\s+at (?<importer>file:.+?):\d+:\d+/,
+  /Loading unprepared module: (?<wanted>file:.+), imported from: (?<importer>file:.+)/,
   /Relative import path "(?<wanted>[^"]+)" not prefixed[\s\S]*?\n\s+at (?<importer>file:.+?):\d+:\d+/,
 ]
 

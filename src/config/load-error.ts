@@ -144,26 +144,19 @@ function thrown(text: string, error: unknown): Finding {
     const [, file = '', line, indent = ''] = shown
     return { what, reason, place: { file: toPath(file), line: Number(line), column: indent.length + 1 } }
   }
-  for (const match of text.matchAll(
-    /(?:\(|\bat (?:async )?)((?:file:\/\/|\/|[A-Za-z]:\\)[^()\n]*?):(\d+):(\d+)\)?$/gm,
-  )) {
-    const [, location = '', line, column] = match
+  for (const frame of text.split('\n').filter((line) => /^\s+at /.test(line))) {
+    if (/\bat (?:async )?loadConfigFile\b/.test(frame)) break // What follows is whoever loads the config.
+    const [, location, line, column] = /((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*?):(\d+):(\d+)\)?$/.exec(frame) ?? []
+    if (location === undefined) continue
     const file = toPath(location)
-    if (loaders.has(file)) break // What follows is whoever loads the config.
     if (file.startsWith(ownCode) || /[/\\]node_modules[/\\]/.test(file)) continue
-    return {
-      what,
-      reason: reason.replace(/ at file:\S+$/, ''),
-      place: { file, line: Number(line), column: Number(column) },
-    }
+    const place = { file, line: Number(line), column: Number(column) }
+    return { what, reason: reason.replace(/ at file:\S+$/, ''), place }
   }
   return { what, reason, place: undefined }
 }
 
 const ownCode = fileURLToPath(new URL('../', import.meta.url))
-const loaders = new Set(
-  ['tsx', 'native', 'load'].map((name) => fileURLToPath(import.meta.url.replace(/load-error(\.[jt]s)$/, `${name}$1`))),
-)
 
 function toPath(location: string): string {
   return location.startsWith('file:') ? fileURLToPath(location) : location

@@ -20,7 +20,10 @@ let loads = 0
  * error, throws, imports what is missing or has no default export. `details` then holds `file`, and where the place is
  * known `line`, `column` (both from 1) and `frame`, the lines around
  */
-export async function loadConfigFile(file: string, options: { signal?: AbortSignal } = {}): Promise<unknown> {
+export async function loadConfigFile(
+  file: string,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<unknown> {
   const { signal } = options
   signal?.throwIfAborted()
   // tsx and bundled loaders differ in what they make of a symbolic link; its target is what relative imports start from.

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { loadOf, withLoad, withoutMarks } from './marks.ts'
 import { isLocal, type Resolved } from './modules.ts'
-import { isSelf, packageName, selfEntry } from './self.ts'
+import { isInSelf, isSelf, packageName, selfEntry } from './self.ts'
 
 /** `module.registerHooks` of Node 22.15 and Deno, not yet in the types of Node 20. */
 type RegisterHooks = (hooks: {
@@ -39,6 +39,14 @@ export async function importNatively(path: string, url: string, load: string): P
   const hooks = own.length > 0 ? aliasOnDeno() : undefined
   try {
     return await import(withLoad(url, load))
+  } catch (error) {
+    hooks?.deregister()
+    // With hooks Deno does not say what is wrong with an imported file, as long as one does not ask again.
+    const broken = /^Loading unprepared module: (file:.+), imported from: /.exec(
+      error instanceof Error ? error.message : '',
+    )?.[1]
+    if (broken !== undefined && existsSync(new URL(broken))) await import(broken)
+    throw error
   } finally {
     // With hooks in place Deno 2.9 resolves no bare specifier by itself, so they stay no longer than needed.
     hooks?.deregister()
@@ -65,7 +73,6 @@ async function aliasOnBun(bun: Bun, specifiers: readonly string[]): Promise<void
 }
 
 function aliasOnDeno(): { deregister(): void } {
-  // Deno ships it since 2.8; the types of Node 20 lack it.
   const { registerHooks } = nodeModule as unknown as { registerHooks: RegisterHooks }
   let resolving = false
   return registerHooks({
@@ -107,6 +114,7 @@ function isBare(specifier: string): boolean {
  * `require.resolve` would not tell: under `deno run npm:ollama-config` it finds the running copy, which `import` does not.
  */
 function isInstalledFor(file: string): boolean {
+  if (isInSelf(pathToFileURL(file).href)) return false // A checkout's own config gets the copy that runs.
   for (let folder = dirname(file); ; folder = dirname(folder)) {
     if (existsSync(join(folder, 'node_modules', packageName))) return true
     if (

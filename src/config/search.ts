@@ -18,7 +18,11 @@ const places = ['', '.config/'].flatMap((folder) =>
  * @returns an absolute path
  * @throws {OllamaConfigError} `config-not-found`; `details.searched` holds the folders, nearest first
  */
-export async function findConfig(options: { cwd: string; configFile?: string; signal?: AbortSignal }): Promise<string> {
+export async function findConfig(options: {
+  cwd: string
+  configFile?: string | undefined
+  signal?: AbortSignal | undefined
+}): Promise<string> {
   const { cwd, configFile, signal } = options
   signal?.throwIfAborted()
   if (configFile !== undefined) return requireFile(resolve(cwd, configFile))

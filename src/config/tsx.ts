@@ -112,7 +112,8 @@ async function importByWorker(url: string): Promise<unknown> {
     registered = true
     process.setSourceMapsEnabled(true) // As tsx does on the main thread: without, positions would be those of the generated code.
     // Starting it earlier, beside the search for the config, gains nothing: Node waits for the thread, and then each import asks it.
-    const hooks = import.meta.url.replace(/tsx(\.[jt]s)$/, 'hooks$1')
+    // By its place below src/ or dist/: a bundler may have put this module beside others, but hooks.ts stays a file of its own.
+    const hooks = new URL(`../config/hooks${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
     nodeModule.register(hooks, { data: { tsx: nodeModule.createRequire(import.meta.url).resolve('tsx/esm') } })
   }
   return import(url)

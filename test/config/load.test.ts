@@ -4,7 +4,7 @@ import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from '
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { loadConfigFile } from '../../src/config/load.ts'
 import { isOllamaConfigError, type OllamaConfigError } from '../../src/errors.ts'
 
@@ -327,30 +327,45 @@ describe('the package the config imports', () => {
     skip: isDeno ? 'takes Node to run the build' : false,
   }, async () => {
     const folder = join(top, 'global/lib/node_modules/ollama-config')
-    await mkdir(folder, { recursive: true })
-    const tsc = join(root, 'node_modules/typescript/bin/tsc')
-    spawnSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')])
-    const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
-    manifest.exports['./plugins/*'] = { types: './dist/plugins/*/index.d.ts', default: './dist/plugins/*/index.js' }
-    await write(join(folder, 'package.json'), JSON.stringify(manifest))
-    await write(
-      join(folder, 'dist/plugins/demo/index.js'),
-      "import { defineConfig } from 'ollama-config'\nexport default typeof defineConfig",
-    )
+    for (const name of ['src', 'plugins', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'build.mjs']) {
+      await cp(join(root, name), join(folder, name), { recursive: true })
+    }
     await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
+    const build = spawnSync('npm', ['run', 'build', '--silent'], {
+      cwd: folder,
+      encoding: 'utf8',
+      shell: process.platform === 'win32',
+    })
+    assert.equal(build.status, 0, build.stdout + build.stderr)
+    for (const name of ['src', 'plugins']) await rm(join(folder, name), { recursive: true })
+    const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+    manifest.exports['./plugins/*'] = './dist/plugins/*/index.js'
+    await write(join(folder, 'package.json'), JSON.stringify(manifest))
+    await write(join(folder, 'dist/plugins/demo/index.js'), "export { errorCodes as default } from 'ollama-config'")
 
     const project = await copyOf('basic')
     await write(
-      join(project, 'plugin.ts'),
-      "import config from './ollama.config.ts'\nimport plugin from 'ollama-config/plugins/demo'\nexport default { ...config, plugin }",
+      join(project, 'own.ts'),
+      "import config from './ollama.config.ts'\nimport { errorCodes } from 'ollama-config'\nimport plugin from 'ollama-config/plugins/demo'\nif (plugin !== errorCodes || errorCodes !== globalThis.running) throw new Error('two copies')\nexport default config",
     )
-    const script = `const { loadConfigFile } = await import(${JSON.stringify(new URL(`file://${folder}/dist/config/load.js`).href)})
-      console.log(JSON.stringify(await loadConfigFile(${JSON.stringify(join(project, 'plugin.ts'))})))`
+    const broken = await copyOf('errors')
+    const script = `import { errorCodes, loadConfig } from ${JSON.stringify(pathToFileURL(join(folder, 'dist/index.js')).href)}
+        globalThis.running = errorCodes
+        for (const [cwd, configFile] of ${JSON.stringify([
+          [project, 'own.ts'],
+          [broken, 'throws.ts'],
+          [broken, 'syntax.ts'],
+        ])}) {
+          await loadConfig({ cwd, configFile }).then(({ file }) => console.log(file), (error) => console.log(error.message))
+        }`
     const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
       cwd: tmpdir(),
       encoding: 'utf8',
     })
     assert.equal(stderr, '')
-    assert.deepEqual(JSON.parse(stdout), { models: ['all-minilm'], keep: [], plugin: 'function' })
+    const [loaded, thrown, syntax] = stdout.split('\n')
+    assert.equal(loaded, join(project, 'own.ts'))
+    assert.equal(thrown, `Cannot load ${join(broken, 'throws.ts')}:6:9: TypeError: no luck at all`)
+    assert.ok(syntax?.startsWith(`Syntax error in ${join(broken, 'syntax.ts')}:4:15: `), syntax)
   })
 })

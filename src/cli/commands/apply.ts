@@ -25,7 +25,7 @@ export async function apply(flags: ApplyFlags, context: Context): Promise<number
   try {
     assertApprovable(flags, interactive)
     const { loaded, file, connection, waitMs } = await openSession(flags, context)
-    const { address, source } = await selectTarget(loaded, connection)
+    const { address, source } = selectTarget(loaded, connection)
     assertPrunable(flags, {
       interactive,
       configuredPrune: loaded.config.prune,

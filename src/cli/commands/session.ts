@@ -43,7 +43,7 @@ export async function withHostSource<T>(
     return await work()
   } catch (error) {
     if (!(error instanceof OllamaConfigError) || !error.code.startsWith('host-')) throw error
-    const { source } = await selectTarget(config, connection)
+    const { source } = selectTarget(config, connection)
     const origin = { flag: '--host', config: 'the config', environment: 'OLLAMA_HOST', default: "Ollama's default" }[
       source
     ]
