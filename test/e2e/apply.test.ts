@@ -202,10 +202,10 @@ test('an interrupted apply exits with 130, says what is left, and the next one g
   const server = await start(t, { models: ['old'], registry: [large('a'), 'b'] })
   const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a', 'b'], prune: 'undeclared' } })
   const options = { cwd, env: { OLLAMA_HOST: server.url } }
-  const { child, done } = spawnCli(['apply', '--yes', '--prune'], options)
+  const { kill, done } = spawnCli(['apply', '--yes', '--prune'], options)
   const pull = server.waitForRequest({ path: '/api/pull' })
   await pull
-  child.kill('SIGINT')
+  kill('SIGINT')
   const { code, exitSignal, stdout } = await done
   assert.deepEqual([code, exitSignal], [130, null])
   assert.match(
@@ -225,9 +225,9 @@ test('an interruption before the server answered cancels the request and exits w
   const server = await start(t, { registry: ['a'] })
   server.fail({ path: '/api/tags' }, { kind: 'stall' })
   const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
-  const { child, done } = spawnCli(['plan'], { cwd, env: { OLLAMA_HOST: server.url } })
+  const { kill, done } = spawnCli(['plan'], { cwd, env: { OLLAMA_HOST: server.url } })
   await server.waitForRequest({ path: '/api/tags' })
-  child.kill('SIGTERM')
+  kill('SIGTERM')
   assert.equal((await done).code, 130)
   await server.waitForRequest({ path: '/api/tags', aborted: true })
 })

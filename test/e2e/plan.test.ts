@@ -197,6 +197,18 @@ test('bad servers: a clear error with the next step, exit 1, and no stack trace'
   }
 })
 
+test('on Deno, plan needs no more permissions than the README says', { skip: !('Deno' in globalThis) }, async (t) => {
+  const server = await start(t, { models: ['a'] })
+  const cwd = tempFolder(t, {
+    'ollama.config.ts':
+      "import { defineConfig } from 'ollama-config'\nexport default defineConfig({ models: ['a'] })\n",
+  })
+  const denoPermissions = ['--allow-net', '--allow-read', '--allow-env', '--allow-sys=homedir']
+  const { done } = spawnCli(['plan'], { cwd, env: { OLLAMA_HOST: server.url }, denoPermissions })
+  const { code, stderr } = await done
+  assert.deepEqual([code, stderr], [0, ''])
+})
+
 test('a reader that leaves early, as in plan | head, is no error', async (t) => {
   const server = await start(t, { models: ['a'] })
   const cwd = tempFolder(t, config({ models: ['a'] }))

@@ -68,14 +68,23 @@ export async function runCli(
   return { code, ...written }
 }
 
+export interface SpawnOptions extends Pick<CliOptions, 'cwd' | 'env'> {
+  /** Default: all. */
+  readonly denoPermissions?: readonly string[]
+}
+
 export interface SpawnedCli {
   readonly child: ChildProcess
+  kill(signal: NodeJS.Signals): void
   readonly done: Promise<CliResult & { readonly exitSignal: NodeJS.Signals | null }>
 }
 
 /** As a process of its own, from source, on the runtime that runs the tests. */
-export function spawnCli(words: readonly string[], { cwd, env = {} }: Pick<CliOptions, 'cwd' | 'env'>): SpawnedCli {
-  const runtime = 'Deno' in globalThis ? ['run', '--allow-all', '--no-check'] : ['--import', import.meta.resolve('tsx')]
+export function spawnCli(
+  words: readonly string[],
+  { cwd, env = {}, denoPermissions = ['--allow-all'] }: SpawnOptions,
+): SpawnedCli {
+  const runtime = runtimeArguments(denoPermissions)
   const child = spawn(process.execPath, [...runtime, mainFile, ...words], {
     cwd,
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
@@ -92,5 +101,12 @@ export function spawnCli(words: readonly string[], { cwd, env = {} }: Pick<CliOp
     child.on('error', reject)
     child.on('close', (code, exitSignal) => resolve({ code: code ?? -1, exitSignal, ...written }))
   })
-  return { child, done }
+  // Not child.kill(): after that Deno reports the signal as the child's end, whatever its exit code was.
+  const kill = (signal: NodeJS.Signals) => void process.kill(child.pid ?? 0, signal)
+  return { child, kill, done }
+}
+
+function runtimeArguments(denoPermissions: readonly string[]): readonly string[] {
+  if ('Deno' in globalThis) return ['run', ...denoPermissions, '--no-prompt', '--no-check']
+  return 'Bun' in globalThis ? [] : ['--import', import.meta.resolve('tsx')]
 }
