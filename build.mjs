@@ -6,6 +6,17 @@ import { rmSync } from 'node:fs'
 import { build } from 'esbuild'
 
 rmSync('dist', { recursive: true, force: true })
+/** What an `import` of a built-in module gives has every lazy property of it read; asking the process for it reads none. */
+const builtins = {
+  name: 'builtins',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin' }))
+    onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
+    }))
+  },
+}
+
 await build({
   entryPoints: ['src/index.ts', 'src/cli/main.ts', 'src/config/hooks.ts'],
   outdir: 'dist',
@@ -19,4 +30,5 @@ await build({
   packages: 'external',
   // One folder below dist/, as the sources are below src/: what is found by its place relative to a module stays there.
   chunkNames: 'chunks/[name]-[hash]',
+  plugins: [builtins],
 })

@@ -73,7 +73,10 @@ export interface ApplyPlanOptions extends ConnectOptions {
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
   const { env = process.env, signal, cwd = process.cwd(), configFile, host } = options
   const [file, { resolveConfig }] = await Promise.all([findConfig({ cwd, configFile, signal }), importResolve()])
-  const exported = await loadConfigFile(file, { signal })
+  const loading = loadConfigFile(file, { signal })
+  // On Node 20 the config loads on another thread: time to load here what asking the server takes.
+  setImmediate(() => process.getBuiltinModule('node:http'))
+  const exported = await loading
   const { address } = selectHost({ flag: host, env: env['OLLAMA_HOST'] })
   const context: ConfigContext = { env, cwd, host: address.origin }
   const value = typeof exported === 'function' ? await callConfig(() => exported(context), file) : exported
