@@ -3,9 +3,8 @@
  * A subclass exists only where a caller catches it. `docs/errors.md` has one heading per code.
  */
 
-/** Codes are API: a test holds them equal to the headings of `docs/errors.md`. */
-export const errorCodes = [
-  // What the user wrote
+/** What the user wrote or left out; the CLI exits with 3. */
+const userErrorCodes = [
   'usage',
   'invalid-reference',
   'invalid-address',
@@ -14,6 +13,11 @@ export const errorCodes = [
   'config-invalid',
   'approval-required',
   'prune-refused',
+] as const
+
+/** Codes are API: a test holds them equal to the headings of `docs/errors.md`. */
+export const errorCodes = [
+  ...userErrorCodes,
   // The Ollama server
   'host-unreachable',
   'host-timeout',
@@ -97,6 +101,11 @@ export class ConfigError extends OllamaConfigError {
 /** True for errors of this package, also when they come from another copy of it. */
 export function isOllamaConfigError(value: unknown): value is OllamaConfigError {
   return typeof value === 'object' && value !== null && brand in value
+}
+
+/** True for errors that a change of the command, the config or the approval mends. */
+export function isUserError(error: unknown): boolean {
+  return isOllamaConfigError(error) && userErrorCodes.some((code) => code === error.code)
 }
 
 /** The JSON-safe part of any thrown value; what is not ours becomes code `internal`. */

@@ -1,20 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { applyPlan, type Config, createPlan, defineConfig, type Event, loadConfig, type Plan } from '../src/index.ts'
-import { type OllamaServer, type OllamaServerOptions, startOllamaServer } from './support/ollama-server.ts'
-import { tempFolder } from './support/run-cli.ts'
-
-async function start(
-  t: { after(stop: () => Promise<void>): void },
-  options: OllamaServerOptions,
-): Promise<OllamaServer> {
-  const server = await startOllamaServer(options)
-  t.after(() => server.close())
-  return server
-}
+import { startServer, tempFolder } from './support/run-cli.ts'
 
 test('loadConfig(), createPlan() and applyPlan() do the main job, watched or not', async (t) => {
-  const server = await start(t, { models: ['old'], registry: ['a'] })
+  const server = await startServer(t, { models: ['old'], registry: ['a'] })
   const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'], host: server.url } })
   const config = await loadConfig({ cwd, env: {} })
   const plan = await createPlan(config, { env: {} })
@@ -42,7 +32,7 @@ test('loadConfig(), createPlan() and applyPlan() do the main job, watched or not
 })
 
 test('createPlan() takes a config that was never in a file, and checks it', async (t) => {
-  const server = await start(t, { models: ['a'] })
+  const server = await startServer(t, { models: ['a'] })
   const plan = await createPlan(defineConfig({ models: ['a', 'b'], host: server.url }), { env: {} })
   assert.deepEqual(
     plan.targets[0]?.changes.map(({ id }) => id),
@@ -54,7 +44,7 @@ test('createPlan() takes a config that was never in a file, and checks it', asyn
 })
 
 test('applyPlan() reports an unapproved change as skipped', async (t) => {
-  const server = await start(t, { models: ['old'], registry: ['a'] })
+  const server = await startServer(t, { models: ['old'], registry: ['a'] })
   const config = { models: ['a'], host: server.url }
   const plan = await createPlan(config, { env: {} })
   const { outcome, targets } = await applyPlan(plan, {
@@ -71,7 +61,7 @@ test('applyPlan() reports an unapproved change as skipped', async (t) => {
 })
 
 test('leaving the loop over the events stops the apply, and the pull on the server', async (t) => {
-  const server = await start(t, { registry: [{ name: 'a', bytesPerTick: 256 }, 'b'] })
+  const server = await startServer(t, { registry: [{ name: 'a', bytesPerTick: 256 }, 'b'] })
   server.fail({ path: '/api/pull' }, { kind: 'hold', afterLines: 3 })
   const config = { models: ['a', 'b'], host: server.url }
   const run = applyPlan(await createPlan(config, { env: {} }), {
@@ -90,7 +80,7 @@ test('leaving the loop over the events stops the apply, and the pull on the serv
 })
 
 test('applyPlan() refuses a plan for another host, of a newer format, or with errors, before it asks the server', async (t) => {
-  const server = await start(t, { registry: ['a'] })
+  const server = await startServer(t, { registry: ['a'] })
   const config = { models: ['a'], host: server.url }
   const plan = await createPlan(config, { env: {} })
   const asked = server.requests.length
@@ -121,7 +111,7 @@ test('applyPlan() refuses a plan for another host, of a newer format, or with er
 })
 
 test('the logger is told of every request, and of no secret', async (t) => {
-  const server = await start(t, { registry: ['a'] })
+  const server = await startServer(t, { registry: ['a'] })
   const lines: string[] = []
   const log = (message: string, fields?: Record<string, unknown>) =>
     void lines.push(`${message} ${JSON.stringify(fields)}`)
@@ -139,7 +129,7 @@ test('the logger is told of every request, and of no secret', async (t) => {
 })
 
 test('an aborted signal stops each of them with its reason', async (t) => {
-  const server = await start(t, { registry: ['a'] })
+  const server = await startServer(t, { registry: ['a'] })
   const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'], host: server.url } })
   const config = await loadConfig({ cwd, env: {} })
   const plan = await createPlan(config, { env: {} })

@@ -1,7 +1,7 @@
 /** Words in, exit code out. Never exits by itself and never throws. */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
+import { isUserError, OllamaConfigError } from '../errors.ts'
 import { version } from '../version.ts'
 import { type Invocation, parseArguments } from './arguments.ts'
 import { apply } from './commands/apply.ts'
@@ -12,18 +12,6 @@ import { errorDocument } from './views/json.ts'
 import { formatError } from './views/problems.ts'
 import { createStyle } from './views/style.ts'
 import { describeTerminal } from './views/terminal.ts'
-
-/** Errors that the user's own words or files caused. */
-const usageCodes: ReadonlySet<string> = new Set([
-  'usage',
-  'invalid-reference',
-  'invalid-address',
-  'config-not-found',
-  'config-load-failed',
-  'config-invalid',
-  'approval-required',
-  'prune-refused',
-])
 
 export { exitCodes } from './context.ts'
 
@@ -37,7 +25,7 @@ export async function run(words: readonly string[], context: Context): Promise<n
       return exitCodes.interrupted
     }
     showError(error, words, context)
-    return isOllamaConfigError(error) && usageCodes.has(error.code) ? exitCodes.usage : exitCodes.failed
+    return isUserError(error) ? exitCodes.usage : exitCodes.failed
   }
 }
 

@@ -1,18 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type OllamaServer, type OllamaServerOptions, startOllamaServer } from '../support/ollama-server.ts'
-import { type CliOptions, runCli, spawnCli, tempFolder } from '../support/run-cli.ts'
-
-async function start(
-  t: { after(stop: () => Promise<void>): void },
-  options: OllamaServerOptions,
-): Promise<OllamaServer> {
-  const server = await startOllamaServer(options)
-  t.after(async () => {
-    await server.close()
-  })
-  return server
-}
+import type { OllamaServer } from '../support/ollama-server.ts'
+import { type CliOptions, runCli, spawnCli, startServer, tempFolder } from '../support/run-cli.ts'
 
 const large = (name: string) => ({
   name,
@@ -33,7 +22,7 @@ function nameOf(body: unknown): unknown {
 }
 
 test('apply --yes pulls what is missing, checks it, leaves the rest alone and says so; a second run has nothing to do', async (t) => {
-  const server = await start(t, { models: ['old:7b'], registry: ['a', 'b'] })
+  const server = await startServer(t, { models: ['old:7b'], registry: ['a', 'b'] })
   const cwd = tempFolder(t, { 'ollama.config.json': { models: ['b', 'a'] } })
   const options: CliOptions = { cwd, env: { OLLAMA_HOST: server.url } }
   const first = await runCli(['apply', '--yes'], options)
@@ -51,7 +40,7 @@ test('apply --yes pulls what is missing, checks it, leaves the rest alone and sa
 })
 
 test('apply without a terminal and without --yes exits with 3 before anything happens', async (t) => {
-  const server = await start(t, { registry: ['a'] })
+  const server = await startServer(t, { registry: ['a'] })
   const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
   for (const words of [['apply'], ['apply', '--prune'], ['apply', '--json']]) {
     const { code, stderr } = await runCli(words, { cwd, env: { OLLAMA_HOST: server.url } })
@@ -62,7 +51,7 @@ test('apply without a terminal and without --yes exits with 3 before anything ha
 })
 
 test('apply --yes --prune deletes after the pulls, but not what was made on the host', async (t) => {
-  const server = await start(t, { models: ['old:7b', 'kept'], registry: ['a'] })
+  const server = await startServer(t, { models: ['old:7b', 'kept'], registry: ['a'] })
   server.derive('mine', 'old:7b', { system: 'You are mine.' })
   const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'], prune: 'undeclared', keep: ['kept'] } })
   const { code, stdout } = await runCli(['apply', '--yes', '--prune'], { cwd, env: { OLLAMA_HOST: server.url } })
@@ -75,7 +64,7 @@ test('apply --yes --prune deletes after the pulls, but not what was made on the 
 })
 
 test('apply --prune is refused with 3, before the server is asked, where the config or the place does not allow it', async (t) => {
-  const server = await start(t, { models: ['old'] })
+  const server = await startServer(t, { models: ['old'] })
   const cases: [object, Record<string, string>, RegExp][] = [
     [{ models: ['a'], prune: false }, { OLLAMA_HOST: server.url }, /prune: false/],
     [{ models: ['a'] }, { OLLAMA_HOST: server.url }, /"prune" key/],
@@ -106,7 +95,7 @@ test('in a terminal apply asks one question for the pulls and one for the deleti
     [['--no-prune'], ['y'], 0, ['a:latest', 'old:latest']],
   ]
   for (const [flags, answers, expected, installed] of cases) {
-    const server = await start(t, { models: ['old'], registry: ['a'] })
+    const server = await startServer(t, { models: ['old'], registry: ['a'] })
     const { code, stderr } = await runCli(['apply', ...flags], { cwd, env: { OLLAMA_HOST: server.url }, answers })
     assert.equal(code, expected, `${flags} ${answers}: ${stderr}`)
     assert.deepEqual(server.installed(), installed, `${flags} ${answers}`)
@@ -116,7 +105,7 @@ test('in a terminal apply asks one question for the pulls and one for the deleti
 })
 
 test('a failed model does not stop the others, nothing is deleted, and the report says so', async (t) => {
-  const server = await start(t, {
+  const server = await startServer(t, {
     models: ['old'],
     registry: [{ name: 'a', error: 'missing' }, 'b', { name: 'c', error: 'disk-full' }],
   })
@@ -141,7 +130,7 @@ test('HTTP 200 proves nothing: errors in the stream, streams that just end and l
   ] as const
   const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
   for (const fault of faults) {
-    const server = await start(t, { registry: ['a'] })
+    const server = await startServer(t, { registry: ['a'] })
     server.fail({ path: '/api/pull' }, fault)
     const { code, stdout, stderr } = await runCli(['apply', '--yes'], { cwd, env: { OLLAMA_HOST: server.url } })
     assert.equal(code, 1, `${JSON.stringify(fault)}\n${stdout}${stderr}`)
@@ -151,7 +140,7 @@ test('HTTP 200 proves nothing: errors in the stream, streams that just end and l
 })
 
 test('apply --json writes JSON lines opened by a version message, never asks, and ends with the report', async (t) => {
-  const server = await start(t, { models: ['old'], registry: ['a', { name: 'b', error: 'missing' }] })
+  const server = await startServer(t, { models: ['old'], registry: ['a', { name: 'b', error: 'missing' }] })
   const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a', 'b'] } })
   const { code, stdout, stderr } = await runCli(['apply', '--json', '--yes'], {
     cwd,
@@ -189,7 +178,7 @@ test('apply --json tells an error as a line too', async (t) => {
 })
 
 test('apply --wait waits for a server that is still starting', async (t) => {
-  const server = await start(t, { registry: ['a'] })
+  const server = await startServer(t, { registry: ['a'] })
   server.fail({ path: '/api/tags' }, { kind: 'refuse' }, 1)
   const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
   const { code, stderr } = await runCli(['apply', '--yes', '--wait', '60s'], { cwd, env: { OLLAMA_HOST: server.url } })
@@ -199,7 +188,7 @@ test('apply --wait waits for a server that is still starting', async (t) => {
 })
 
 test('an interrupted apply exits with 130, says what is left, and the next one goes on from there', async (t) => {
-  const server = await start(t, { models: ['old'], registry: [large('a'), 'b'] })
+  const server = await startServer(t, { models: ['old'], registry: [large('a'), 'b'] })
   const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a', 'b'], prune: 'undeclared' } })
   const options = { cwd, env: { OLLAMA_HOST: server.url } }
   const { kill, done } = spawnCli(['apply', '--yes', '--prune'], options)
@@ -222,7 +211,7 @@ test('an interrupted apply exits with 130, says what is left, and the next one g
 })
 
 test('an interruption before the server answered cancels the request and exits with 130', async (t) => {
-  const server = await start(t, { registry: ['a'] })
+  const server = await startServer(t, { registry: ['a'] })
   server.fail({ path: '/api/tags' }, { kind: 'stall' })
   const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
   const { kill, done } = spawnCli(['plan'], { cwd, env: { OLLAMA_HOST: server.url } })

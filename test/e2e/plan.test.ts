@@ -2,22 +2,12 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { formatVersion } from '../../src/plan/plan.ts'
-import { type OllamaServer, type OllamaServerOptions, startOllamaServer } from '../support/ollama-server.ts'
-import { runCli, spawnCli, tempFolder } from '../support/run-cli.ts'
+import { runCli, spawnCli, startServer, tempFolder } from '../support/run-cli.ts'
 
 const config = (value: object) => ({ 'ollama.config.json': value })
 
-async function start(
-  t: { after(stop: () => Promise<void>): void },
-  options: OllamaServerOptions,
-): Promise<OllamaServer> {
-  const server = await startOllamaServer(options)
-  t.after(() => server.close())
-  return server
-}
-
 test('plan shows what is missing and what is not declared, and changes nothing', async (t) => {
-  const server = await start(t, { models: ['a', 'old:7b'], version: '0.33.0' })
+  const server = await startServer(t, { models: ['a', 'old:7b'], version: '0.33.0' })
   const cwd = tempFolder(t, config({ models: ['a', 'b', { name: 'h:1/n/m', insecure: true }] }))
   const { code, stdout, stderr } = await runCli(['plan'], { cwd, env: { OLLAMA_HOST: server.url } })
   assert.equal(code, 0)
@@ -44,7 +34,7 @@ $`),
 })
 
 test('plan --detailed-exitcode and check count only what the same flags would apply', async (t) => {
-  const server = await start(t, { models: ['a', 'old:7b'] })
+  const server = await startServer(t, { models: ['a', 'old:7b'] })
   const env = { OLLAMA_HOST: server.url }
   const cwd = tempFolder(t, config({ models: ['a'] }))
   const codes = async (...words: string[]) => (await runCli(words, { cwd, env })).code
@@ -63,7 +53,7 @@ test('plan --detailed-exitcode and check count only what the same flags would ap
 })
 
 test('plan --json is the plan, the same byte for byte each time', async (t) => {
-  const server = await start(t, { models: ['a', 'old:7b'] })
+  const server = await startServer(t, { models: ['a', 'old:7b'] })
   const cwd = tempFolder(t, config({ models: ['b', 'a'] }))
   const first = await runCli(['plan', '--json'], { cwd, env: { OLLAMA_HOST: server.url } })
   const second = await runCli(['plan', '--json'], { cwd, env: { OLLAMA_HOST: server.url } })
@@ -80,7 +70,7 @@ test('plan --json is the plan, the same byte for byte each time', async (t) => {
 })
 
 test('plan --all and --config-only list what is fine', async (t) => {
-  const server = await start(t, { models: ['a', 'llava:7b'] })
+  const server = await startServer(t, { models: ['a', 'llava:7b'] })
   const cwd = tempFolder(t, config({ models: ['a'], keep: ['llava'] }))
   const all = await runCli(['plan', '--all'], { cwd, env: { OLLAMA_HOST: server.url } })
   assert.match(
@@ -97,7 +87,7 @@ test('plan --all and --config-only list what is fine', async (t) => {
 
 test('which host: --host, then the config, then OLLAMA_HOST; custom headers reach it and are printed nowhere', async (t) => {
   const secret = 'Bearer very-secret-token'
-  const server = await start(t, { models: ['a'], basePath: '/ollama', requireHeaders: { authorization: secret } })
+  const server = await startServer(t, { models: ['a'], basePath: '/ollama', requireHeaders: { authorization: secret } })
   const nowhere = 'http://127.0.0.1:9'
   const cwd = tempFolder(t, config({ models: ['a'], host: server.url, headers: { Authorization: { env: 'TOKEN' } } }))
   const log = `${cwd}/log.jsonl`
@@ -123,7 +113,7 @@ test('which host: --host, then the config, then OLLAMA_HOST; custom headers reac
 })
 
 test('user info in an address becomes a header and is printed nowhere', async (t) => {
-  const server = await start(t, {
+  const server = await startServer(t, {
     models: ['a'],
     requireHeaders: { authorization: `Basic ${Buffer.from('me:hunter2').toString('base64')}` },
   })
@@ -138,7 +128,7 @@ test('user info in an address becomes a header and is printed nowhere', async (t
 })
 
 test('bad configs: a clear error, exit 3, no stack trace, and the server is not asked', async (t) => {
-  const server = await start(t, { models: ['a'] })
+  const server = await startServer(t, { models: ['a'] })
   const cases: [Record<string, string | object>, RegExp][] = [
     [{}, /ollama\.config/],
     [{ 'ollama.config.json': '' }, /ollama\.config\.json/],
@@ -187,7 +177,7 @@ test('bad servers: a clear error with the next step, exit 1, and no stack trace'
     { kind: 'reset', afterBytes: 20 },
   ] as const
   for (const fault of faults) {
-    const server = await start(t, { models: ['a', 'old'] })
+    const server = await startServer(t, { models: ['a', 'old'] })
     server.fail({ path: '/api/tags' }, fault)
     const { code, stdout, stderr } = await runCli(['plan'], { cwd, env: { OLLAMA_HOST: server.url } })
     assert.equal(code, 1, `${JSON.stringify(fault)}: ${stdout}`)
@@ -198,7 +188,7 @@ test('bad servers: a clear error with the next step, exit 1, and no stack trace'
 })
 
 test('on Deno, plan needs no more permissions than the README says', { skip: !('Deno' in globalThis) }, async (t) => {
-  const server = await start(t, { models: ['a'] })
+  const server = await startServer(t, { models: ['a'] })
   const cwd = tempFolder(t, {
     'ollama.config.ts':
       "import { defineConfig } from 'ollama-config'\nexport default defineConfig({ models: ['a'] })\n",
@@ -210,7 +200,7 @@ test('on Deno, plan needs no more permissions than the README says', { skip: !('
 })
 
 test('a reader that leaves early, as in plan | head, is no error', async (t) => {
-  const server = await start(t, { models: ['a'] })
+  const server = await startServer(t, { models: ['a'] })
   const cwd = tempFolder(t, config({ models: ['a'] }))
   const { child, done } = spawnCli(['plan'], { cwd, env: { OLLAMA_HOST: server.url } })
   child.stdout?.destroy()

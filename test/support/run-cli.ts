@@ -7,6 +7,7 @@ import { PassThrough } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { run } from '../../src/cli/run.ts'
+import { type OllamaServer, type OllamaServerOptions, startOllamaServer } from './ollama-server.ts'
 
 const mainFile = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
@@ -18,6 +19,13 @@ export function tempFolder(t: TestContext, files: Readonly<Record<string, string
     writeFileSync(path.join(folder, name), typeof content === 'string' ? content : JSON.stringify(content))
   }
   return folder
+}
+
+/** A server for one test, closed afterwards. */
+export async function startServer(t: TestContext, options: OllamaServerOptions): Promise<OllamaServer> {
+  const server = await startOllamaServer(options)
+  t.after(() => server.close())
+  return server
 }
 
 export interface CliOptions {
