@@ -12,7 +12,7 @@ import { readStateWhenReady } from './backend/wait.ts'
 import type { Config, ConfigContext } from './config/config.ts'
 import { loadConfigFile } from './config/load.ts'
 import { findConfig } from './config/search.ts'
-import { ConfigError, type Diagnostic, OllamaConfigError } from './errors.ts'
+import { type Diagnostic, OllamaConfigError } from './errors.ts'
 import { diff } from './plan/diff.ts'
 import { formatVersion, type Plan, planErrors } from './plan/plan.ts'
 import type { DesiredState } from './plan/state.ts'
@@ -80,6 +80,11 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
   const { address } = selectHost({ flag: host, env: env['OLLAMA_HOST'] })
   const context: ConfigContext = { env, cwd, host: address.origin }
   const value = typeof exported === 'function' ? await callConfig(() => exported(context), file) : exported
+  if (value === undefined) {
+    throw new OllamaConfigError('config-load-failed', `The config function in ${file} returned nothing`, {
+      hint: 'return the config, as in () => ({ models: [] }) with its parentheses',
+    })
+  }
   return { file, ...resolveConfig(value, file) }
 }
 
@@ -165,11 +170,7 @@ function resolveHeaders({ headers = {} }: Config, env: Environment): Record<stri
     if (text === undefined) {
       const variable = typeof value === 'string' ? '' : value.env
       const message = `The header "${name}" takes its value from the environment variable "${variable}", which is not set`
-      throw new ConfigError(
-        message,
-        [{ severity: 'error', code: 'missing-variable', path: `headers.${name}`, message }],
-        { hint: `set ${variable}` },
-      )
+      throw new OllamaConfigError('config-invalid', message, { hint: `set ${variable}` })
     }
     values[name] = text
   }

@@ -15,7 +15,7 @@ try {
   )
   const steps: [words: string[], code: number, expected: RegExp][] = [
     [['--version'], 0, /^\d+\.\d+\.\d+\n$/],
-    [['plan', '--detailed-exitcode'], 2, /Plan: 2 to pull, 0 installed\./],
+    [['plan', '--detailed-exitcode'], 2, /Plan: 2 to pull, 0 as declared\./],
     [['apply'], 3, /--yes/],
     [['apply', '--yes'], 0, /Done: 2 pulled, 0 deleted/],
     [['check'], 0, /All 2 declared models are installed\./],

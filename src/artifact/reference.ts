@@ -136,7 +136,7 @@ function checkPart(kind: PartKind, value: string, original: string): void {
   if (value.length > maxLength) throw invalid(original, `its ${kind} is longer than ${maxLength} characters`)
   if (pattern.test(value)) return
   const hint =
-    kind === 'namespace' && value.includes('.')
+    kind === 'namespace' && /^\w[\w.-]*\.\w+$/.test(value)
       ? `write host/namespace/model, as in ${quoted(`${value}/user/model`)}`
       : undefined
   throw invalid(

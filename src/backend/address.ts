@@ -101,12 +101,18 @@ function readAddress(text: string, label: string): Address {
     origin,
     headers: at < 0 ? {} : { authorization: basicAuthorization(authority.slice(0, at)) },
     loopback: isLoopback(hostname),
-    ...(badPort === undefined
-      ? {}
-      : {
-          warning: `The port ${JSON.stringify(badPort)} of the host is not valid: Ollama takes ${defaultPort} instead`,
-        }),
+    ...warningOf(host, badPort, defaultPort),
   }
+}
+
+function warningOf(host: string, badPort: string | undefined, defaultPort: number): Pick<Address, 'warning'> {
+  if (badPort !== undefined) {
+    return {
+      warning: `The port ${JSON.stringify(badPort)} of the host is not valid: Ollama takes ${defaultPort} instead`,
+    }
+  }
+  if (!/^\d+$/.test(host)) return {}
+  return { warning: `"${host}" is read as the name of a host, as Ollama does: a port is written ":${host}"` }
 }
 
 /** Ollama trims every setting of spaces and quotes. */

@@ -136,7 +136,7 @@ function transferMeaning(text: string, context: CallContext): Meaning | undefine
     return {
       code: 'registry-unreachable',
       problem: `${registry} speaks plain http, not https`,
-      hint: 'write "insecure: true" at this model if that is intended',
+      hint: `if that is intended, declare it as { name: '${context.model}', insecure: true }`,
     }
   }
   if (/x509:|certificate/.test(text)) {

@@ -15,7 +15,7 @@ export interface Circumstances {
 }
 
 /** Refuses before anything happens, the config included: nobody could answer. */
-export function assertApprovable(flags: Pick<ApplyFlags, 'yes' | 'prune' | 'no-prune'>, interactive: boolean): void {
+export function assertApprovable(flags: ApprovalFlags, interactive: boolean): void {
   if (flags.prune && flags['no-prune'])
     throw new OllamaConfigError('usage', '--prune and --no-prune contradict each other')
   if (!interactive && !flags.yes) {
@@ -23,7 +23,7 @@ export function assertApprovable(flags: Pick<ApplyFlags, 'yes' | 'prune' | 'no-p
       'approval-required',
       'apply cannot ask here, since this is no terminal, and --yes was not given',
       {
-        hint: 'add --yes to approve the pulls; see what they are with ollama-config plan',
+        hint: 'add --yes to approve the plan, which ollama-config plan shows; deletions need --prune too',
       },
     )
   }
@@ -56,42 +56,41 @@ export function assertPrunable(
   }
 }
 
-/** The questions that are left to ask, given the flags. */
+type ApprovalFlags = Pick<ApplyFlags, 'yes' | 'prune' | 'no-prune'>
+
+/** The questions that are left to ask, given the flags. An empty list is no question. */
 export interface Questions {
-  readonly pulls: readonly Change[]
+  /** The pulls and, with `--prune`, the deletions it approves. */
+  readonly changes: readonly Change[]
+  /** The deletions that no flag approves. */
   readonly deletions: readonly DeleteChange[]
 }
 
+export interface Answers {
+  readonly changes?: boolean
+  readonly deletions?: boolean
+}
+
 /** What the flags have answered already, and what a person has to be asked. */
-export function openQuestions(
-  plan: Plan,
-  flags: Pick<ApplyFlags, 'yes' | 'prune' | 'no-prune'>,
-  interactive: boolean,
-): Questions {
+export function openQuestions(plan: Plan, flags: ApprovalFlags, interactive: boolean): Questions {
   const changes = plan.targets.flatMap((target) => target.changes)
   const deletions = changes.filter((change) => change.action === 'delete')
+  const byFlag = flags.prune ? deletions.filter(({ irreplaceable }) => !irreplaceable) : []
+  const pulls = changes.filter(({ action }) => action === 'pull')
   return {
-    pulls: flags.yes ? [] : changes.filter((change) => change.action !== 'no-op' && change.action !== 'delete'),
-    deletions:
-      !interactive || flags['no-prune']
-        ? []
-        : flags.prune
-          ? deletions.filter(({ irreplaceable }) => irreplaceable)
-          : deletions,
+    changes: flags.yes ? [] : [...pulls, ...byFlag],
+    deletions: !interactive || flags['no-prune'] ? [] : deletions.filter((change) => !byFlag.includes(change)),
   }
 }
 
-/** Flags and answers together. `undefined` answers were not asked for. */
-export function approvalOf(
-  flags: Pick<ApplyFlags, 'yes' | 'prune' | 'no-prune'>,
-  answers: { readonly pulls?: boolean; readonly deletions?: boolean },
-): Approval {
-  const prune = flags['no-prune'] ? false : flags.prune === true
+/** Flags and answers together. What was not asked has no answer. */
+export function approvalOf(flags: ApprovalFlags, { changes, deletions }: Answers): Approval {
+  const approved = flags.yes === true || changes === true
   return {
-    changes: flags.yes === true || answers.pulls === true,
-    deletions: prune || answers.deletions === true,
+    changes: approved,
+    deletions: (flags.prune === true && approved) || deletions === true,
     // Only a person who saw their names approves these: no flag does.
-    irreplaceable: answers.deletions === true,
+    irreplaceable: deletions === true,
   }
 }
 

@@ -28,7 +28,11 @@ const hostFlags = {
     value: 'ADDRESS',
     summary: 'Ollama server; default: host in the config, OLLAMA_HOST, 127.0.0.1:11434',
   },
-  wait: { type: 'string', value: 'TIME', summary: 'wait that long for the server to answer, such as 60s or 2m' },
+  wait: {
+    type: 'string',
+    value: 'TIME',
+    summary: 'wait that long for the server to answer, such as 60s, 2m; a bare number is seconds',
+  },
 } as const satisfies Record<string, Flag>
 
 const outputFlags = {
@@ -131,10 +135,7 @@ export function parseArguments(words: readonly string[]): Invocation {
   if (first === '--help' || first === '-h') return { command: 'help', topic: undefined }
   if (first === 'help') return { command: 'help', topic: rest[0] === undefined ? undefined : commandName(rest[0]) }
   if (first.startsWith('-')) {
-    throw usage(
-      `A command is missing before "${first}"`,
-      `write ollama-config plan ${words.join(' ')}, or see ollama-config --help`,
-    )
+    throw usage(`A command is missing before "${first}"`, missingCommandHint(words))
   }
   const command = commandName(first)
   if (rest.includes('--help') || rest.includes('-h')) return { command: 'help', topic: command }
@@ -156,9 +157,31 @@ export function parseDuration(text: string): number {
   return Number(match[1]) * unit
 }
 
+/** What the same thing is called elsewhere. */
+const synonyms: Readonly<Record<string, CommandName>> = {
+  pull: 'apply',
+  install: 'apply',
+  sync: 'apply',
+  up: 'apply',
+  diff: 'plan',
+  preview: 'plan',
+  status: 'plan',
+  verify: 'check',
+}
+
+function isCommand(word: string): word is CommandName {
+  return Object.hasOwn(commands, word)
+}
+
+function missingCommandHint(words: readonly string[]): string {
+  const command = words.find(isCommand)
+  if (command === undefined) return 'see ollama-config --help'
+  return `the command comes first: ollama-config ${[command, ...words.filter((word) => word !== command)].join(' ')}`
+}
+
 function commandName(word: string): CommandName {
-  if (Object.hasOwn(commands, word)) return word as CommandName
-  const near = suggest(word, Object.keys(commands))
+  if (isCommand(word)) return word
+  const near = suggest(word, Object.keys(commands)) ?? (Object.hasOwn(synonyms, word) ? synonyms[word] : undefined)
   throw usage(
     `There is no command "${word}"`,
     near === undefined ? 'see ollama-config --help' : `did you mean "${near}"?`,
@@ -194,6 +217,8 @@ function parseFlags<Flags extends Readonly<Record<string, Flag>>>(
 }
 
 function unknownFlag(command: string, written: string, known: readonly string[]): OllamaConfigError {
+  if (written === '--dry-run')
+    return usage(`${command} has no flag ${written}`, 'ollama-config plan shows what apply would do')
   const near = suggest(written.replace(/^-+/, ''), known)
   return usage(
     `${command} has no flag ${written}`,

@@ -1,6 +1,7 @@
 /** The texts of `--help`, `--version` and of the command without arguments. */
 import { version } from '../version.ts'
 import { type CommandInfo, type CommandName, commands } from './arguments.ts'
+import { wrap } from './views/text.ts'
 
 /** What someone sees who types the bare command. */
 export function welcomeText(hasConfig: boolean): string {
@@ -22,35 +23,52 @@ export function welcomeText(hasConfig: boolean): string {
   return `ollama-config ${version}: declare the models of an Ollama host in a file, see the plan, apply it.\n\n${next.join('\n')}\n\nAll commands: ollama-config --help\n`
 }
 
-export function helpText(topic: CommandName | undefined): string {
-  return topic === undefined ? overview() : commandHelp(topic, commands[topic])
+const exitCodeRows = [
+  ['0', 'done, or nothing to do'],
+  ['1', 'something failed; check: changes are pending'],
+  ['2', 'changes are pending (plan --detailed-exitcode)'],
+  ['3', 'usage or config error, or approval missing'],
+  ['130', 'interrupted'],
+] as const
+
+/** @param columns Width to fit into. */
+export function helpText(topic: CommandName | undefined, columns = 80): string {
+  return topic === undefined ? overview(columns) : commandHelp(topic, commands[topic], columns)
 }
 
-function overview(): string {
+function overview(columns: number): string {
   const rows = Object.entries(commands).map(([name, { summary }]) => [name, summary] as const)
   return `ollama-config ${version}: configuration as code for Ollama
 
 Usage: ollama-config COMMAND [FLAGS]
 
 Commands:
-${table(rows)}
+${table(rows, columns)}
 
 Flags of a command: ollama-config COMMAND --help
-Exit codes: 0 done or nothing to do, 1 failed, 2 changes pending (plan --detailed-exitcode), 3 usage or config
-error or approval missing, 130 interrupted
+Exit codes:
+${table(exitCodeRows, columns)}
 `
 }
 
-function commandHelp(name: string, { summary, flags, examples }: CommandInfo): string {
+function commandHelp(name: string, { summary, flags, examples }: CommandInfo, columns: number): string {
   const rows = Object.entries(flags).map(([flag, { short, value, summary }]) => {
     const letter = short === undefined ? '    ' : `-${short}, `
     return [`${letter}--${flag}${value === undefined ? '' : ` ${value}`}`, summary] as const
   })
   const examplesText = examples.map(([command, meaning]) => `  # ${meaning}\n  ${command}`).join('\n')
-  return `ollama-config ${name}: ${summary}\n\nFlags:\n${table(rows)}\n\nExamples:\n${examplesText}\n`
+  return `ollama-config ${name}: ${summary}\n\nFlags:\n${table(rows, columns)}\n\nExamples:\n${examplesText}\n`
 }
 
-function table(rows: readonly (readonly [string, string])[]): string {
+function table(rows: readonly (readonly [string, string])[], columns: number): string {
   const width = Math.max(...rows.map(([left]) => left.length))
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')
+  // Beside the names there has to be room for words; on a narrow screen they go below.
+  const beside = columns - width - 4 >= 24
+  return rows
+    .map(([left, right]) => {
+      if (beside)
+        return `  ${left.padEnd(width)}  ${wrap(right, columns - width - 4).join(`\n${' '.repeat(width + 4)}`)}`
+      return `  ${left}\n      ${wrap(right, columns - 6).join('\n      ')}`
+    })
+    .join('\n')
 }

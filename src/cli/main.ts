@@ -10,6 +10,9 @@ if (!('Deno' in globalThis)) {
 
 const { exitCodes, interruption, run } = await import('./run.ts')
 
+// stdout is for plans, reports and JSON; what a config prints is for whoever watches.
+console.log = console.info = console.debug = console.error
+
 const interrupted = new AbortController()
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {

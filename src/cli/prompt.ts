@@ -14,9 +14,14 @@ export async function confirm(
   const { createInterface } = await import('node:readline')
   // Without `terminal` readline leaves the line editing to the terminal, and Ctrl-C remains a signal to the process.
   const lines = createInterface({ input: stdin, terminal: false })
+  let onAbort = () => {}
   try {
     const answer = await new Promise<string | undefined>((resolve, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      onAbort = () => {
+        stderr.write('\n')
+        reject(signal.reason)
+      }
+      signal.addEventListener('abort', onAbort)
       lines.once('line', resolve)
       lines.once('close', () => resolve(undefined))
       stderr.write(`${question} [y/N] `)
@@ -24,6 +29,7 @@ export async function confirm(
     if (answer === undefined) stderr.write('\n')
     return /^\s*y(es)?\s*$/i.test(answer ?? '')
   } finally {
+    signal.removeEventListener('abort', onAbort)
     lines.close()
   }
 }

@@ -1,6 +1,7 @@
 /** Words in, exit code out. Never exits by itself and never throws. */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { printable } from '../artifact/text.ts'
 import { isUserError, OllamaConfigError } from '../errors.ts'
 import { version } from '../version.ts'
 import { type Invocation, parseArguments } from './arguments.ts'
@@ -24,7 +25,7 @@ export async function run(words: readonly string[], context: Context): Promise<n
       context.stderr.write('Interrupted: nothing was changed\n')
       return exitCodes.interrupted
     }
-    showError(error, words, context)
+    showError(explained(error), words, context)
     return isUserError(error) ? exitCodes.usage : exitCodes.failed
   }
 }
@@ -38,7 +39,7 @@ async function execute(invocation: Invocation, context: Context): Promise<number
     case 'check':
       return check(invocation.flags, context)
     case 'help':
-      context.stdout.write((await import('./help.ts')).helpText(invocation.topic))
+      context.stdout.write((await import('./help.ts')).helpText(invocation.topic, context.stdout.columns || undefined))
       return exitCodes.done
     case 'version':
       context.stdout.write(`${version}\n`)
@@ -55,6 +56,15 @@ function showError(error: unknown, words: readonly string[], context: Context): 
   if (wants('--json') && words[0] !== 'apply') context.stdout.write(errorDocument(error))
   const terminal = describeTerminal(context, { 'no-color': wants('--no-color') })
   context.stderr.write(formatError(error, { style: createStyle(terminal.stderrColor), debug: wants('--debug') }))
+}
+
+/** Deno stops what it was not permitted with an error of its own. */
+function explained(error: unknown): unknown {
+  if (!(error instanceof Error) || error.name !== 'NotCapable') return error
+  return new OllamaConfigError('usage', printable(error.message), {
+    hint: 'run with --allow-net --allow-read --allow-env --allow-sys=homedir; a unix socket and --log-file need --allow-write too',
+    cause: error,
+  })
 }
 
 /** A look at the usual place only: the command without arguments runs nothing and searches nowhere. */

@@ -62,8 +62,9 @@ export type ConfigFunction = (context: ConfigContext) => Config | Promise<Config
  *
  * @example export default defineConfig({ models: ['all-minilm', 'qwen3:8b'] })
  */
-export function defineConfig(config: Config): Config
 export function defineConfig(config: ConfigFunction): ConfigFunction
+// Last, since it is of the last that TypeScript tells what did not fit.
+export function defineConfig(config: Config): Config
 export function defineConfig(config: Config | ConfigFunction): Config | ConfigFunction {
   return config
 }

@@ -1,8 +1,9 @@
 /** Imports of a config that lead nowhere, and where they stand: every runtime says it in its own words. */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { suggest } from '../suggest.ts'
 import type { Finding, Place } from './load-error.ts'
-import { isSelf } from './self.ts'
+import { isSelf, packageName } from './self.ts'
 
 // What is not exported: Node and Deno, then Bun.
 const missingExports = [
@@ -62,12 +63,17 @@ export async function missingImport(path: string, text: string): Promise<Finding
       what: 'Cannot load',
       reason: `cannot find ${isFile ? '' : 'package '}"${specifier}"`,
       place: found?.place,
-      hint: isFile
-        ? 'check the path of the import'
-        : `install it beside the config, such as with npm install ${packageOf(specifier)}`,
+      hint: isFile ? 'check the path of the import' : packageHint(packageOf(specifier)),
     }
   }
   return undefined
+}
+
+function packageHint(name: string): string {
+  // A slip in our own name must not become the advice to install whatever somebody has put under that name.
+  return suggest(name, [packageName]) === undefined
+    ? `install it beside the config, such as with npm install ${name}`
+    : `did you mean "${packageName}"?`
 }
 
 /** The import of `wanted` in a file. Runtimes name what they looked for, a path or a package, which is not what stands there. */

@@ -138,11 +138,14 @@ function thrown(text: string, error: unknown): Finding {
   if (!(error instanceof Error))
     return { what, reason: `it threw ${JSON.stringify(error) ?? String(error)}`, place: undefined }
   const reason = error.name === 'Error' ? error.message : `${error.name}: ${error.message}`
+  const hint = /^defineConfig is not defined/.test(error.message)
+    ? "add import { defineConfig } from 'ollama-config'"
+    : undefined
   // Node puts an excerpt before the stack of some errors.
   const shown = /^(\/.*|[A-Za-z]:\\.*|file:.*):(\d+)\n.*\n( *)\^/m.exec(text)
   if (shown !== null) {
     const [, file = '', line, indent = ''] = shown
-    return { what, reason, place: { file: toPath(file), line: Number(line), column: indent.length + 1 } }
+    return { what, reason, hint, place: { file: toPath(file), line: Number(line), column: indent.length + 1 } }
   }
   for (const frame of text.split('\n').filter((line) => /^\s+at /.test(line))) {
     if (/\bat (?:async )?loadConfigFile\b/.test(frame)) break // What follows is whoever loads the config.
@@ -153,7 +156,7 @@ function thrown(text: string, error: unknown): Finding {
     const place = { file, line: Number(line), column: Number(column) }
     return { what, reason: reason.replace(/ at file:\S+$/, ''), place }
   }
-  return { what, reason, place: undefined }
+  return { what, reason, hint, place: undefined }
 }
 
 const ownCode = fileURLToPath(new URL('../', import.meta.url))

@@ -80,7 +80,7 @@ function defaultExport(exports: unknown, path: string): unknown {
   const inner = isRecord(value) && value['__esModule'] === true ? value['default'] : value
   if (inner !== undefined) return inner
   throw new OllamaConfigError('config-load-failed', `"${path}" has no default export`, {
-    hint: 'add export default defineConfig({ models: [] })',
+    hint: 'write export default before the config, as in export default defineConfig({ … })',
     details: { file: path },
   })
 }

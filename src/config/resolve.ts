@@ -1,6 +1,6 @@
 /** Config → desired state: names become references, patterns are parsed, and two declarations of one model are refused. */
 import { type Pattern, parsePattern } from '../artifact/pattern.ts'
-import { formatReference, parseReference, referenceKey } from '../artifact/reference.ts'
+import { parseReference, referenceKey } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import { ConfigError, type Diagnostic, isOllamaConfigError } from '../errors.ts'
 import type { DesiredModel, DesiredState } from '../plan/state.ts'
@@ -70,7 +70,7 @@ function resolveModels(list: readonly unknown[], diagnostics: Diagnostic[]): rea
         severity: 'error',
         code: 'duplicate-model',
         path,
-        message: `${path} declares ${quoted(name)}, which is the same model to the server as ${quoted(earlier.written)} in ${earlier.path}: ${formatReference(reference)}`,
+        message: `${path} declares ${quoted(name)}, which is the same model as ${quoted(earlier.written)} in ${earlier.path}`,
         hint: 'drop one of the two',
       })
       return

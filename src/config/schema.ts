@@ -10,10 +10,12 @@ const declarationEntries = {
   insecure: v.exactOptional(v.boolean()),
 }
 
-// `lazy` instead of `union`: the problems of an object are then those of the object, not "no option matched".
-const modelSchema = v.lazy((input) => (isPlainObject(input) ? v.strictObject(declarationEntries) : v.string()))
+const headerEntries = { env: v.string() }
 
-const headerSchema = v.lazy((input) => (isPlainObject(input) ? v.strictObject({ env: v.string() }) : v.string()))
+// `lazy` instead of `union`: the problems of an object are then those of the object, not "no option matched".
+const modelSchema = v.lazy((input) => (isPlainObject(input) ? v.object(declarationEntries) : v.string()))
+
+const headerSchema = v.lazy((input) => (isPlainObject(input) ? v.object(headerEntries) : v.string()))
 
 const configEntries = {
   models: v.array(modelSchema),
@@ -24,7 +26,7 @@ const configEntries = {
 }
 
 // valibot's objects take lists as well.
-const configSchema = v.pipe(v.custom<object>(isPlainObject), v.strictObject(configEntries))
+const configSchema = v.pipe(v.custom<object>(isPlainObject), v.object(configEntries))
 
 const expectations: Readonly<Record<string, string>> = {
   models: 'a list of model names',
@@ -46,18 +48,35 @@ export function checkShape(input: unknown): {
   readonly problems: readonly Diagnostic[]
 } {
   const result = v.safeParse(configSchema, input)
-  if (result.success) return { config: result.output, problems: [] }
-  return { config: undefined, problems: result.issues.map(toDiagnostic) }
+  const unknown = unknownKeys(input)
+  if (result.success && unknown.length === 0) return { config: result.output, problems: [] }
+  return { config: undefined, problems: [...(result.issues ?? []).map(toDiagnostic), ...unknown] }
 }
 
-function isPlainObject(input: unknown): boolean {
+/** All of them: valibot's strict objects tell only of the first. */
+function unknownKeys(input: unknown): readonly Diagnostic[] {
+  const found: Diagnostic[] = []
+  const check = (value: unknown, known: object, path: readonly unknown[]) => {
+    if (!isPlainObject(value)) return
+    for (const key of Object.keys(value)) if (!Object.hasOwn(known, key)) found.push(unknownKey(key, known, path))
+  }
+  check(input, configEntries, [])
+  if (!isPlainObject(input)) return found
+  const { models, headers } = input
+  if (Array.isArray(models)) models.forEach((model, index) => void check(model, declarationEntries, ['models', index]))
+  if (isPlainObject(headers)) {
+    for (const [name, value] of Object.entries(headers)) check(value, headerEntries, ['headers', name])
+  }
+  return found
+}
+
+function isPlainObject(input: unknown): input is Record<string, unknown> {
   return typeof input === 'object' && input !== null && !Array.isArray(input)
 }
 
 function toDiagnostic(issue: v.BaseIssue<unknown>): Diagnostic {
   const keys = (issue.path ?? []).map((item) => item.key)
   const path = formatPath(keys)
-  if (issue.type === 'strict_object' && issue.expected === 'never') return unknownKey(keys, path)
   const expected =
     expectations[generalPath(keys)] ??
     (keys.length === 0 ? 'an object such as { models: ["qwen3:8b"] }' : issue.expected)
@@ -69,14 +88,12 @@ function toDiagnostic(issue: v.BaseIssue<unknown>): Diagnostic {
   return { severity: 'error', code: missing ? 'missing-key' : 'wrong-type', message, ...(path === '' ? {} : { path }) }
 }
 
-function unknownKey(keys: readonly unknown[], path: string): Diagnostic {
-  const word = String(keys.at(-1))
-  const known = Object.keys(
-    keys[0] === 'models' ? declarationEntries : keys[0] === 'headers' ? { env: '' } : configEntries,
-  )
-  const near = suggest(word, known)
+function unknownKey(key: string, knownKeys: object, parent: readonly unknown[]): Diagnostic {
+  const path = formatPath([...parent, key])
+  const known = Object.keys(knownKeys)
+  const near = suggest(key, known)
   const hint =
-    near === undefined ? `known keys are ${known.map((key) => `"${key}"`).join(', ')}` : `did you mean "${near}"?`
+    near === undefined ? `known keys are ${known.map((name) => `"${name}"`).join(', ')}` : `did you mean "${near}"?`
   return { severity: 'error', code: 'unknown-key', message: `${path} is not a known key`, path, hint }
 }
 

@@ -33,10 +33,14 @@ export async function findConfig(options: {
     const found = await explorer.search(folder)
     if (found !== null) return found.filepath
   }
-  throw new OllamaConfigError('config-not-found', `No ollama.config.ts found in ${describe(folders)}`, {
-    hint: `create ollama.config.ts, such as with export default { models: ['all-minilm'] }, or name another file with --config FILE`,
-    details: { searched: folders },
-  })
+  throw new OllamaConfigError(
+    'config-not-found',
+    `No ollama.config.{ts,mts,js,mjs,json} found in ${describe(folders)}`,
+    {
+      hint: `create ollama.config.ts, such as with export default { models: ['all-minilm'] }, or name another file with --config FILE`,
+      details: { searched: folders },
+    },
+  )
 }
 
 /** The folders to look in, nearest first. */

@@ -135,6 +135,9 @@ function diagnose(
       code: 'keep-matches-nothing',
       path: `keep[${index}]`,
       message: `keep[${index}]: "${pattern.text}" matches no installed model`,
+      ...(pattern.text.includes('/')
+        ? {}
+        : { hint: 'it covers the default registry only: "*/*/*" covers every model of every registry' }),
     })
   })
   for (const models of installed.values()) {

@@ -76,8 +76,8 @@ test('without a terminal a host from OLLAMA_HOST that is another machine is neve
 })
 
 const asked = (flags: Parameters<typeof openQuestions>[1], interactive: boolean) => {
-  const { pulls, deletions } = openQuestions(plan, flags, interactive)
-  return [...pulls, ...deletions].map(({ id }) => id)
+  const { changes, deletions } = openQuestions(plan, flags, interactive)
+  return [...changes, ...deletions].map(({ id }) => id)
 }
 
 test('in a terminal there is one question for the pulls and one for the deletions; each flag answers its own', () => {
@@ -87,7 +87,8 @@ test('in a terminal there is one question for the pulls and one for the deletion
   assert.deepEqual(asked({ yes: true, 'no-prune': true }, true), [])
 })
 
-test('--prune in a terminal still asks about what no registry can give back', () => {
+test('--prune in a terminal joins the deletions to the question for the changes, but asks by itself about what no registry gives back', () => {
+  assert.deepEqual(asked({ prune: true }, true), ['pull:a:latest', 'delete:old:latest', 'delete:made:latest'])
   assert.deepEqual(asked({ yes: true, prune: true }, true), ['delete:made:latest'])
 })
 
@@ -104,16 +105,26 @@ test('deletions never ride on yes', () => {
     deletions: false,
     irreplaceable: false,
   })
-  assert.deepEqual(approvalOf({}, { pulls: true }), { changes: true, deletions: false, irreplaceable: false })
-  assert.deepEqual(approvalOf({}, { pulls: true, deletions: false }), {
+  assert.deepEqual(approvalOf({}, { changes: true }), { changes: true, deletions: false, irreplaceable: false })
+  assert.deepEqual(approvalOf({}, { changes: true, deletions: false }), {
     changes: true,
     deletions: false,
     irreplaceable: false,
   })
-  assert.deepEqual(approvalOf({}, { pulls: true, deletions: true }), {
+  assert.deepEqual(approvalOf({}, { changes: true, deletions: true }), {
     changes: true,
     deletions: true,
     irreplaceable: true,
+  })
+  assert.deepEqual(approvalOf({ prune: true }, { changes: false }), {
+    changes: false,
+    deletions: false,
+    irreplaceable: false,
+  })
+  assert.deepEqual(approvalOf({ prune: true }, { changes: true }), {
+    changes: true,
+    deletions: true,
+    irreplaceable: false,
   })
   // The question was about what no registry gives back; the rest was approved by the flag.
   assert.deepEqual(approvalOf({ yes: true, prune: true }, { deletions: false }), {

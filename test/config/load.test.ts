@@ -267,7 +267,7 @@ describe('what fails', () => {
       const file = join(await copyOf('errors'), name)
       const error = await failureOf(file)
       assert.equal(error.message, `"${file}" has no default export`)
-      assert.match(error.hint ?? '', /^add export default defineConfig\(\{/)
+      assert.match(error.hint ?? '', /^write export default before the config/)
     })
   }
 

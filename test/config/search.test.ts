@@ -77,7 +77,7 @@ describe('how far it looks', () => {
     assert.deepEqual(searched, [join(outer, 'repo/a'), join(outer, 'repo')])
     assert.equal(
       message,
-      `No ollama.config.ts found in "${join(outer, 'repo/a')}" or the folders above it up to "${join(outer, 'repo')}"`,
+      `No ollama.config.{ts,mts,js,mjs,json} found in "${join(outer, 'repo/a')}" or the folders above it up to "${join(outer, 'repo')}"`,
     )
   })
 
@@ -90,7 +90,7 @@ describe('how far it looks', () => {
     const outer = await folderWith('ollama.config.ts', 'inner/file')
     const { message, hint, searched } = await notFound(findConfig({ cwd: join(outer, 'inner') }))
     assert.deepEqual(searched, [join(outer, 'inner')])
-    assert.equal(message, `No ollama.config.ts found in "${join(outer, 'inner')}"`)
+    assert.equal(message, `No ollama.config.{ts,mts,js,mjs,json} found in "${join(outer, 'inner')}"`)
     assert.match(hint, /export default .*--config FILE/)
   })
 })

@@ -24,7 +24,7 @@ To pull:
 Not in the config \\(removed only with --prune\\):
   - old:7b          frees up to \\S+ \\S+
 
-Plan: 2 to pull, 1 installed\\.
+Plan: 2 to pull, 1 as declared\\.
 To do it: ollama-config apply
 $`),
   )

@@ -2,15 +2,15 @@
 import type { ApplyRun } from '../../apply/apply-run.ts'
 import type { Report } from '../../apply/report.ts'
 import { OllamaConfigError } from '../../errors.ts'
-import { type DeleteChange, type Plan, planErrors } from '../../plan/plan.ts'
+import { type Change, type DeleteChange, type Plan, planErrors } from '../../plan/plan.ts'
 import { applyPlan, createPlan, selectTarget } from '../../runner.ts'
-import { approvalOf, assertApprovable, assertPrunable, openQuestions } from '../approval.ts'
+import { type Answers, approvalOf, assertApprovable, assertPrunable, openQuestions } from '../approval.ts'
 import type { ApplyFlags } from '../arguments.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
 import type { ApplyView } from '../views/apply-view.ts'
 import { JsonLines } from '../views/json.ts'
-import { formatPlan, freedText } from '../views/plan.ts'
+import { formatPlan, freedText, nameWidth } from '../views/plan.ts'
 import { formatReport } from '../views/report.ts'
 import { createStyle } from '../views/style.ts'
 import { describeTerminal, type Terminal } from '../views/terminal.ts'
@@ -37,18 +37,19 @@ export async function apply(flags: ApplyFlags, context: Context): Promise<number
     const plan = await withHostSource(loaded, connection, () =>
       createPlan(loaded, { ...connection, waitMs, onWait, prune }),
     )
-    if (json === undefined) stdout.write(formatPlan(plan, { style, file, all: false }))
+    if (json === undefined) stdout.write(formatPlan(plan, { style, file, all: false, asks: interactive }))
     else json.plan(plan)
     assertApplicable(plan)
 
     const answers = await ask(plan, flags, interactive, context)
-    if (answers.pulls === false) {
+    if (answers.changes === false) {
       stderr.write('Nothing was changed.\n')
       return exitCodes.usage
     }
     const run = applyPlan(plan, { ...connection, config: loaded, approve: approvalOf(flags, answers) })
     const report = await follow(run, json ?? (await chooseView(terminal, flags, context)))
-    if (json === undefined) stdout.write(`\n${formatReport(report, style)}`)
+    const told = terminal.animate && stdout.isTTY === true
+    if (json === undefined) stdout.write(`\n${formatReport(report, { style, told })}`)
     else json.report(report)
     if (report.outcome === 'interrupted') return exitCodes.interrupted
     return report.outcome === 'failed' ? exitCodes.failed : exitCodes.done
@@ -58,20 +59,12 @@ export async function apply(flags: ApplyFlags, context: Context): Promise<number
   }
 }
 
-async function ask(
-  plan: Plan,
-  flags: ApplyFlags,
-  interactive: boolean,
-  context: Context,
-): Promise<{ readonly pulls?: boolean; readonly deletions?: boolean }> {
-  const { pulls, deletions } = openQuestions(plan, flags, interactive)
-  const answers: { pulls?: boolean; deletions?: boolean } = {}
-  if (pulls.length > 0) {
-    answers.pulls = await confirm(
-      `\nPull ${pulls.length === 1 ? 'this model' : `these ${pulls.length} models`}?`,
-      context,
-    )
-    if (!answers.pulls) return answers
+async function ask(plan: Plan, flags: ApplyFlags, interactive: boolean, context: Context): Promise<Answers> {
+  const { changes, deletions } = openQuestions(plan, flags, interactive)
+  const answers: { changes?: boolean; deletions?: boolean } = {}
+  if (changes.length > 0) {
+    answers.changes = await confirm(`\n${changesQuestion(changes)}`, context)
+    if (!answers.changes) return answers
   }
   if (deletions.length > 0) {
     context.stderr.write(`\n${deletionText(deletions)}\n`)
@@ -80,15 +73,29 @@ async function ask(
   return answers
 }
 
+function changesQuestion(changes: readonly Change[]): string {
+  const deletions = changes.filter(({ action }) => action === 'delete').length
+  const pulls = changes.length - deletions
+  const models = (count: number) => (count === 1 ? '1 model' : `${count} models`)
+  if (deletions === 0) return `Pull ${models(pulls)}?`
+  return pulls === 0 ? `Delete ${models(deletions)}?` : `Pull ${models(pulls)} and delete ${models(deletions)}?`
+}
+
 function deletionText(deletions: readonly DeleteChange[]): string {
-  const lines = (list: readonly DeleteChange[]) => list.map((change) => `  ${change.reference}  ${freedText(change)}`)
-  const irreplaceable = deletions.filter((change) => change.irreplaceable)
+  const width = nameWidth(deletions)
+  const section = (title: string, list: readonly DeleteChange[]) =>
+    list.length === 0
+      ? []
+      : [title, ...list.map((change) => `  ${change.reference.padEnd(width)}  ${freedText(change)}`)]
   return [
-    'Installed, but not in the config:',
-    ...lines(deletions.filter((change) => !change.irreplaceable)),
-    ...(irreplaceable.length > 0
-      ? ['Made on a host, so no registry can give them back:', ...lines(irreplaceable)]
-      : []),
+    ...section(
+      'Installed, but not in the config:',
+      deletions.filter(({ irreplaceable }) => !irreplaceable),
+    ),
+    ...section(
+      'Not in the config, and made on a host, so no registry can give them back:',
+      deletions.filter(({ irreplaceable }) => irreplaceable),
+    ),
   ].join('\n')
 }
 

@@ -4,7 +4,7 @@ import { createPlan } from '../../runner.ts'
 import type { CheckFlags } from '../arguments.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
-import { openSession, withHostSource } from './session.ts'
+import { applyCommand, openSession, withHostSource } from './session.ts'
 
 /** More names than this make no line that anyone reads. */
 const namesShown = 5
@@ -23,12 +23,14 @@ export async function check(flags: CheckFlags, context: Context): Promise<number
   } else if (pending.length > 0) {
     const names = pending.slice(0, namesShown).map(({ action, reference }) => `${action} ${reference}`)
     const more = pending.length > namesShown ? `, and ${pending.length - namesShown} more` : ''
-    context.stdout.write(
-      `Pending: ${names.join(', ')}${more}. Run: ollama-config apply${flags.prune ? ' --prune' : ''}\n`,
-    )
+    context.stdout.write(`Pending: ${names.join(', ')}${more}. Run: ${applyCommand(flags, context)}\n`)
   } else {
-    const count = loaded.desired.models.length
-    context.stdout.write(`${count === 1 ? 'The declared model is' : `All ${count} declared models are`} installed.\n`)
+    context.stdout.write(`${fineText(loaded.desired.models.length)}\n`)
   }
   return pending.length > 0 || errors.length > 0 ? exitCodes.failed : exitCodes.done
+}
+
+function fineText(count: number): string {
+  if (count === 0) return 'The config declares no model.'
+  return count === 1 ? 'The declared model is installed.' : `All ${count} declared models are installed.`
 }

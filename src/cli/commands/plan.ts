@@ -1,6 +1,6 @@
 /** `ollama-config plan`: shows what apply would do. */
 import { formatReference } from '../../artifact/reference.ts'
-import { pendingChanges, planErrors } from '../../plan/plan.ts'
+import { formatVersion, pendingChanges, planErrors } from '../../plan/plan.ts'
 import { createPlan } from '../../runner.ts'
 import type { PlanFlags } from '../arguments.ts'
 import { type Context, exitCodes } from '../context.ts'
@@ -8,7 +8,7 @@ import { planDocument } from '../views/json.ts'
 import { formatPlan } from '../views/plan.ts'
 import { createStyle } from '../views/style.ts'
 import { describeTerminal } from '../views/terminal.ts'
-import { openSession, type Session, withHostSource } from './session.ts'
+import { applyCommand, openSession, type Session, withHostSource } from './session.ts'
 
 export async function plan(flags: PlanFlags, context: Context): Promise<number> {
   const session = await openSession(flags, context)
@@ -28,8 +28,7 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
     context.stdout.write(
       formatPlan(result, { style: createStyle(terminal.stdoutColor), file, all: flags.all === true }),
     )
-    if (pendingChanges(result).length > 0)
-      context.stdout.write(`To do it: ollama-config apply${flags.prune ? ' --prune' : ''}\n`)
+    if (pendingChanges(result).length > 0) context.stdout.write(`To do it: ${applyCommand(flags, context)}\n`)
   }
   if (planErrors(result).length > 0) return exitCodes.failed
   return flags['detailed-exitcode'] && pendingChanges(result).length > 0 ? exitCodes.pending : exitCodes.done
@@ -40,7 +39,7 @@ function configText({ loaded, file }: Session, json: boolean): string {
     reference: formatReference(reference),
     insecure,
   }))
-  if (json) return `${JSON.stringify({ file: loaded.file, models }, null, 2)}\n`
+  if (json) return `${JSON.stringify({ formatVersion, file: loaded.file, models }, null, 2)}\n`
   const count = models.length === 1 ? '1 model' : `${models.length} models`
   return [
     `${file} is fine. It declares ${count}:`,

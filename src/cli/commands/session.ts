@@ -1,5 +1,7 @@
 /** What every command does first: find the config, choose the server, know the terminal. */
+import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { quoted } from '../../artifact/text.ts'
 import type { Config } from '../../config/config.ts'
 import { OllamaConfigError } from '../../errors.ts'
 import { type ConnectOptions, type LoadedConfig, loadConfig, selectTarget } from '../../runner.ts'
@@ -24,6 +26,8 @@ export interface Session {
 export async function openSession(flags: CommonFlags, context: Context): Promise<Session> {
   const { env, signal } = context
   const cwd = path.resolve(context.cwd, flags.cwd ?? '.')
+  if (!existsSync(cwd))
+    throw new OllamaConfigError('usage', `There is no folder ${quoted(cwd)}`, { hint: 'check --cwd' })
   const logger = createLogger(flags, context)
   const waitMs = flags.wait === undefined ? 0 : parseDuration(flags.wait)
   const loaded = await loadConfig({ cwd, configFile: flags.config, host: flags.host, env, signal })
@@ -43,11 +47,31 @@ export async function withHostSource<T>(
     return await work()
   } catch (error) {
     if (!(error instanceof OllamaConfigError) || !error.code.startsWith('host-')) throw error
-    const { source } = selectTarget(config, connection)
+    const { source, address } = selectTarget(config, connection)
     const origin = { flag: '--host', config: 'the config', environment: 'OLLAMA_HOST', default: "Ollama's default" }[
       source
     ]
-    const hint = `${error.hint === undefined ? '' : `${error.hint}; `}the address comes from ${origin}`
+    const hint = [error.hint, `the address comes from ${origin}`, address.warning].filter(Boolean).join('; ')
     throw new OllamaConfigError(error.code, error.message, { hint, details: error.details, cause: error })
   }
+}
+
+/** The command that carries out what was shown, for the same config and host. */
+export function applyCommand(flags: CommonFlags & { readonly prune?: boolean }, { env }: Pick<Context, 'env'>): string {
+  const value = (name: 'config' | 'cwd' | 'host') => {
+    const text = flags[name]
+    if (text === undefined) return []
+    // An address may hold a password.
+    return [`--${name}`, text.includes('@') ? '…' : /^[\w./:@%+=-]+$/.test(text) ? text : `'${text}'`]
+  }
+  // npx sets this; what it ran is on no PATH.
+  const program = env['npm_command'] === 'exec' ? ['npx', 'ollama-config'] : ['ollama-config']
+  return [
+    ...program,
+    'apply',
+    ...(flags.prune ? ['--prune'] : []),
+    ...value('config'),
+    ...value('cwd'),
+    ...value('host'),
+  ].join(' ')
 }

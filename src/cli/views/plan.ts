@@ -11,9 +11,11 @@ export interface PlanViewOptions {
   readonly file: string
   /** Also list the models that are fine. */
   readonly all: boolean
+  /** A question about the deletions follows. Default: false. */
+  readonly asks?: boolean
 }
 
-export function formatPlan(plan: Plan, { style, file, all }: PlanViewOptions): string {
+export function formatPlan(plan: Plan, { style, file, all, asks = false }: PlanViewOptions): string {
   return plan.targets
     .map((target) => {
       const server = target.serverVersion === null ? '' : ` (Ollama ${target.serverVersion})`
@@ -22,7 +24,7 @@ export function formatPlan(plan: Plan, { style, file, all }: PlanViewOptions): s
         ...(target.diagnostics.length === 0
           ? []
           : [target.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style)).join('\n')]),
-        ...changeBlocks(target, plan.prune, style),
+        ...changeBlocks(target, deletionTitle(plan.prune, asks), plan.prune, style),
         ...(all ? fineBlocks(target, style) : []),
         summary(target, plan.prune, style),
       ]
@@ -31,13 +33,17 @@ export function formatPlan(plan: Plan, { style, file, all }: PlanViewOptions): s
     .join('\n')
 }
 
-function changeBlocks({ changes }: Target, prune: boolean, style: Style): readonly string[] {
+function deletionTitle(prune: boolean, asks: boolean): string {
+  if (prune) return 'To delete, not in the config'
+  return asks ? 'Not in the config' : 'Not in the config (removed only with --prune)'
+}
+
+function changeBlocks({ changes }: Target, title: string, prune: boolean, style: Style): readonly string[] {
   const pulls = changes.filter((change) => change.action === 'pull')
   const deletions = changes.filter((change) => change.action === 'delete')
   const replaceable = deletions.filter(({ irreplaceable }) => !irreplaceable)
   const irreplaceable = deletions.filter((change) => change.irreplaceable)
   const width = nameWidth(changes.filter(({ action }) => action !== 'no-op'))
-  const title = prune ? 'To delete, not in the config' : 'Not in the config (removed only with --prune)'
   return [
     block(
       'To pull',
@@ -100,7 +106,7 @@ function summary({ changes }: Target, prune: boolean, style: Style): string {
   const deleting = prune
     ? `, ${deletions.length} to delete${deletions.length === 0 ? '' : ` (frees up to ${formatBytes(freedAtMost(deletions))})`}`
     : ''
-  return `${style.bold('Plan:')} ${pulls} to pull${deleting}, ${declared} installed.`
+  return `${style.bold('Plan:')} ${pulls} to pull${deleting}, ${declared} as declared.`
 }
 
 /** Two names of one content are counted once. */
@@ -120,7 +126,7 @@ function line(sign: string, name: string, note: string, width: number): string {
 }
 
 /** Names line up unless one of them is so long that the notes would leave an 80-column screen. */
-function nameWidth(changes: readonly Change[]): number {
+export function nameWidth(changes: readonly Change[]): number {
   return Math.min(44, Math.max(0, ...changes.map(({ reference }) => reference.length)))
 }
 

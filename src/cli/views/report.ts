@@ -2,14 +2,20 @@
 import { countResults, type Report } from '../../apply/report.ts'
 import type { Style } from './style.ts'
 
-export function formatReport(report: Report, style: Style): string {
+export interface ReportViewOptions {
+  readonly style: Style
+  /** The errors stand above already, in the tree. */
+  readonly told: boolean
+}
+
+export function formatReport(report: Report, { style, told }: ReportViewOptions): string {
   const pulled = countResults(report, 'pull', 'done')
   const deleted = countResults(report, 'delete', 'done')
   const results = report.targets.flatMap((target) => target.results)
   const failed = results.filter(({ outcome }) => outcome === 'failed')
   const left = results.filter(({ outcome, skipReason }) => outcome === 'cancelled' || skipReason === 'interrupted')
-  const lines = failed.flatMap(({ action, reference, error }) => [
-    `  ${style.red('x')} ${action} ${reference}: ${error?.message ?? 'failed'}`,
+  const lines = (told ? [] : failed).flatMap(({ action, reference, error }) => [
+    `  ${style.red('x')} ${failureText(action, reference, error?.message ?? 'failed')}`,
     ...(error?.hint === undefined ? [] : [`    ${style.dim(error.hint)}`]),
   ])
   if (left.length > 0) lines.push('  Left to do:', ...left.map(({ action, reference }) => `    ${action} ${reference}`))
@@ -18,7 +24,7 @@ export function formatReport(report: Report, style: Style): string {
   }
   const spared = results.filter(({ skipReason }) => skipReason === 'irreplaceable').map(({ reference }) => reference)
   if (spared.length > 0)
-    lines.push(`  Not deleted, since no registry can give it back and nobody was asked: ${spared.join(', ')}`)
+    lines.push(`  Kept, since no registry can give it back and no person approved it: ${spared.join(', ')}`)
   const unapproved = results.filter(
     ({ action, skipReason }) => action === 'delete' && skipReason === 'not-approved',
   ).length
@@ -30,6 +36,10 @@ export function formatReport(report: Report, style: Style): string {
   const title = { done: style.green('Done:'), failed: style.red('Failed:'), interrupted: style.yellow('Interrupted:') }[
     report.outcome
   ]
-  const next = report.outcome === 'done' ? '' : '\nRun the same command again to go on from here'
+  const next = report.outcome === 'interrupted' ? '\nRun the same command again to go on from here' : ''
   return `${[...lines, `${title} ${counts.join(', ')}`].join('\n')}${next}\n`
+}
+
+function failureText(action: string, reference: string, message: string): string {
+  return message.includes(reference) ? message : `${action} ${reference}: ${message}`
 }
