@@ -154,7 +154,7 @@ function thrown(text: string, error: unknown): Finding {
     const file = toPath(location)
     if (file.startsWith(ownCode) || /[/\\]node_modules[/\\]/.test(file)) continue
     const place = { file, line: Number(line), column: Number(column) }
-    return { what, reason: reason.replace(/ at file:\S+$/, ''), place }
+    return { what, reason: reason.replace(/ at file:\S+$/, ''), hint, place }
   }
   return { what, reason, hint, place: undefined }
 }

@@ -58,6 +58,22 @@ test('resolveConfig() reports every problem at once, each with its path', () => 
   )
 })
 
+test('resolveConfig() names every unknown key, not only the first', () => {
+  const problems = problemsOf({
+    models: [{ name: 'x', a: 1, b: 2 }],
+    kep: [],
+    hots: 1,
+    headers: { H: { env: 'X', evn: 1 } },
+  })
+  assert.deepEqual(problems.map(({ path, hint }) => `${path} ${hint}`).sort(), [
+    'headers.H.evn did you mean "env"?',
+    'hots did you mean "host"?',
+    'kep did you mean "keep"?',
+    'models[0].a known keys are "name", "insecure"',
+    'models[0].b known keys are "name", "insecure"',
+  ])
+})
+
 test('resolveConfig() says what it expected and found, for any value', () => {
   const cases: [unknown, RegExp][] = [
     [undefined, /The config must be an object such as .*: found undefined/],

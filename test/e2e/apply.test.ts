@@ -92,6 +92,8 @@ test('in a terminal apply asks one question for the pulls and one for the deleti
     [['--yes'], ['y'], 0, ['a:latest']],
     [['--yes', '--no-prune'], [], 0, ['a:latest', 'old:latest']],
     [['--yes', '--prune'], [], 0, ['a:latest']],
+    [['--prune'], ['y'], 0, ['a:latest']],
+    [['--prune'], ['n'], 3, ['old:latest']],
     [['--no-prune'], ['y'], 0, ['a:latest', 'old:latest']],
   ]
   for (const [flags, answers, expected, installed] of cases) {

@@ -140,6 +140,14 @@ test('bad configs: a clear error, exit 3, no stack trace, and the server is not 
     [config({ models: ['a', 'A:latest'] }), /models\[1\] declares "A:latest".*"a" in models\[0\]/],
     [config({ models: ['not a name'] }), /models\[0\]: Model name "not a name" is not valid/],
     [config({ models: ['a'], host: 'ftp://x' }), /ftp/],
+    [{ 'ollama.config.ts': 'export default () => { models: [] }' }, /returned nothing[\s\S]*parentheses/],
+    [{ 'ollama.config.ts': 'export default defineConfig({ models: [] })' }, /add import \{ defineConfig \}/],
+    [
+      {
+        'ollama.config.ts': "import { defineConfig } from 'ollama-confg'\nexport default defineConfig({ models: [] })",
+      },
+      /did you mean "ollama-config"/,
+    ],
     [{ 'ollama.config.ts': "export default () => { throw new Error('not today') }" }, /not today/],
     [{ 'ollama.config.ts': 'export default { models: [ }' }, /ollama\.config\.ts:1/],
   ]
@@ -206,6 +214,32 @@ test('a reader that leaves early, as in plan | head, is no error', async (t) => 
   child.stdout?.destroy()
   const { code, stderr } = await done
   assert.deepEqual([code, stderr], [0, ''])
+})
+
+test('what a config prints does not mix with the JSON on stdout', async (t) => {
+  const server = await startServer(t, { models: ['a'] })
+  const cwd = tempFolder(t, { 'ollama.config.mjs': "console.log('hello')\nexport default { models: ['a'] }\n" })
+  const { code, stdout, stderr } = await spawnCli(['plan', '--json'], { cwd, env: { OLLAMA_HOST: server.url } }).done
+  assert.equal(code, 0, stderr)
+  assert.equal(JSON.parse(stdout).formatVersion, formatVersion)
+  assert.equal(stderr, 'hello\n')
+})
+
+test('the command to type next is for the same config and host, and holds no password', async (t) => {
+  const server = await startServer(t, {})
+  const cwd = tempFolder(t, { 'my models.json': { models: ['a'] } })
+  const flags = ['--config', 'my models.json', '--host', server.url]
+  const shown = await runCli(['plan', '--prune', ...flags], { cwd })
+  assert.match(
+    shown.stdout,
+    new RegExp(`To do it: ollama-config apply --prune --config 'my models\\.json' --host ${server.url}\n$`),
+  )
+  const secret = await runCli(
+    ['check', '-c', 'my models.json', '--host', server.url.replace('://', '://me:hunter2@')],
+    { cwd },
+  )
+  assert.equal(secret.code, 1)
+  assert.ok(!secret.stdout.includes('hunter2'))
 })
 
 test('errors come as JSON too with --json', async (t) => {
