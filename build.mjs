@@ -17,12 +17,10 @@ const builtins = {
   },
 }
 
-await build({
-  entryPoints: ['src/index.ts', 'src/cli/main.ts', 'src/config/hooks.ts'],
+const options = {
   outdir: 'dist',
   outbase: 'src',
   bundle: true,
-  splitting: true,
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
@@ -31,4 +29,8 @@ await build({
   // One folder below dist/, as the sources are below src/: what is found by its place relative to a module stays there.
   chunkNames: 'chunks/[name]-[hash]',
   plugins: [builtins],
-})
+}
+
+await build({ ...options, entryPoints: ['src/index.ts', 'src/cli/main.ts'], splitting: true })
+// By itself: it runs on a thread of its own, and what it shares would only be cut into more files.
+await build({ ...options, entryPoints: ['src/config/hooks.ts'] })

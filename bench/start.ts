@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { startOllamaServer } from '../test/support/ollama-server.ts'
+import { startListingServer } from './listing-server.ts'
 import { type Command, format, interleave, machineLine, ratioOf, sampleOf, timeCommand } from './measure.ts'
 
 const root = path.resolve(fileURLToPath(new URL('..', import.meta.url)))
@@ -53,7 +53,7 @@ function runtimes(): readonly Runtime[] {
 export async function benchStart(): Promise<void> {
   if (!existsSync(main)) throw new Error('Build first: npm run build')
   const models = Array.from({ length: 20 }, (_, index) => `model-${index}:latest`)
-  const server = await startOllamaServer({ models })
+  const server = await startListingServer(models)
   const folder = mkdtempSync(path.join(tmpdir(), 'ollama-config-bench-'))
   try {
     mkdirSync(path.join(folder, 'node_modules'))
@@ -63,10 +63,15 @@ export async function benchStart(): Promise<void> {
       path.join(folder, 'ollama.config.ts'),
       `import { defineConfig } from 'ollama-config'\n\nexport default defineConfig({ models: ${JSON.stringify(models)} })\n`,
     )
-    const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], OLLAMA_HOST: server.url, NO_COLOR: '1' }
+    const env = { ...process.env, OLLAMA_HOST: server.url, NO_COLOR: '1' }
     console.log(
       `cold no-op plan, 20 models, TypeScript config, built package, ${rounds} rounds in turn\n${machineLine()}\n`,
     )
+    if (process.env['NODE_EXTRA_CA_CERTS'] !== undefined) {
+      console.log(
+        'NODE_EXTRA_CA_CERTS is set: Node 20 reads those certificates at every start, the bare one too (some 35 ms)\n',
+      )
+    }
     for (const { name, file, bare, run, target } of runtimes()) {
       const command = (args: readonly string[]): Command => ({ file, args, cwd: folder, env })
       const times = await interleave(
@@ -89,6 +94,6 @@ export async function benchStart(): Promise<void> {
     }
   } finally {
     rmSync(folder, { recursive: true, force: true })
-    await server.close()
+    server.close()
   }
 }

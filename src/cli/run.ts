@@ -9,6 +9,7 @@ import { apply } from './commands/apply.ts'
 import { check } from './commands/check.ts'
 import { plan } from './commands/plan.ts'
 import { type Context, exitCodes } from './context.ts'
+import { helpText, welcomeText } from './help.ts'
 import { errorDocument } from './views/json.ts'
 import { formatError } from './views/problems.ts'
 import { createStyle } from './views/style.ts'
@@ -39,13 +40,13 @@ async function execute(invocation: Invocation, context: Context): Promise<number
     case 'check':
       return check(invocation.flags, context)
     case 'help':
-      context.stdout.write((await import('./help.ts')).helpText(invocation.topic, context.stdout.columns || undefined))
+      context.stdout.write(helpText(invocation.topic, context.stdout.columns || undefined))
       return exitCodes.done
     case 'version':
       context.stdout.write(`${version}\n`)
       return exitCodes.done
     case 'welcome':
-      context.stdout.write((await import('./help.ts')).welcomeText(hasConfig(context.cwd)))
+      context.stdout.write(welcomeText(hasConfig(context.cwd)))
       return exitCodes.done
   }
 }

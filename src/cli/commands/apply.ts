@@ -10,6 +10,7 @@ import { type Context, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
 import type { ApplyView } from '../views/apply-view.ts'
 import { JsonLines } from '../views/json.ts'
+import { createPlainView } from '../views/plain.ts'
 import { formatPlan, freedText, nameWidth } from '../views/plan.ts'
 import { formatReport } from '../views/report.ts'
 import { createStyle } from '../views/style.ts'
@@ -113,7 +114,6 @@ async function chooseView(terminal: Terminal, flags: ApplyFlags, { stderr }: Con
     const { createTaskTree } = await import('../views/tasks.ts')
     return createTaskTree({ stream: stderr, color: terminal.stderrColor, unicode: terminal.unicode, now: Date.now })
   }
-  const { createPlainView } = await import('../views/plain.ts')
   return createPlainView({ write: (line) => stderr.write(`${line}\n`), now: Date.now })
 }
 
