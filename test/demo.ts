@@ -39,14 +39,14 @@ try {
   config(['qwen3:8b', 'all-minilm', 'llama3.2:1b'])
   await command('apply', '--yes', '--prune')
   await command('plan')
-  say(`That was a stand-in for Ollama, in memory. For your own:
+  say(`That was a stand-in for Ollama, in memory. For your own, in a folder of your own:
 
   cat > ollama.config.ts <<'END'
   import { defineConfig } from 'ollama-config'
 
   export default defineConfig({ models: ['all-minilm'] })
   END
-  node ${path.relative(process.cwd(), path.join(root, 'dist/cli/main.js')) || 'dist/cli/main.js'} plan`)
+  node ${path.join(root, 'dist/cli/main.js')} plan`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
   await server.close()
