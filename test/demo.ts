@@ -39,7 +39,7 @@ try {
   config(['qwen3:8b', 'all-minilm', 'llama3.2:1b'])
   await command('apply', '--yes', '--prune')
   await command('plan')
-  say(`That was a stand-in for Ollama, in memory. For your own, in a folder of your own:
+  say(`That was a stand-in for Ollama, in memory. Your own, in a folder of yours:
 
   cat > ollama.config.ts <<'END'
   import { defineConfig } from 'ollama-config'
@@ -54,7 +54,13 @@ try {
 
 function config(models: readonly string[]): void {
   const list = models.map((name) => `'${name}'`).join(', ')
-  const text = `import { defineConfig } from 'ollama-config'\n\nexport default defineConfig({ models: [${list}], prune: 'undeclared' })\n`
+  const text = `import { defineConfig } from 'ollama-config'
+
+export default defineConfig({
+  models: [${list}],
+  prune: 'undeclared',
+})
+`
   writeFileSync(path.join(folder, 'ollama.config.ts'), text)
   console.log(`\n${text.trimEnd().replaceAll(/^/gm, '  │ ')}`)
 }
