@@ -5,6 +5,7 @@
 
 import { type Approval, applyTarget } from './apply/apply.ts'
 import { type ApplyRun, createApplyRun } from './apply/apply-run.ts'
+import { printable, quoted } from './artifact/text.ts'
 import { type HostSelection, selectHost } from './backend/address.ts'
 import type { Backend } from './backend/backend.ts'
 import { createHostBackend } from './backend/http.ts'
@@ -12,11 +13,14 @@ import { readStateWhenReady } from './backend/wait.ts'
 import type { Config, ConfigContext } from './config/config.ts'
 import { loadConfigFile } from './config/load.ts'
 import { findConfig } from './config/search.ts'
-import { type Diagnostic, OllamaConfigError } from './errors.ts'
+import { type Diagnostic, isOllamaConfigError, OllamaConfigError } from './errors.ts'
 import { diff } from './plan/diff.ts'
-import { formatVersion, type Plan, planErrors } from './plan/plan.ts'
+import { type Action, formatVersion, type Plan, planErrors } from './plan/plan.ts'
 import type { DesiredState } from './plan/state.ts'
+import { abortable } from './runtime/abortable.ts'
 import type { Logger } from './runtime/logger.ts'
+
+const knownActions: ReadonlySet<string> = new Set<Action>(['no-op', 'pull', 'delete'])
 
 /** Environment variables. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -77,15 +81,21 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
   // On Node 20 the config loads on another thread: time to load here what asking the server takes.
   setImmediate(() => process.getBuiltinModule('node:http'))
   const exported = await loading
-  const { address } = selectHost({ flag: host, env: env['OLLAMA_HOST'] })
-  const context: ConfigContext = { env, cwd, host: address.origin }
-  const value = typeof exported === 'function' ? await callConfig(() => exported(context), file) : exported
+  const value =
+    typeof exported === 'function'
+      ? await runUserCode(file, () => exported(configContext(env, cwd, host)), signal)
+      : exported
   if (value === undefined) {
     throw new OllamaConfigError('config-load-failed', `The config function in ${file} returned nothing`, {
       hint: 'return the config, as in () => ({ models: [] }) with its parentheses',
     })
   }
-  return { file, ...resolveConfig(value, file) }
+  // Getters of the config run here.
+  return { file, ...(await runUserCode(file, () => resolveConfig(value, file), signal)) }
+}
+
+function configContext(env: Environment, cwd: string, host: string | undefined): ConfigContext {
+  return { env, cwd, host: selectHost({ flag: host, env: env['OLLAMA_HOST'] }).address.origin }
 }
 
 /**
@@ -135,6 +145,9 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
       throw invalidPlan(`A plan for ${plan.targets.length} hosts cannot be applied`)
     const [problem] = planErrors(plan)
     if (problem !== undefined) throw invalidPlan(`The plan has an error: ${problem.message}`, problem.hint)
+    const unknown = target.changes.find(({ action }) => !knownActions.has(action))
+    if (unknown !== undefined)
+      throw invalidPlan(`The plan has a change of a kind that this version does not know: ${quoted(unknown.action)}`)
     const backend = connect(options.config, options)
     if (backend.address !== target.address) {
       throw invalidPlan(
@@ -167,22 +180,30 @@ function resolveHeaders({ headers = {} }: Config, env: Environment): Record<stri
   const values: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers)) {
     const text = typeof value === 'string' ? value : env[value.env]
-    if (text === undefined) {
-      const variable = typeof value === 'string' ? '' : value.env
-      const message = `The header "${name}" takes its value from the environment variable "${variable}", which is not set`
-      throw new OllamaConfigError('config-invalid', message, { hint: `set ${variable}` })
-    }
+    if (text === undefined) throw missingVariable(name, typeof value === 'string' ? '' : value.env)
     values[name] = text
   }
   return values
 }
 
-async function callConfig(call: () => unknown, file: string): Promise<unknown> {
+function missingVariable(header: string, variable: string): OllamaConfigError {
+  const of = `The header ${quoted(header)} takes its value from an environment variable`
+  // Whoever writes `env: process.env.TOKEN` has put the secret where the name belongs.
+  return /^[A-Z_][A-Z0-9_]{0,63}$/i.test(variable)
+    ? new OllamaConfigError('config-invalid', `${of} that is not set: ${variable}`, { hint: `set ${variable}` })
+    : new OllamaConfigError('config-invalid', `${of}, but what is given is no name of one`, {
+        hint: `write the name of the variable, as in { env: 'OLLAMA_AUTHORIZATION' }`,
+      })
+}
+
+/** @throws {OllamaConfigError} `config-load-failed` for whatever a config's own code throws */
+async function runUserCode<T>(file: string, code: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
   try {
-    return await call()
+    return await abortable(code(), signal)
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    throw new OllamaConfigError('config-load-failed', `The config function in ${file} failed: ${message}`, {
+    if (isOllamaConfigError(error) || signal?.aborted) throw error
+    const message = error instanceof Error ? error.message : `it threw a value of type ${typeof error}`
+    throw new OllamaConfigError('config-load-failed', `The config ${quoted(file)} failed: ${printable(message)}`, {
       hint: 'mend it; --debug shows where it was thrown',
       cause: error,
     })

@@ -52,10 +52,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   artifact: ['errors.ts'],
   runtime: ['errors.ts'],
   plan: ['artifact', 'errors.ts'],
-  config: ['plan', 'artifact', 'suggest.ts', 'errors.ts'],
+  config: ['plan', 'artifact', 'runtime', 'suggest.ts', 'errors.ts'],
   backend: ['plan', 'artifact', 'runtime', 'errors.ts', 'version.ts'],
   apply: ['backend', 'plan', 'artifact', 'runtime', 'errors.ts'],
-  'runner.ts': ['config', 'apply', 'backend', 'plan', 'runtime', 'errors.ts'],
+  'runner.ts': ['config', 'apply', 'backend', 'plan', 'artifact', 'runtime', 'errors.ts'],
   'index.ts': ['runner.ts', 'config', 'apply', 'plan', 'runtime', 'errors.ts'],
   cli: ['runner.ts', 'config', 'apply', 'plan', 'artifact', 'runtime', 'suggest.ts', 'errors.ts', 'version.ts'],
 }

@@ -91,6 +91,10 @@ test('applyPlan() refuses a plan for another host, of a newer format, or with er
     { ...plan, targets: [] },
     { ...plan, targets: [target, target] },
     { ...plan, targets: [{ ...target, address: 'http://elsewhere:11434' }] },
+    {
+      ...plan,
+      targets: [{ ...target, changes: JSON.parse(JSON.stringify(target.changes).replace('"pull"', '"nuke"')) }],
+    },
     { ...plan, targets: [{ ...target, diagnostics: [{ severity: 'error', code: 'x', message: 'No' }] }] },
   ]
   for (const bad of cases) {
@@ -108,6 +112,17 @@ test('applyPlan() refuses a plan for another host, of a newer format, or with er
   const run = applyPlan(newer, { config, env: {}, approve: { changes: false, deletions: false } })
   assert.equal((await run.report).outcome, 'done')
   assert.equal(server.requests.slice(asked).filter(({ method }) => method !== 'GET').length, 0)
+})
+
+test('the events of a run can be iterated once', async (t) => {
+  const server = await startServer(t, { registry: ['a'] })
+  const config = { models: ['a'], host: server.url }
+  const plan = await createPlan(config, { env: {} })
+  const run = applyPlan(plan, { config, env: {}, approve: { changes: true, deletions: false } })
+  for await (const _ of run);
+  await assert.rejects(async () => {
+    for await (const _ of run);
+  }, TypeError)
 })
 
 test('the logger is told of every request, and of no secret', async (t) => {

@@ -1,4 +1,4 @@
-/** A running apply, for programs: iterate it to watch, await its report, or both. */
+/** A running apply, for programs: iterate it once to watch, await its report, or both. */
 import type { Event } from './events.ts'
 import { emptyReport, foldEvent, joinReports, type Report } from './report.ts'
 
@@ -15,6 +15,7 @@ export interface ApplyRun extends AsyncIterable<Event> {
 export function createApplyRun(start: (signal: AbortSignal) => AsyncIterable<Event>, signal?: AbortSignal): ApplyRun {
   const left = new AbortController()
   const queue = new EventQueue()
+  let watched = false
   const report = (async () => {
     let target = emptyReport
     try {
@@ -35,6 +36,8 @@ export function createApplyRun(start: (signal: AbortSignal) => AsyncIterable<Eve
   return {
     report,
     async *[Symbol.asyncIterator]() {
+      if (watched) throw new TypeError('The events of an apply can be iterated once')
+      watched = true
       let complete = false
       try {
         yield* queue.drain()

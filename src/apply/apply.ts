@@ -2,7 +2,7 @@
  * Carries out the changes of one target and tells everything as events: pulls first, one at a time, deletions last and
  * alone. Reads what a change does and what it was planned against, never its reason.
  */
-import { parseListedName, parseReference, referenceKey } from '../artifact/reference.ts'
+import { isAddressable, parseListedName, parseReference, referenceKey } from '../artifact/reference.ts'
 import type { Backend } from '../backend/backend.ts'
 import { OllamaConfigError, toErrorData } from '../errors.ts'
 import type { Change, DeleteChange, PullChange, Target } from '../plan/plan.ts'
@@ -65,7 +65,7 @@ export async function* applyTarget(target: Target, options: ApplyTargetOptions):
     } else {
       yield { type: 'change-started', id: change.id }
       try {
-        outcome = change.action === 'pull' ? yield* pull(change, host, signal) : await remove(change, host)
+        outcome = change.action === 'pull' ? yield* pull(change, host, signal) : await remove(change, host, approve)
       } catch (error) {
         outcome = notDone(error, signal)
       }
@@ -77,7 +77,7 @@ export async function* applyTarget(target: Target, options: ApplyTargetOptions):
 }
 
 async function* pull(change: PullChange, host: Host, signal: AbortSignal | undefined): AsyncGenerator<Event, Outcome> {
-  const present = findInstalled(host.state, change.reference)
+  const [present] = findInstalled(host.state, change.reference)
   // Pulled by somebody else meanwhile: the config has what it wants, and a second pull would ask for a newer version.
   if (present !== undefined) return done(present)
   const meter = new PullMeter(change.id)
@@ -94,7 +94,7 @@ async function* pull(change: PullChange, host: Host, signal: AbortSignal | undef
 async function verifyPulled(change: PullChange, host: Host): Promise<InstalledModel> {
   // Without the signal: these take moments, and after an interruption the report shall still tell what is installed.
   host.state = await host.backend.readState()
-  const model = findInstalled(host.state, change.reference)
+  const [model] = findInstalled(host.state, change.reference)
   if (model === undefined) {
     throw new OllamaConfigError(
       'verification-failed',
@@ -107,32 +107,55 @@ async function verifyPulled(change: PullChange, host: Host): Promise<InstalledMo
   return model
 }
 
-async function remove(change: DeleteChange, host: Host): Promise<Outcome> {
-  const model = findInstalled(host.state, change.reference)
+async function remove(change: DeleteChange, host: Host, approve: Approval): Promise<Outcome> {
+  const found = findInstalled(host.state, change.reference)
+  const [model] = found
   if (model === undefined) return done(undefined)
-  if (model.digest !== change.precondition.digest) {
-    throw new OllamaConfigError(
-      'stale-plan',
-      `"${change.reference}" was replaced since the plan was made, so it was not deleted`,
-      { hint: 'plan again' },
-    )
+  const changed = whatChanged(change, found, approve)
+  if (changed !== undefined) {
+    throw new OllamaConfigError('stale-plan', `"${change.reference}" was not deleted: ${changed}`, {
+      hint: 'plan again',
+    })
   }
-  // Without the signal: a deletion cut off half way would leave the report guessing.
-  await host.backend.delete(model.name)
-  host.state = await host.backend.readState()
-  if (findInstalled(host.state, change.reference) !== undefined) {
-    throw new OllamaConfigError(
-      'verification-failed',
-      `The server reported that it deleted "${change.reference}", but still lists it`,
-      { hint: 'look at the log of the server' },
-    )
+  try {
+    // Without the signal: a deletion cut off half way would leave the report guessing.
+    await host.backend.delete(model.name)
+  } catch (error) {
+    // Somebody else was quicker, or only the answer was lost.
+    if (await isGone(change, host)) return done(undefined)
+    throw error
   }
-  return done(undefined)
+  if (await isGone(change, host)) return done(undefined)
+  throw new OllamaConfigError(
+    'verification-failed',
+    `The server reported that it deleted "${change.reference}", but still lists it`,
+    { hint: 'look at the log of the server' },
+  )
 }
 
-function findInstalled(state: ActualState, reference: string): InstalledModel | undefined {
+/** Why the model is no longer the one whose deletion was approved. */
+function whatChanged(
+  { precondition }: DeleteChange,
+  found: readonly InstalledModel[],
+  approve: Approval,
+): string | undefined {
+  for (const { digest, name, remoteHost, parentModel } of found) {
+    if (found.length > 1 || !isAddressable(name)) return 'the server could take its name for that of another model'
+    if (digest !== precondition.digest) return 'it was replaced since the plan was made'
+    if (remoteHost !== undefined) return 'it is a cloud model'
+    if (parentModel !== undefined && approve.irreplaceable !== true) return 'no registry can give it back'
+  }
+  return undefined
+}
+
+async function isGone(change: DeleteChange, host: Host): Promise<boolean> {
+  host.state = await host.backend.readState()
+  return findInstalled(host.state, change.reference).length === 0
+}
+
+function findInstalled(state: ActualState, reference: string): readonly InstalledModel[] {
   const key = referenceKey(parseListedName(reference))
-  return state.models.find((model) => referenceKey(model.reference) === key)
+  return state.models.filter((model) => referenceKey(model.reference) === key)
 }
 
 function refusal(change: Change, approve: Approval): SkipReason | undefined {
@@ -152,8 +175,8 @@ function done(model: InstalledModel | undefined): Outcome {
 }
 
 function notDone(error: unknown, signal: AbortSignal | undefined): Outcome {
-  // Whatever is thrown while the signal is up is the interruption at work.
-  if (signal?.aborted) return { outcome: 'cancelled', digest: null, sizeBytes: null }
+  // An error of its own is told, also when it comes while the signal is up.
+  if (signal?.aborted && error === signal.reason) return { outcome: 'cancelled', digest: null, sizeBytes: null }
   return { outcome: 'failed', digest: null, sizeBytes: null, error: toErrorData(error) }
 }
 

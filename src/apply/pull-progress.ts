@@ -7,34 +7,38 @@ interface Layer {
   readonly totalBytes: number
 }
 
+/** A model has a dozen layers; a server that tells of more than this is not believed. */
+const maxLayers = 10_000
+
 export class PullMeter {
   readonly #id: string
   readonly #layers = new Map<string, Layer>()
+  #completedBytes = 0
+  #totalBytes = 0
 
   constructor(id: string) {
     this.#id = id
   }
 
   /** Takes in one line and tells where the pull as a whole stands. */
-  update(line: PullProgress): ChangeProgress {
-    const { status, digest, totalBytes, completedBytes = 0 } = line
-    if (digest !== undefined && totalBytes !== undefined) {
-      this.#layers.set(digest, { completedBytes, totalBytes })
-    }
+  update({ status, digest, totalBytes, completedBytes = 0 }: PullProgress): ChangeProgress {
+    if (digest !== undefined && totalBytes !== undefined) this.#set(digest, { completedBytes, totalBytes })
     const known = this.#layers.size > 0
     return {
       type: 'change-progress',
       id: this.#id,
       status,
-      completedBytes: known ? this.#sum((layer) => layer.completedBytes) : null,
-      totalBytes: known ? this.#sum((layer) => layer.totalBytes) : null,
+      completedBytes: known ? this.#completedBytes : null,
+      totalBytes: known ? this.#totalBytes : null,
       waiting: digest !== undefined && totalBytes === undefined,
     }
   }
 
-  #sum(pick: (layer: Layer) => number): number {
-    let sum = 0
-    for (const layer of this.#layers.values()) sum += pick(layer)
-    return sum
+  #set(digest: string, layer: Layer): void {
+    const earlier = this.#layers.get(digest)
+    if (earlier === undefined && this.#layers.size >= maxLayers) return
+    this.#completedBytes += layer.completedBytes - (earlier?.completedBytes ?? 0)
+    this.#totalBytes += layer.totalBytes - (earlier?.totalBytes ?? 0)
+    this.#layers.set(digest, layer)
   }
 }

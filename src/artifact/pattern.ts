@@ -1,7 +1,7 @@
 /** Patterns over references, as in `keep`: `*` stands for any run of characters within one part, never `/` or `:`. */
 import { OllamaConfigError } from '../errors.ts'
 import { defaultHost, defaultNamespace, type Reference } from './reference.ts'
-import { quoted } from './text.ts'
+import { quoted, quotedName } from './text.ts'
 
 export interface Pattern {
   /** As the user wrote it. */
@@ -14,6 +14,7 @@ export interface Pattern {
 }
 
 const partPattern = /^[A-Za-z0-9_.*-]+$/
+const namespacePattern = /^[A-Za-z0-9_*-]+$/
 const hostPattern = /^[A-Za-z0-9_.:*-]+$/
 
 /**
@@ -33,12 +34,20 @@ export function parsePattern(text: string): Pattern {
   const model = parts.at(-1) ?? ''
   const namespace = parts.at(-2) ?? defaultNamespace
   const host = parts.at(-3) ?? defaultHost
-  const valid =
-    parts.length <= 3 && hostPattern.test(host) && [namespace, model, tag].every((part) => partPattern.test(part))
-  if (!valid) {
+  const isRest = parts.length <= 3 && [model, tag].every((part) => partPattern.test(part))
+  if (!isRest || !hostPattern.test(host) || !namespacePattern.test(namespace)) {
+    // Two parts are namespace/model, though the first looks like a host.
+    if (isRest && parts.length === 2 && hostPattern.test(namespace)) {
+      const meant = `${rest}/*${text.trim().slice(rest.length)}`
+      throw new OllamaConfigError(
+        'invalid-reference',
+        `Pattern ${quotedName(text)} is not valid: its namespace ${quoted(namespace)} may hold only letters, digits, "_", "-" and "*"`,
+        { hint: `write host/namespace/model, as in ${quoted(meant)}` },
+      )
+    }
     throw new OllamaConfigError(
       'invalid-reference',
-      `Pattern ${quoted(text)} is not valid: write a model name, in which "*" may stand for a run of characters`,
+      `Pattern ${quotedName(text)} is not valid: write a model name, in which "*" may stand for a run of characters`,
       {
         hint: '"*" never crosses "/" or ":": "qwen3*", "hf.co/*/*" and "llava:*" are patterns',
       },

@@ -3,7 +3,7 @@
  * A reference names a model by four parts; two references are one model when the parts are equal, ASCII case folded.
  */
 import { OllamaConfigError } from '../errors.ts'
-import { quoted } from './text.ts'
+import { quoted, quotedName } from './text.ts'
 
 export const defaultHost = 'registry.ollama.ai'
 export const defaultNamespace = 'library'
@@ -51,7 +51,8 @@ export function parseReference(text: string): ParsedReference {
   if (source !== undefined && cutSource(base).source !== undefined) {
     throw invalid(text, 'it has two of the suffixes ":local", ":cloud" and "-cloud"')
   }
-  if (trimmed.includes('@')) throw invalid(text, 'a digest cannot be part of it', 'write the tag')
+  if (trimmed.includes('@'))
+    throw invalid(text, 'neither a digest nor a user can be part of it', 'write the name with its tag')
   const cloud = source === 'cloud'
   const name = cloud ? `${base}${hasTag(base) ? '-cloud' : ':cloud'}` : base
   return { ...splitName(name, text), cloud }
@@ -141,7 +142,7 @@ function checkPart(kind: PartKind, value: string, original: string): void {
       : undefined
   throw invalid(
     original,
-    `its ${kind} ${quoted(value)} may hold only ${allowed}, and starts with a letter, a digit or "_"`,
+    `its ${kind} ${quotedName(value)} may hold only ${allowed}, and starts with a letter, a digit or "_"`,
     hint,
   )
 }
@@ -169,7 +170,7 @@ function foldCase(text: string): string {
 }
 
 function invalid(text: string, problem: string, hint?: string): OllamaConfigError {
-  return new OllamaConfigError('invalid-reference', `Model name ${quoted(text)} is not valid: ${problem}`, {
+  return new OllamaConfigError('invalid-reference', `Model name ${quotedName(text)} is not valid: ${problem}`, {
     hint,
   })
 }

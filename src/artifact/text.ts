@@ -7,16 +7,18 @@ const defaultMaxLength = 500
 const readAtMost = 16_384
 
 // CSI, then the string sequences OSC, DCS, SOS, PM and APC, each in its 7-bit and 8-bit form; then two-character escapes.
-// A string sequence that never ends is not one: only its introducer goes, or it would swallow the rest of the text.
+// A string sequence that never ends is not one: only its introducer goes, or it would swallow the rest of the text. Another
+// introducer ends the search: without that, text of nothing but introducers takes quadratic time.
 const escapeSequences =
-  /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~]/g
+  /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~]/g
 
 // What breaks a line or separates words becomes a space. A byte order mark counts as white space in JavaScript only.
 const whitespace = /(?:[^\S\ufeff]|\x85)+/g
 
-// C0 and C1 controls and DEL; soft hyphen, zero-width and bidi controls (they hide or reorder what follows); language tags; lone surrogates.
+// C0 and C1 controls but the tab, and DEL; soft hyphen; zero-width characters, line separators and bidi controls (they hide,
+// break or reorder what follows); language tags; lone surrogates.
 const invisible =
-  /[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Surrogate}/gu
+  /[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Surrogate}/gu
 
 /**
  * One line of visible text: no escape sequences, no control, zero-width or bidi characters, runs of white space as one
@@ -36,7 +38,21 @@ export function printable(text: string, maxLength: number = defaultMaxLength): s
   return `${line.slice(0, Math.max(0, maxLength - 1)).replace(/[\ud800-\udbff]$/, '')}…`
 }
 
+/**
+ * One line as it was written, as for a code frame: no escape sequences, no control, zero-width or bidi characters. Tabs and
+ * spaces stay, and nothing is cut. Line ends are control characters too.
+ */
+export function visible(line: string): string {
+  return line.replace(escapeSequences, '').replace(invisible, '')
+}
+
 /** A value of the user's or of a server's, in quotes, for a message. */
 export function quoted(text: string): string {
   return JSON.stringify(printable(text, 100))
+}
+
+/** As {@link quoted}, for a name that may have been written with a user and a password in front of an `@`. */
+export function quotedName(text: string): string {
+  const at = text.lastIndexOf('@')
+  return quoted(at < 0 || text.startsWith('sha256:', at + 1) ? text : `…${text.slice(at)}`)
 }

@@ -2,7 +2,7 @@
  * Which Ollama server, read as Ollama itself reads OLLAMA_HOST (envconfig.Host and ConnectableHost in v0.33), plus unix
  * sockets and user info. Pure.
  */
-import { printable } from '../artifact/text.ts'
+import { printable, quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 
 export interface Address {
@@ -65,13 +65,9 @@ export function parseAddress(text: string): Address {
 function readAddress(text: string, label: string): Address {
   const trimmed = unquote(text)
   const invalid = (problem: string, hint?: string) =>
-    new OllamaConfigError(
-      'invalid-address',
-      `Host ${JSON.stringify(redact(trimmed))}${label} is not valid: ${problem}`,
-      {
-        hint: hint ?? 'write it as in "http://127.0.0.1:11434"',
-      },
-    )
+    new OllamaConfigError('invalid-address', `Host ${quoted(redact(trimmed))}${label} is not valid: ${problem}`, {
+      hint: hint ?? 'write it as in "http://127.0.0.1:11434"',
+    })
   const socketPath = /^unix:(?:\/\/(?=\/)|(?!\/\/))(\/.*)$/is.exec(trimmed)?.[1]
   if (socketPath !== undefined) return socketAddress(socketPath)
   if (/^unix:/i.test(trimmed))
@@ -82,12 +78,15 @@ function readAddress(text: string, label: string): Address {
   const slash = rest.indexOf('/')
   const authority = slash < 0 ? rest : rest.slice(0, slash)
   const path = slash < 0 ? '' : rest.slice(slash)
+  const at = authority.lastIndexOf('@')
+  const typo = scheme === 'http' && rest === trimmed ? /^(https?):?$/i.exec(authority.slice(at + 1))?.[1] : undefined
+  if (typo !== undefined && path !== '')
+    throw invalid('a ":" or "/" is missing after its scheme', `write "${typo.toLowerCase()}://…"`)
   // Most likely a password with a slash in it, which would be sent, and printed, as a part of the path.
   if (path.includes('@'))
     throw invalid('there is an "@" after the first "/"', 'write "/" as %2F in a user name or password')
   if (/[?#]/.test(path)) throw invalid('it has a query or a fragment')
 
-  const at = authority.lastIndexOf('@')
   const { host, port, badPort } = splitHostPort(authority.slice(at + 1), defaultPort)
   // A URL takes a backslash for a slash and drops tabs and line ends, so these are refused first. The rest of what it cannot
   // hold (an IPv6 zone, a second colon) Ollama would only notice when connecting.
@@ -105,10 +104,11 @@ function readAddress(text: string, label: string): Address {
   }
 }
 
-function warningOf(host: string, badPort: string | undefined, defaultPort: number): Pick<Address, 'warning'> {
-  if (badPort !== undefined) {
+function warningOf(host: string, badPort: true | undefined, defaultPort: number): Pick<Address, 'warning'> {
+  if (badPort === true) {
+    // Not quoted: it may be a password, as in `http://user:password`.
     return {
-      warning: `The port ${JSON.stringify(badPort)} of the host is not valid: Ollama takes ${defaultPort} instead`,
+      warning: `The port of the host is not a number from 0 to 65535: ${defaultPort} is taken instead, as Ollama does`,
     }
   }
   if (!/^\d+$/.test(host)) return {}
@@ -137,7 +137,7 @@ function cutScheme(text: string): { readonly scheme: string; readonly defaultPor
 function splitHostPort(
   text: string,
   defaultPort: number,
-): { readonly host: string; readonly port: number; readonly badPort?: string } {
+): { readonly host: string; readonly port: number; readonly badPort?: true } {
   const bare = text.replace(/^\[|\]$/g, '')
   const bracketed = /^\[([^[\]]*)\]:(.*)$/s.exec(text)
   const plain = /^([^:[\]]*):([^:]*)$/s.exec(text)
@@ -150,7 +150,7 @@ function splitHostPort(
   const named = host === '' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host
   const number = /^[+-]?\d+$/.test(port) ? Number(port) : Number.NaN
   if (number >= 0 && number <= 65_535) return { host: named, port: number }
-  return { host: named, port: defaultPort, badPort: port }
+  return { host: named, port: defaultPort, badPort: true }
 }
 
 function parseUrl(text: string): URL | undefined {

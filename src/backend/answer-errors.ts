@@ -11,7 +11,7 @@ export interface FailedAnswer {
   readonly location: string | undefined
 }
 
-/** What an answer with a status other than 2xx means. */
+/** What an answer with another status than 200 means. */
 export function answerError({ status, body, location }: FailedAnswer, context: CallContext): OllamaConfigError {
   const text = errorText(body)
   const { origin } = context
@@ -20,6 +20,7 @@ export function answerError({ status, body, location }: FailedAnswer, context: C
   const answer = (code: Parameters<typeof fail>[0], message: string, hint?: string) =>
     fail(code, message, hint, context, undefined, { status })
 
+  if (status < 300 || status === 304) return answer('host-not-ollama', `${shown}, where Ollama says 200`, notOllamaHint)
   if (status < 400) {
     const target = location === undefined ? '' : ` that leads to ${withoutUserInfo(location)}`
     return answer('host-not-ollama', `${shown}, a redirect${target}`, 'use the address of the Ollama server itself')
@@ -144,6 +145,8 @@ function notFound(text: string | undefined, shown: string, context: CallContext)
   )
 }
 
+/** Whatever looks like user info goes, wherever it stands: what is no proper URL is shown too. */
 function withoutUserInfo(location: string): string {
-  return printable(location.replace(/^([a-z]+:\/\/)?[^/?#]*@/i, '$1').replace(/[?#].*$/s, ''), 200)
+  const parts = location.replace(/[?#].*$/s, '').split('/')
+  return printable(parts.map((part) => part.slice(part.lastIndexOf('@') + 1)).join('/'), 200)
 }

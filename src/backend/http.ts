@@ -4,13 +4,18 @@ import type { ActualState } from '../plan/state.ts'
 import { readBeginning, readText } from '../runtime/body.ts'
 import { createHttpClient, type HttpClient } from '../runtime/http.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { sleep } from '../runtime/sleep.ts'
 import type { Address } from './address.ts'
 import { answerError } from './answer-errors.ts'
 import type { Backend, CallOptions, ModelDetails, PullOptions, PullProgress } from './backend.ts'
 import { type CallContext, streamEnded, toHostError } from './errors.ts'
-import type { ClientCall } from './ollama-client.ts'
+import type { ClientCall, Limits } from './ollama-client.ts'
 import { pullError } from './pull-errors.ts'
 import { maxErrorBytes, maxJsonBytes, readDetails, readListing, readProgress, readVersion } from './responses.ts'
+import { secretsOf, withoutSecrets } from './secrets.ts'
+
+/** How long a finished listing waits for the version, which only informs. */
+const versionWaitMs = 1000
 
 export interface HostBackendOptions {
   readonly address: Address
@@ -20,11 +25,13 @@ export interface HostBackendOptions {
   readonly logger?: Logger | undefined
   /** Longest silence of the server in everything but a pull, which has no limit. Default: 30 000. */
   readonly silenceMs?: number | undefined
+  /** Longest time for everything but a pull, which has no limit. Default: 120 000. */
+  readonly totalMs?: number | undefined
 }
 
 /** Connects to nothing yet. */
 export function createHostBackend(options: HostBackendOptions): Backend {
-  const { address, logger, silenceMs = 30_000 } = options
+  const { address, logger, silenceMs = 30_000, totalMs = 120_000 } = options
   const http = createHttpClient({
     url: address.url,
     socketPath: address.socketPath,
@@ -32,22 +39,25 @@ export function createHostBackend(options: HostBackendOptions): Backend {
     onExchange:
       logger === undefined ? undefined : (exchange) => logger.debug('request', { host: address.origin, ...exchange }),
   })
-  return new HostBackend(http, address, silenceMs)
+  const secrets = secretsOf(address.headers, options.headers)
+  return new HostBackend(http, address, { silenceMs, totalMs }, secrets)
 }
 
 class HostBackend implements Backend {
   readonly kind = 'host'
   readonly address: string
   readonly #http: HttpClient
-  readonly #silenceMs: number
+  readonly #limits: Limits
+  readonly #secrets: readonly string[]
   readonly #place: { readonly origin: string; readonly loopback: boolean; readonly socket: boolean }
   /** As last read; only for messages. */
   #serverVersion: string | null = null
 
-  constructor(http: HttpClient, address: Address, silenceMs: number) {
+  constructor(http: HttpClient, address: Address, limits: Limits, secrets: readonly string[]) {
     this.address = address.origin
     this.#http = http
-    this.#silenceMs = silenceMs
+    this.#limits = limits
+    this.#secrets = secrets
     this.#place = { origin: address.origin, loopback: address.loopback, socket: address.socketPath !== undefined }
   }
 
@@ -57,32 +67,31 @@ class HostBackend implements Backend {
     const both = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal])
     const version = this.#readVersion(both)
     try {
-      const context = this.#context('GET', '/api/tags')
-      const listing = readListing(await this.#get(context, signal), context)
-      const serverVersion = await version
+      const listing = await this.#get('/api/tags', signal, readListing)
+      const serverVersion = await Promise.race([version, sleep(versionWaitMs, done.signal).then(() => null)])
       signal?.throwIfAborted()
       return { serverVersion, ...listing }
     } finally {
-      // Nobody waits for the version of a server that cannot be listed.
+      // Nobody waits any longer for the version.
       done.abort()
     }
   }
 
   async show(name: string, { signal }: CallOptions = {}): Promise<ModelDetails> {
     const context = this.#context('POST', '/api/show', name)
-    const call = await this.#call(context, signal, this.#silenceMs)
+    const call = await this.#call(context, signal, this.#limits)
     try {
       return readDetails(await call.client.show({ model: name }), context)
     } catch (error) {
-      throw failure(error, signal, context)
+      throw this.#failure(error, signal, context)
     }
   }
 
   async *pull(reference: Reference, { insecure, signal }: PullOptions): AsyncGenerator<PullProgress, undefined> {
     const name = formatReference(reference)
     const context = this.#context('POST', '/api/pull', name, insecure)
-    // No limit on silence: hashing a huge blob is a minute without a line, and so is a registry that retries.
-    const call = await this.#call(context, signal, undefined)
+    // No limits: a large model takes hours, hashing a huge blob is a minute without a line, and so is a registry that retries.
+    const call = await this.#call(context, signal, {})
     let complete = false
     try {
       for await (const line of await call.client.pull({ model: name, insecure, stream: true })) {
@@ -95,7 +104,7 @@ class HostBackend implements Backend {
       // The client also takes `"done": true`, which a pull does not say, for the end.
       if (!complete) throw streamEnded(context)
     } catch (error) {
-      throw failure(error, signal, context, call.streamError)
+      throw this.#failure(error, signal, context, call.streamError)
     } finally {
       // Leaving the client's iterator leaves the connection open: the server would go on pulling, and Node would not exit.
       call.close()
@@ -104,18 +113,18 @@ class HostBackend implements Backend {
 
   async delete(name: string, { signal }: CallOptions = {}): Promise<void> {
     const context = this.#context('DELETE', '/api/delete', name)
-    const call = await this.#call(context, signal, this.#silenceMs)
+    const call = await this.#call(context, signal, this.#limits)
     try {
       await call.client.delete({ model: name })
     } catch (error) {
-      throw failure(error, signal, context)
+      throw this.#failure(error, signal, context)
     }
   }
 
   /** The server's version only informs, so whatever goes wrong with it is left to the listing to tell. */
   async #readVersion(signal: AbortSignal): Promise<string | null> {
     try {
-      const version = readVersion(await this.#get(this.#context('GET', '/api/version'), signal))
+      const version = await this.#get('/api/version', signal, readVersion)
       this.#serverVersion = version
       return version
     } catch {
@@ -123,27 +132,34 @@ class HostBackend implements Backend {
     }
   }
 
-  async #get(context: CallContext, signal: AbortSignal | undefined): Promise<string> {
+  async #get<T>(
+    path: string,
+    signal: AbortSignal | undefined,
+    read: (text: string, context: CallContext) => T,
+  ): Promise<T> {
+    const context = this.#context('GET', path)
     try {
-      const { method, path } = context
-      const response = await this.#http.send({ method, path, signal, silenceMs: this.#silenceMs })
-      if (response.status === 200) return await readText(response, maxJsonBytes)
+      const response = await this.#http.send({ path, signal, ...this.#limits })
+      if (response.status === 200) return read(await readText(response, maxJsonBytes), context)
       const { status } = response
       const body = await readBeginning(response, maxErrorBytes)
       throw answerError({ status, body, location: response.header('location') }, context)
     } catch (error) {
-      throw failure(error, signal, context)
+      throw this.#failure(error, signal, context)
     }
   }
 
-  async #call(
-    context: CallContext,
-    signal: AbortSignal | undefined,
-    silenceMs: number | undefined,
-  ): Promise<ClientCall> {
+  async #call(context: CallContext, signal: AbortSignal | undefined, limits: Limits): Promise<ClientCall> {
     signal?.throwIfAborted()
     const { createClientCall } = await import('./ollama-client.ts')
-    return createClientCall(this.#http, { context, signal, silenceMs })
+    return createClientCall(this.#http, { context, signal, limits })
+  }
+
+  /** What to throw: the reason of an abort untouched, whatever the abort made fail on its way. */
+  #failure(error: unknown, signal: AbortSignal | undefined, context: CallContext, streamError?: string): unknown {
+    if (signal?.aborted) return signal.reason
+    const failure = streamError === undefined ? toHostError(error, context) : pullError(streamError, context)
+    return withoutSecrets(failure, this.#secrets)
   }
 
   #context(method: string, path: string, model?: string, insecure?: boolean): CallContext {
@@ -156,12 +172,6 @@ class HostBackend implements Backend {
       ...(insecure === undefined ? {} : { insecure }),
     }
   }
-}
-
-/** What to throw: the reason of an abort untouched, whatever the abort made fail on its way. */
-function failure(error: unknown, signal: AbortSignal | undefined, context: CallContext, streamError?: string): unknown {
-  if (signal?.aborted) return signal.reason
-  return streamError === undefined ? toHostError(error, context) : pullError(streamError, context)
 }
 
 function lowerCased(headers: Readonly<Record<string, string>> = {}): Record<string, string> {

@@ -22,14 +22,20 @@ export interface ClientCall {
   readonly streamError: string | undefined
 }
 
+/** As of `HttpRequest`: what is left out is unlimited. */
+export interface Limits {
+  readonly silenceMs?: number
+  readonly totalMs?: number
+}
+
 export interface ClientCallOptions {
   readonly context: CallContext
   readonly signal?: AbortSignal | undefined
-  readonly silenceMs?: number | undefined
+  readonly limits: Limits
 }
 
 /** A client whose only call is described by the options: the client's own methods take no signal. */
-export function createClientCall(http: HttpClient, { context, signal, silenceMs }: ClientCallOptions): ClientCall {
+export function createClientCall(http: HttpClient, { context, signal, limits }: ClientCallOptions): ClientCall {
   let response: HttpResponse | undefined
   let streamError: string | undefined
 
@@ -41,7 +47,7 @@ export function createClientCall(http: HttpClient, { context, signal, silenceMs 
       headers: Object.fromEntries(new Headers(init.headers)),
       body: typeof init.body === 'string' ? init.body : undefined,
       signal,
-      silenceMs,
+      ...limits,
     })
     const { status } = response
     if (status < 200 || status > 299) {

@@ -1,5 +1,5 @@
 /** Waits for a server that is still starting, as after `docker compose up -d`. */
-import { type ErrorCode, isOllamaConfigError } from '../errors.ts'
+import { type ErrorCode, isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import type { ActualState } from '../plan/state.ts'
 import { sleep } from '../runtime/sleep.ts'
 import type { Backend, CallOptions } from './backend.ts'
@@ -29,15 +29,29 @@ export interface WaitOptions extends CallOptions {
  */
 export async function readStateWhenReady(backend: Backend, options: WaitOptions): Promise<ActualState> {
   const { waitMs = 0, signal, onWait } = options
+  if (waitMs === 0) return backend.readState({ signal })
   const deadlineMs = Date.now() + waitMs
   for (let attempt = 1; ; attempt++) {
     try {
-      return await backend.readState({ signal })
+      return await readBefore(deadlineMs, backend, signal)
     } catch (error) {
       const again = isOllamaConfigError(error) && passing.has(error.code) && Date.now() + pauseMs <= deadlineMs
       if (!again) throw error
       if (attempt === 1) onWait?.()
     }
     await sleep(pauseMs, signal)
+  }
+}
+
+/** One try, cut off when the time is over: a server that takes the connection and says nothing must not stretch it. */
+async function readBefore(deadlineMs: number, backend: Backend, signal: AbortSignal | undefined): Promise<ActualState> {
+  const over = AbortSignal.timeout(Math.max(1, deadlineMs - Date.now()))
+  try {
+    return await backend.readState({ signal: signal === undefined ? over : AbortSignal.any([signal, over]) })
+  } catch (error) {
+    if (!over.aborted || signal?.aborted) throw error
+    throw new OllamaConfigError('host-timeout', `${backend.address} did not answer in the time given by --wait`, {
+      hint: 'look at the log of the server, or wait longer',
+    })
   }
 }

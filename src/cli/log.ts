@@ -1,6 +1,7 @@
 /** The logger of the CLI: `--verbose` to stderr, `--log-file` as JSON lines. */
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { printable, quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Context } from './context.ts'
@@ -19,13 +20,20 @@ export function createLogger(
 ): Logger | undefined {
   const file = flags['log-file'] === undefined ? undefined : path.resolve(cwd, flags['log-file'])
   if (!flags.verbose && file === undefined) return undefined
+  if (file !== undefined) assertWritable(file)
+  let lost = false
   const log = (level: Level, message: string, fields: Fields = {}) => {
-    if (flags.verbose) stderr.write(`[${level}] ${message}${formatFields(fields)}\n`)
-    // Written at once: a log is read after a crash.
-    if (file !== undefined)
-      append(file, `${JSON.stringify({ time: new Date().toISOString(), level, message, ...fields })}\n`)
+    if (flags.verbose) stderr.write(`[${level}] ${printable(`${message}${formatFields(fields)}`)}\n`)
+    if (file === undefined || lost) return
+    try {
+      // Written at once: a log is read after a crash.
+      appendFileSync(file, `${JSON.stringify({ time: new Date().toISOString(), level, message, ...fields })}\n`)
+    } catch (error) {
+      // The work goes on without its log.
+      lost = true
+      stderr.write(`Warning: the log file cannot be written any more: ${messageOf(error)}\n`)
+    }
   }
-  if (file !== undefined) append(file, '')
   return {
     debug: (message, fields) => log('debug', message, fields),
     info: (message, fields) => log('info', message, fields),
@@ -34,19 +42,23 @@ export function createLogger(
   }
 }
 
-function append(file: string, text: string): void {
+function assertWritable(file: string): void {
+  const refused = (problem: string, cause?: unknown) =>
+    new OllamaConfigError('usage', `The log file ${quoted(file)} cannot be written: ${problem}`, {
+      hint: 'name another file with --log-file',
+      cause,
+    })
+  // Opening a pipe that nobody reads would wait for ever.
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) throw refused('it is no regular file')
   try {
-    appendFileSync(file, text, { mode: 0o600 })
+    appendFileSync(file, '', { mode: 0o600 })
   } catch (error) {
-    throw new OllamaConfigError(
-      'usage',
-      `The log file "${file}" cannot be written: ${error instanceof Error ? error.message : String(error)}`,
-      {
-        hint: 'name another file with --log-file',
-        cause: error,
-      },
-    )
+    throw refused(messageOf(error), error)
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? printable(error.message) : 'unknown error'
 }
 
 function formatFields(fields: Fields): string {

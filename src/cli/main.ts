@@ -20,19 +20,41 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     interrupted.abort(interruption(name))
   })
 }
-// `ollama-config plan | head` closes the pipe: there is nobody left to tell.
+// `ollama-config plan | head` closes the pipe: there is nobody left to tell. Anything else, such as a full disk, lost output.
+let outputLost = false
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
+    if (error.code === 'EPIPE' || outputLost) return
+    outputLost = true
+    if (stream === process.stdout) process.stderr.write(`Error: stdout cannot be written: ${error.message}\n`)
   })
 }
 
-process.exitCode = await run(process.argv.slice(2), {
+// Node ends by itself when nothing is left that could go on, as with a config that awaits what never comes.
+process.once('beforeExit', () => {
+  process.stderr.write('Error: The config never finished: it awaits something that cannot happen any more\n')
+  process.exit(exitCodes.usage)
+})
+
+const code = run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
-  stdin: process.stdin,
+  // Opened when it is looked at: most commands do not.
+  get stdin() {
+    return process.stdin
+  },
   env: process.env,
   cwd: process.cwd(),
   platform: process.platform,
   signal: interrupted.signal,
 })
+// Not awaited at the top level: Node would call a promise that never settles exit code 13 and say nothing.
+code.then(async (value) => {
+  await Promise.all([process.stdout, process.stderr].map(written))
+  // A timer or a connection that the config left open must not keep the program.
+  process.exit(outputLost && value === exitCodes.done ? exitCodes.failed : value)
+})
+
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => (stream.writableLength === 0 ? resolve() : stream.write('', () => resolve())))
+}

@@ -1,4 +1,5 @@
 /** A yes-or-no question on the terminal. */
+import { sleep } from '../runtime/sleep.ts'
 import type { Context } from './context.ts'
 
 /**
@@ -11,6 +12,7 @@ export async function confirm(
   { stdin, stderr, signal }: Pick<Context, 'stdin' | 'stderr' | 'signal'>,
 ): Promise<boolean> {
   signal.throwIfAborted()
+  await forgetTyped(stdin)
   const { createInterface } = await import('node:readline')
   // Without `terminal` readline leaves the line editing to the terminal, and Ctrl-C remains a signal to the process.
   const lines = createInterface({ input: stdin, terminal: false })
@@ -32,4 +34,17 @@ export async function confirm(
     signal.removeEventListener('abort', onAbort)
     lines.close()
   }
+}
+
+/** Long enough for what the terminal holds to arrive, too short to notice. */
+const drainMs = 100
+
+/** What was typed, or pasted, before a question is no answer to it. */
+async function forgetTyped(stdin: Context['stdin']): Promise<void> {
+  const ignore = () => {}
+  stdin.on('data', ignore)
+  stdin.resume()
+  await sleep(drainMs)
+  stdin.off('data', ignore)
+  stdin.pause()
 }

@@ -10,7 +10,7 @@ import { check } from './commands/check.ts'
 import { plan } from './commands/plan.ts'
 import { type Context, exitCodes } from './context.ts'
 import { helpText, welcomeText } from './help.ts'
-import { errorDocument } from './views/json.ts'
+import { errorDocument, JsonLines } from './views/json.ts'
 import { formatError } from './views/problems.ts'
 import { createStyle } from './views/style.ts'
 import { describeTerminal } from './views/terminal.ts'
@@ -19,8 +19,19 @@ export { exitCodes } from './context.ts'
 
 /** Runs one command. */
 export async function run(words: readonly string[], context: Context): Promise<number> {
+  let invocation: Invocation
   try {
-    return await execute(parseArguments(words), context)
+    invocation = parseArguments(words)
+  } catch (error) {
+    // No command has begun that could tell it as one of its own lines.
+    if (words[0] === 'apply' && words.includes('--json')) {
+      new JsonLines((text) => context.stdout.write(text), Date.now).error(error)
+    }
+    showError(error, words, context)
+    return exitCodes.usage
+  }
+  try {
+    return await execute(invocation, context)
   } catch (error) {
     if (context.signal.aborted) {
       context.stderr.write('Interrupted: nothing was changed\n')

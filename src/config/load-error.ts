@@ -1,9 +1,11 @@
 /** What went wrong in a config, in one form whatever runtime says it: one line, with the place in what the user wrote. */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { printable } from '../artifact/text.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { codeFrame } from './frame.ts'
 import { missingExport, missingImport } from './import-error.ts'
+import type { JsonMistake } from './json.ts'
 import { fromTsx, withoutMarks } from './marks.ts'
 
 /** A place in a file; both numbers from 1. */
@@ -25,27 +27,45 @@ export interface Finding {
 
 /** The error for whatever importing the config at `path` threw. */
 export async function loadError(path: string, error: unknown): Promise<Error> {
-  if (error instanceof Error && isOllamaConfigError(error)) return error
+  let finding: Finding
+  try {
+    if (error instanceof Error && isOllamaConfigError(error)) return error
+    finding = await find(path, error)
+  } catch {
+    // A config can throw anything: an error whose `message` is no text, a proxy that throws at every question.
+    finding = { what: 'Cannot load', reason: 'it threw something that cannot be shown', place: undefined }
+  }
+  return failure(path, finding, error)
+}
+
+async function find(path: string, error: unknown): Promise<Finding> {
   const text = describe(error)
-  const finding =
+  return (
     (await missingExport(path, text)) ??
     syntaxError(text) ??
     (await missingImport(path, text)) ??
     (await unplacedSyntaxError(path, error)) ??
     thrown(text, error)
-  return failure(path, finding, error)
+  )
 }
 
 /** The error for text that is not JSON. */
-export function jsonError(path: string, text: string, mistake: { offset: number; expected: string }): Promise<Error> {
+export function jsonError(path: string, text: string, mistake: JsonMistake): Promise<Error> {
   const before = text.slice(0, mistake.offset).split(/\r\n|\n|\r/)
-  const found = text.slice(mistake.offset, mistake.offset + 1)
   return failure(path, {
     what: 'Syntax error in',
-    reason: `Expected ${mistake.expected} but found ${found === '' ? 'the end of the file' : JSON.stringify(found)}`,
+    reason: `Expected ${mistake.expected} but found ${characterName(text.codePointAt(mistake.offset))}`,
     place: { file: path, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 },
-    hint: 'JSON has no comments and no comma after the last item',
+    hint: mistake.hint,
   })
+}
+
+function characterName(code: number | undefined): string {
+  if (code === undefined) return 'the end of the file'
+  const character = String.fromCodePoint(code)
+  // Of those that do not show, such as a no-break space, the number helps. JSON has names for the first ones.
+  const shows = code <= 0x20 || printable(character) !== ''
+  return shows ? JSON.stringify(character) : `U+${code.toString(16).toUpperCase().padStart(4, '0')}`
 }
 
 async function failure(path: string, finding: Finding, cause?: unknown): Promise<OllamaConfigError> {
@@ -92,12 +112,22 @@ function inUnits(place: Place, text: string): Place {
 /** All that an error says, without colours and marks. Bun puts syntax errors into an AggregateError, with the place in fields. */
 function describe(error: unknown): string {
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error
-  if (typeof first !== 'object' || first === null || !('message' in first)) return String(first)
+  if (typeof first !== 'object' || first === null || !('message' in first)) return valueText(first)
   const position = 'position' in first ? (first.position as BunPosition | null) : null
   const place = position === null ? '' : `${position.file}:${position.line}:${position.column}: BUN: `
   // On Deno some places are in the stack alone, on Bun most are in the message alone.
   const stack = error instanceof Error ? error.stack : undefined
   return fromTsx(withoutMarks(`${place}${first.message}\n${stack ?? ''}`.replace(/\u001b\[[\d;]*m/g, '')))
+}
+
+/** Any value as text. JSON has no bigints and no cycles; not every object can be made a string. */
+function valueText(value: unknown): string {
+  if (typeof value === 'bigint') return `${value}n`
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    return Array.isArray(value) ? 'an array' : 'an object'
+  }
 }
 
 interface BunPosition {
@@ -135,9 +165,8 @@ async function unplacedSyntaxError(path: string, error: unknown): Promise<Findin
 
 function thrown(text: string, error: unknown): Finding {
   const what = 'Cannot load'
-  if (!(error instanceof Error))
-    return { what, reason: `it threw ${JSON.stringify(error) ?? String(error)}`, place: undefined }
-  const reason = error.name === 'Error' ? error.message : `${error.name}: ${error.message}`
+  if (!(error instanceof Error)) return { what, reason: `it threw ${valueText(error)}`, place: undefined }
+  const reason = error.name === 'Error' ? String(error.message) : `${error.name}: ${error.message}`
   const hint = /^defineConfig is not defined/.test(error.message)
     ? "add import { defineConfig } from 'ollama-config'"
     : undefined
@@ -166,7 +195,5 @@ function toPath(location: string): string {
 }
 
 function oneLine(text: string): string {
-  return withoutMarks(text)
-    .replace(/[\s\u0000-\u001f\u007f]+/g, ' ')
-    .trim()
+  return printable(withoutMarks(text), 1000)
 }

@@ -3,6 +3,7 @@ import { readFile, realpath } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { OllamaConfigError } from '../errors.ts'
+import { abortable } from '../runtime/abortable.ts'
 import { parseJson } from './json.ts'
 import { jsonError, loadError } from './load-error.ts'
 import { withLoad } from './marks.ts'
@@ -46,11 +47,13 @@ export async function loadConfigFile(
       },
     )
   }
+  signal?.throwIfAborted()
   loads++
   let exports: unknown
   try {
-    exports = await importModule(path, String(loads))
+    exports = await abortable(importModule(path, String(loads)), signal)
   } catch (error) {
+    signal?.throwIfAborted()
     throw await loadError(path, error)
   }
   signal?.throwIfAborted()
@@ -58,7 +61,16 @@ export async function loadConfigFile(
 }
 
 async function loadJson(path: string, signal: AbortSignal | undefined): Promise<unknown> {
-  const text = (await readFile(path, { encoding: 'utf8', signal })).replace(/^\uFEFF/, '')
+  const read = await readFile(path, { encoding: 'utf8', signal }).catch((cause: unknown) => {
+    signal?.throwIfAborted()
+    const code = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : ''
+    throw new OllamaConfigError('config-load-failed', `Cannot read the config file "${path}"${code}`, {
+      hint: 'check that it is a file which this user may read',
+      details: { file: path },
+      cause,
+    })
+  })
+  const text = read.replace(/^\uFEFF/, '')
   const result = parseJson(text)
   if ('value' in result) return result.value
   throw await jsonError(path, text, result)

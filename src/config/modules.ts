@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { loadOf, withLoad } from './marks.ts'
+import { projectFolders } from './search.ts'
 import { isInSelf, isSelf, selfEntry } from './self.ts'
 
 /** The part of what Node hands to a resolve hook, and gets from it, that matters here. */
@@ -42,16 +43,13 @@ function isNotFound(error: unknown): boolean {
   )
 }
 
-/** The tsconfig.json nearest to a config: by itself tsx takes that of the working directory. */
+/**
+ * The tsconfig.json nearest to a config, in the folders that the config itself is looked for in: its `paths` say which file an
+ * import means. By itself tsx takes that of the working directory, or of any folder above.
+ */
 export function nearestTsconfig(url: string): string | false {
-  let folder = dirname(fileURLToPath(url))
-  for (;;) {
-    const file = join(folder, 'tsconfig.json')
-    if (existsSync(file)) return file
-    const parent = dirname(folder)
-    if (parent === folder) return false
-    folder = parent
-  }
+  const files = projectFolders(dirname(fileURLToPath(url))).map((folder) => join(folder, 'tsconfig.json'))
+  return files.find((file) => existsSync(file)) ?? false
 }
 
 /** True for a file that the user wrote, as opposed to an installed package. */

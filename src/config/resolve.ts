@@ -22,7 +22,7 @@ export function resolveConfig(input: unknown, origin = 'the config'): ResolvedCo
   const { config, problems } = checkShape(input)
   const diagnostics = [...problems]
   // Also in a config of the wrong shape the names are checked, so that every problem is told at once.
-  const written = looseConfig(input)
+  const written = config === undefined ? looseConfig(input) : { models: config.models, keep: config.keep ?? [] }
   const models = resolveModels(written.models, diagnostics)
   const keep = resolvePatterns(written.keep, diagnostics)
   if (config?.prune === 'managed') {

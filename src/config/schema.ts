@@ -84,7 +84,7 @@ function toDiagnostic(issue: v.BaseIssue<unknown>): Diagnostic {
   const missing = issue.received === 'undefined' && keys.length > 0
   const message = missing
     ? `${path} is missing: expected ${expected}`
-    : `${path || 'The config'} must be ${expected}: found ${describe(issue.input)}`
+    : `${path || 'The config'} must be ${expected}: found ${keys[0] === 'headers' ? kindOf(issue.input) : describe(issue.input)}`
   return { severity: 'error', code: missing ? 'missing-key' : 'wrong-type', message, ...(path === '' ? {} : { path }) }
 }
 
@@ -113,6 +113,11 @@ function generalPath(keys: readonly unknown[]): string {
     (path, key) => (typeof key === 'number' ? `${path}[]` : path === '' ? String(key) : `${path}.${String(key)}`),
     '',
   )
+}
+
+/** Of a value that may be a secret. */
+function kindOf(value: unknown): string {
+  return value === null ? 'null' : Array.isArray(value) ? 'a list' : `a value of type ${typeof value}`
 }
 
 /** A value in an error message: short, on one line, its kind plain to see. */

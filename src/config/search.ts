@@ -1,6 +1,6 @@
 /** Finds the config file. The only file that imports cosmiconfig. */
-import { existsSync } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { existsSync, type Stats } from 'node:fs'
+import { lstat, open, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { OllamaConfigError } from '../errors.ts'
 
@@ -9,6 +9,9 @@ const places = ['', '.config/'].flatMap((folder) =>
   extensions.map((extension) => `${folder}ollama.config.${extension}`),
 )
 
+/** A config is written by hand; what is larger is something else. */
+const maxSize = 10_000_000
+
 /**
  * Finds the config: `configFile` when given, else `ollama.config.ts` (or .mts, .js, .mjs, .json; also in `.config/`) in `cwd`
  * and the folders above, up to the one that holds `.git`. Outside a git repository only in `cwd`. Runs nothing.
@@ -16,7 +19,8 @@ const places = ['', '.config/'].flatMap((folder) =>
  * @param options.cwd an absolute path
  * @param options.configFile relative to `cwd`, or absolute
  * @returns an absolute path
- * @throws {OllamaConfigError} `config-not-found`; `details.searched` holds the folders, nearest first
+ * @throws {OllamaConfigError} `config-not-found`; `details.searched` holds the folders, nearest first. Also when the nearest
+ * config is there but cannot be one, such as a folder or a broken link: `details.file` names it
  */
 export async function findConfig(options: {
   cwd: string
@@ -26,10 +30,11 @@ export async function findConfig(options: {
   const { cwd, configFile, signal } = options
   signal?.throwIfAborted()
   if (configFile !== undefined) return requireFile(resolve(cwd, configFile))
-  const folders = searchedFolders(resolve(cwd))
+  const folders = projectFolders(resolve(cwd))
   const explorer = await createExplorer()
   for (const folder of folders) {
     signal?.throwIfAborted()
+    await refuseUnusable(folder)
     const found = await explorer.search(folder)
     if (found !== null) return found.filepath
   }
@@ -43,16 +48,19 @@ export async function findConfig(options: {
   )
 }
 
-/** The folders to look in, nearest first. */
-function searchedFolders(cwd: string): [string, ...string[]] {
-  const folders: [string, ...string[]] = [cwd]
-  for (let folder = cwd; ; ) {
+/**
+ * The folders whose files may speak for what is in `folder`, nearest first: up to the one that holds `.git`. Without one only
+ * `folder`: what lies above, such as in `/tmp`, may be anyone's.
+ */
+export function projectFolders(folder: string): [string, ...string[]] {
+  const folders: [string, ...string[]] = [folder]
+  for (let current = folder; ; ) {
     // A file in a worktree or submodule, else a folder.
-    if (existsSync(join(folder, '.git'))) return folders
-    const parent = dirname(folder)
-    if (parent === folder) return [cwd]
+    if (existsSync(join(current, '.git'))) return folders
+    const parent = dirname(current)
+    if (parent === current) return [folder]
     folders.push(parent)
-    folder = parent
+    current = parent
   }
 }
 
@@ -85,13 +93,53 @@ async function createExplorer(): Promise<Explorer> {
 }
 
 async function requireFile(file: string): Promise<string> {
-  const stats = await stat(file).catch(() => undefined)
-  if (stats?.isFile() === true) return file
-  const problem = stats === undefined ? `There is no file "${file}"` : `"${file}" is not a file`
-  throw new OllamaConfigError('config-not-found', problem, {
+  const found = await look(file)
+  if (found === 'usable') return file
+  throw new OllamaConfigError('config-not-found', found === 'absent' ? `There is no file "${file}"` : found.problem, {
     hint: 'check the path given with --config',
     details: { searched: [file] },
   })
+}
+
+/** cosmiconfig passes over what it cannot read, and reads a pipe or a device for as long as that goes on. */
+async function refuseUnusable(folder: string): Promise<void> {
+  for (const place of places) {
+    const file = join(folder, place)
+    const found = await look(file)
+    if (found === 'usable') return // What comes later in the order is not read.
+    if (found === 'absent') continue
+    throw new OllamaConfigError('config-not-found', found.problem, {
+      hint: 'remove it, or name another file with --config FILE',
+      details: { searched: [folder], file },
+    })
+  }
+}
+
+/** Says whether a file can be a config, without reading it. */
+async function look(file: string): Promise<'usable' | 'absent' | { readonly problem: string }> {
+  let step = 'cannot be looked at'
+  try {
+    const entry = await lstat(file)
+    const isLink = entry.isSymbolicLink()
+    if (isLink) step = 'is a link that leads nowhere'
+    const stats = isLink ? await stat(file) : entry
+    if (!stats.isFile()) return { problem: `"${file}" is not a file but ${kindOf(stats)}` }
+    if (stats.size > maxSize) return { problem: `"${file}" is larger than ${maxSize / 1e6} MB, too large for a config` }
+    step = 'cannot be read'
+    await (await open(file)).close() // More certain than asking for the rights.
+    return 'usable'
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    // ENOTDIR: `.config` is a file, which is fine.
+    if (step === 'cannot be looked at' && /^(?:ENOENT|ENOTDIR|ENAMETOOLONG)$/.test(code)) return 'absent'
+    return { problem: `"${file}" ${step} (${code})` }
+  }
+}
+
+function kindOf(stats: Stats): string {
+  if (stats.isDirectory()) return 'a folder'
+  if (stats.isFIFO()) return 'a named pipe'
+  return stats.isSocket() ? 'a socket' : 'a device'
 }
 
 function describe(folders: readonly [string, ...string[]]): string {

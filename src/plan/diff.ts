@@ -41,7 +41,10 @@ export function diff(desired: DesiredState, actual: ActualState): Difference {
     }
   }
   entries.sort((a, b) => compareText(a.key, b.key) || compareText(a.change.id, b.change.id))
-  return { changes: entries.map(({ change }) => change), diagnostics: diagnose(desired, actual, installed) }
+  return {
+    changes: withUniqueIds(entries.map(({ change }) => change)),
+    diagnostics: diagnose(desired, actual, installed),
+  }
 }
 
 function declaredChange(model: DesiredModel, installed: InstalledModel | undefined): Change {
@@ -180,6 +183,16 @@ function diagnose(
   )
 }
 
+/** Two spellings of one name, or one name twice in a listing, would otherwise share an id. */
+function withUniqueIds(changes: readonly Change[]): readonly Change[] {
+  const seen = new Map<string, number>()
+  return changes.map((change) => {
+    const count = (seen.get(change.id) ?? 0) + 1
+    seen.set(change.id, count)
+    return count === 1 ? change : { ...change, id: `${change.id}#${count}` }
+  })
+}
+
 function factsOf(model: InstalledModel): ModelFacts {
   return { digest: model.digest, sizeBytes: model.remoteHost === undefined ? model.sizeBytes : null }
 }
@@ -191,7 +204,7 @@ function groupByKey(models: readonly InstalledModel[]): ReadonlyMap<string, read
     const key = referenceKey(model.reference)
     const group = groups.get(key)
     if (group === undefined) groups.set(key, [model])
-    else if (group.every(({ name }) => name !== model.name)) group.push(model)
+    else if (group.every(({ name, digest }) => name !== model.name || digest !== model.digest)) group.push(model)
   }
   for (const group of groups.values()) group.sort((a, b) => compareText(a.name, b.name))
   return groups

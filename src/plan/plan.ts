@@ -92,13 +92,16 @@ export type ReasonCode =
   | 'undeclared-cloud'
   | 'not-addressable'
 
-/** The changes that the same flags would apply. Deletions count only in a plan made with `prune`. */
+/**
+ * The changes that the same flags would apply. Deletions count only in a plan made with `prune`, and never those that need a
+ * person's approval.
+ */
 export function pendingChanges(plan: Plan): readonly Change[] {
   return plan.targets.flatMap((target) => target.changes).filter((change) => isPending(change, plan.prune))
 }
 
 export function isPending(change: Change, prune: boolean): boolean {
-  return change.action === 'delete' ? prune : change.action !== 'no-op'
+  return change.action === 'delete' ? prune && !change.irreplaceable : change.action !== 'no-op'
 }
 
 /** Problems that make the plan inapplicable. */

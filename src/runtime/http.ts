@@ -11,7 +11,7 @@ export interface HttpOptions {
   readonly socketPath?: string | undefined
   /** Sent with every request; they win over those of the request. */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** Called once for every request, when its answer has been read, has failed or is no longer wanted. */
+  /** Called once for every request, when its answer has been read, has failed or is no longer wanted. What it throws is dropped. */
   readonly onExchange?: ((exchange: Exchange) => void) | undefined
 }
 
@@ -37,6 +37,8 @@ export interface HttpRequest {
   readonly signal?: AbortSignal | undefined
   /** Longest silence: until the headers, then between two pieces of the body. Default: unlimited. */
   readonly silenceMs?: number | undefined
+  /** Longest time for all of it, until the last byte of the body. Default: unlimited. */
+  readonly totalMs?: number | undefined
 }
 
 export interface HttpResponse {
@@ -77,7 +79,8 @@ class Call {
   readonly #startedMs = performance.now()
   #outgoing: ClientRequest | undefined
   #status: number | undefined
-  #timer: ReturnType<typeof setTimeout> | undefined
+  #silence: ReturnType<typeof setTimeout> | undefined
+  #total: ReturnType<typeof setTimeout> | undefined
   /** Why we ended it ourselves: what the socket then reports is only a consequence. */
   #end: { readonly reason: unknown } | undefined
   #finished = false
@@ -144,6 +147,7 @@ class Call {
       outgoing.on('close', () =>
         reject(new TransportError('interrupted', 'The connection was closed without an answer')),
       )
+      this.#watchTotal()
       this.#watchSilence()
       outgoing.end(body)
     })
@@ -155,7 +159,7 @@ class Call {
       this.#watchSilence()
       for await (const chunk of incoming) {
         // A reader that takes its time is no silence of the server.
-        clearTimeout(this.#timer)
+        clearTimeout(this.#silence)
         yield chunk
         this.#watchSilence()
       }
@@ -171,11 +175,22 @@ class Call {
 
   #watchSilence(): void {
     const { silenceMs } = this.#request
-    if (silenceMs === undefined) return
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(
-      () => this.#giveUp(new TransportError('timeout', `The server was silent for ${silenceMs} ms`)),
+    // Also called when the reader comes back after the end: a timer would then only hold up the exit.
+    if (silenceMs === undefined || this.#finished) return
+    clearTimeout(this.#silence)
+    this.#silence = setTimeout(
+      () => this.#giveUp(new TransportError('timeout', `silent for ${silenceMs} ms`)),
       silenceMs,
+    )
+  }
+
+  /** A server that drips is never silent. */
+  #watchTotal(): void {
+    const { totalMs } = this.#request
+    if (totalMs === undefined) return
+    this.#total = setTimeout(
+      () => this.#giveUp(new TransportError('timeout', `not complete after ${totalMs} ms`)),
+      totalMs,
     )
   }
 
@@ -197,15 +212,21 @@ class Call {
   #settle(error: unknown): void {
     if (this.#finished) return
     this.#finished = true
-    clearTimeout(this.#timer)
+    clearTimeout(this.#silence)
+    clearTimeout(this.#total)
     this.#request.signal?.removeEventListener('abort', this.#onAbort)
-    this.#options.onExchange?.({
+    const exchange = {
       method: this.#request.method ?? 'GET',
       path: this.#path.replace(/\?.*$/s, ''),
       ...(this.#status === undefined ? {} : { status: this.#status }),
       durationMs: Math.round(performance.now() - this.#startedMs),
       ...(error === undefined ? {} : { error: error instanceof Error ? error.message : String(error) }),
-    })
+    }
+    try {
+      this.#options.onExchange?.(exchange)
+    } catch {
+      // Who listens, such as a log on a full disk, is no part of the request; thrown from a timer it would end the process.
+    }
   }
 }
 

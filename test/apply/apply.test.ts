@@ -208,3 +208,54 @@ test('plan and apply converge: afterwards every declared model is installed and 
     }),
   )
 })
+
+test('applyTarget() deletes nothing that is no longer what the plan took it for', async () => {
+  const cases: [string, (backend: MemoryBackend) => void][] = [
+    ['made from another model meanwhile', (backend) => backend.install(installedModel('old', { parentModel: 'x' }))],
+    ['a cloud model', (backend) => backend.install(installedModel('old', { remoteHost: 'https://ollama.com:443' }))],
+  ]
+  for (const [what, change] of cases) {
+    const backend = new MemoryBackend(['old', 'a'])
+    const target = await planFor(backend, ['a'])
+    change(backend)
+    const { results } = await carryOut(target, backend, { changes: true, deletions: true })
+    assert.deepEqual(results, { 'delete:old:latest': 'failed stale-plan' }, what)
+    assert.deepEqual(backend.done, [], what)
+  }
+})
+
+test('applyTarget() deletes no name that the server would take for another, whatever the plan says', async () => {
+  const backend = new MemoryBackend(['x:latest', 'x:local', 'old'])
+  const target = await planFor(backend, ['x'])
+  const forged = JSON.parse(JSON.stringify(target).replaceAll('old:latest', 'x:local')) as Target
+  const { results } = await carryOut(forged, backend)
+  assert.deepEqual(results, { 'delete:x:local': 'failed stale-plan' })
+  assert.deepEqual(backend.done, [])
+})
+
+test('applyTarget() calls a deletion done when the model is gone, whatever the server answered', async () => {
+  const backend = new MemoryBackend(['old', 'older', 'a'])
+  const target = await planFor(backend, ['a'])
+  backend.before = (step) => {
+    if (step !== 'delete old') return
+    backend.uninstall('old')
+    throw new OllamaConfigError('model-not-found', 'somebody else was quicker')
+  }
+  const { outcome, results } = await carryOut(target, backend)
+  assert.deepEqual(results, { 'delete:old:latest': 'done', 'delete:older:latest': 'done' })
+  assert.equal(outcome, 'done')
+})
+
+test('applyTarget() tells a failure as one, also when an interruption came meanwhile', async () => {
+  const backend = new MemoryBackend(['old', 'a'])
+  const target = await planFor(backend, ['a'])
+  const stop = new AbortController()
+  backend.before = (step) => {
+    if (step !== 'delete old') return
+    stop.abort(new Error('stop'))
+    throw new OllamaConfigError('host-error', 'permission denied')
+  }
+  const { outcome, results } = await carryOut(target, backend, everything, stop.signal)
+  assert.deepEqual(results, { 'delete:old:latest': 'failed host-error' })
+  assert.equal(outcome, 'interrupted')
+})

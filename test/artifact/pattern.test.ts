@@ -30,7 +30,6 @@ test('matchesPattern() follows the rules of keep', () => {
     ['*', 'user/x'],
     ['*', 'hf.co/a/b'],
     ['q*', 'user/q'],
-    ['hf.co/*', 'hf.co/a/b'],
     ['a*b', 'a'],
     ['.*', 'anything'],
     ['gemma3', 'gemma3n:e4b'],
@@ -40,9 +39,24 @@ test('matchesPattern() follows the rules of keep', () => {
 })
 
 test('parsePattern() refuses what can match nothing', () => {
-  for (const text of ['', ':', 'a b', 'a/b/c/d', 'x[0-9]', 'x?', '/x', 'x:']) {
+  for (const text of ['', ':', 'a b', 'a/b/c/d', 'x[0-9]', 'x?', '/x', 'x:', 'hf.co/a.b/c']) {
     assert.throws(() => parsePattern(text), { code: 'invalid-reference' }, JSON.stringify(text))
   }
+})
+
+test('parsePattern() refuses a host where the namespace stands, and says what to write', () => {
+  for (const [text, meant] of [
+    ['hf.co/*', 'hf.co/*/*'],
+    ['reg.corp/team', 'reg.corp/team/*'],
+    [' reg.corp:5000/team*:v1 ', 'reg.corp:5000/team*/*:v1'],
+  ] as const) {
+    assert.throws(() => parsePattern(text), {
+      code: 'invalid-reference',
+      hint: `write host/namespace/model, as in "${meant}"`,
+    })
+    assert.equal(parsePattern(meant).host, text.trim().split('/')[0])
+  }
+  assert.throws(() => parsePattern('hf.co/a.b/c'), { hint: /never crosses/ })
 })
 
 test('matchesPattern() agrees with a regular expression on any pattern of stars', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { printable } from '../../src/artifact/text.ts'
+import { printable, visible } from '../../src/artifact/text.ts'
 
 const cases: readonly (readonly [what: string, text: string, expected: string])[] = [
   ['plain text stays', 'pull model manifest: file does not exist', 'pull model manifest: file does not exist'],
@@ -27,6 +27,7 @@ const cases: readonly (readonly [what: string, text: string, expected: string])[
   ['zero-width characters', 'a\u200Bb\uFEFFc\u00ADd\u2060e', 'abcde'],
   ['tag characters', 'a\u{E0041}\u{E007F}b', 'ab'],
   ['half a surrogate pair', 'a\uD83Db', 'ab'],
+  ['a string sequence ends where another begins', 'a\x9d0;b\x90c\x9cd', 'a0;bd'],
   ['nothing visible', ' \n\x1b[0m\u200B ', ''],
 ]
 
@@ -76,6 +77,35 @@ test('printable: one short line of visible text, whatever comes in, and the same
       assert.equal(printable(text, maxLength), text)
     }),
   )
+})
+
+test('visible keeps tabs, spaces and the ends of a line, and cuts nothing', () => {
+  const line = `\t  name:  'x',\t// ${'y'.repeat(20_000)} 模型 🦙  `
+  assert.equal(visible(line), line)
+})
+
+test('visible takes out what printable does, and line ends', () => {
+  assert.equal(visible('\x1b[31m  a\x1b]0;t\x07\t\x9b2Jb\x9dc\x9c'), '  a\tb')
+  assert.equal(visible('a\0\x85\u202E\u200B\uFEFF\xAD\u2028\u2029\u{E0041}\uD83Db\r\n'), 'ab')
+})
+
+test('visible and printable do not slow down on a text of introducers', () => {
+  for (const introducer of [
+    '\x90',
+    '\x98',
+    '\x9b',
+    '\x9d',
+    '\x9e',
+    '\x9f',
+    '\x1b]',
+    '\x1bP',
+    '\x1bX',
+    '\x1b^',
+    '\x1b_',
+  ])
+    assert.match(visible(introducer.repeat(300_000)), /^(?:[\]PX^_]*)$/)
+  const name = '\x9d'.repeat(16_384)
+  for (let count = 0; count < 500; count++) assert.equal(printable(name), '')
 })
 
 test('printable does not slow down on hostile text', () => {

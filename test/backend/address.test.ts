@@ -58,16 +58,21 @@ for (const [text, url] of accepted) {
 }
 
 for (const [text, url, port] of [
-  ['h:bad', 'http://h:11434', 'bad'],
-  ['h:', 'http://h:11434', ''],
-  ['h:65536', 'http://h:11434', '65536'],
-  ['h:-1', 'http://h:11434', '-1'],
-  ['https://h:x/p', 'https://h:443/p', 'x'],
+  ['h:bad', 'http://h:11434', 11434],
+  ['h:', 'http://h:11434', 11434],
+  ['h:65539', 'http://h:11434', 11434],
+  ['h:-1', 'http://h:11434', 11434],
+  ['https://h:x/p', 'https://h:443/p', 443],
+  // A password whose "@host" was forgotten.
+  ['http://user:hunter2', 'http://user:80', 80],
 ] as const) {
   test(`a bad port is replaced as Ollama does, with a warning: ${text}`, () => {
     const address = parseAddress(text)
     assert.equal(address.url, url)
-    assert.ok(address.warning?.includes(JSON.stringify(port)), address.warning)
+    assert.equal(
+      address.warning,
+      `The port of the host is not a number from 0 to 65535: ${port} is taken instead, as Ollama does`,
+    )
   })
 }
 
@@ -99,6 +104,11 @@ for (const [text, says] of [
   ['http://h?key=v', /no host name/],
   ['http://h/#x', /query or a fragment/],
   ['http://u:se/cret@h', /after the first/],
+  ['http//host', /missing after its scheme/],
+  ['HTTPS//host:1/p', /missing after its scheme/],
+  ['http:/host', /missing after its scheme/],
+  ['http/host', /missing after its scheme/],
+  ['https//me:secret@host', /^Host "\*\*\*@host" is not valid: .* missing after its scheme/],
 ] as const) {
   test(`refused: ${JSON.stringify(text)}`, () => {
     assert.throws(
@@ -125,6 +135,34 @@ test('what is refused is quoted without what may be a secret', () => {
   assert.match(message('ftp://me:hunter2@h'), /"ftp:\/\/\*\*\*@h"/)
   assert.match(message('http://h/p?key=hunter2'), /"http:\/\/h\/p\?\*\*\*"/)
   assert.match(message('me:hunter2@h://x'), /"\*\*\*@h:\/\/x"/)
+})
+
+test('what is refused for a mistyped scheme says how it is written', () => {
+  for (const [text, scheme] of [
+    ['http//host', 'http'],
+    ['HTTPS//host', 'https'],
+  ]) {
+    assert.throws(
+      () => parseAddress(text ?? ''),
+      (error) => error instanceof OllamaConfigError && error.hint === `write "${scheme}://…"`,
+    )
+  }
+  // The name of a host after all.
+  assert.equal(parseAddress('http').url, 'http://http:11434')
+  assert.equal(parseAddress('http:8080/p').url, 'http://http:8080/p')
+  assert.equal(parseAddress('http://http/p').url, 'http://http:80/p')
+  assert.equal(parseAddress('httpd/p').url, 'http://httpd:11434/p')
+})
+
+test('what is refused is quoted fit for a terminal, and not at length', () => {
+  assert.throws(
+    () => parseAddress('ftp://h\x9b31m\u202Ex\x1b]0;t\x07'),
+    (error) => error instanceof OllamaConfigError && error.message.startsWith('Host "ftp://hx" is not valid'),
+  )
+  assert.throws(
+    () => parseAddress(`ftp://me:${'hunter2'.repeat(50)}@${'h'.repeat(1000)}`),
+    (error) => error instanceof OllamaConfigError && /^Host "ftp:\/\/\*\*\*@h+…" is/.test(error.message),
+  )
 })
 
 test('loopback is told apart', () => {

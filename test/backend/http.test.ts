@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer as createHttpServer, type RequestListener } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,6 +26,22 @@ async function start(
   const server = await startOllamaServer(options)
   t.after(() => server.close())
   return { server, backend: createHostBackend({ address: parseAddress(server.url), ...connection }) }
+}
+
+/** A server that answers what `startOllamaServer` never would. Gives its address. */
+async function serve(t: TestContext, listener: RequestListener): Promise<string> {
+  const server = createHttpServer((incoming, outgoing) => {
+    incoming.on('error', () => {})
+    listener(incoming, outgoing)
+  })
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  return `http://127.0.0.1:${address.port}`
 }
 
 /** The error of a promise, which must look as every error for people does. */
@@ -225,6 +242,26 @@ for (const [what, fault] of [
   })
 }
 
+test('a version that does not come holds up nothing', { timeout: 20_000 }, async (t) => {
+  const { server, backend } = await start(t, { models: ['a'] })
+  server.fail({ path: '/api/version' }, { kind: 'stall' })
+  const { serverVersion, models } = await backend.readState()
+  assert.equal(serverVersion, null)
+  assert.equal(models.length, 1)
+  await server.waitForRequest({ path: '/api/version', aborted: true })
+})
+
+test('an abort while the version is missing throws the reason itself', async (t) => {
+  const { server, backend } = await start(t, { models: ['a'] })
+  server.fail({ path: '/api/version' }, { kind: 'stall' })
+  const controller = new AbortController()
+  const reading = backend.readState({ signal: controller.signal })
+  await Promise.all([server.waitForRequest({ path: '/api/tags' }), server.waitForRequest({ path: '/api/version' })])
+  controller.abort('enough')
+  await assert.rejects(reading, (error) => error === 'enough')
+  await server.waitForRequest({ path: '/api/version', aborted: true })
+})
+
 const page = '<!doctype html>\n<html><body>\u001b[31mWelcome to nginx.</body></html>'
 const listingFaults: readonly (readonly [what: string, fault: Fault, code: ErrorCode, says: RegExp])[] = [
   ['a web page', { kind: 'body', body: page, contentType: 'text/html' }, 'host-not-ollama', /Welcome to nginx/],
@@ -280,6 +317,9 @@ const listingFaults: readonly (readonly [what: string, fault: Fault, code: Error
   ],
   ['429', { kind: 'status', status: 429 }, 'host-error', /429/],
   ['a redirect', { kind: 'status', status: 301 }, 'host-not-ollama', /redirect/],
+  ['204', { kind: 'status', status: 204 }, 'host-not-ollama', /^(?!.*redirect).* status 204, where Ollama says 200/],
+  ['206', { kind: 'status', status: 206, body: '{"mo' }, 'host-not-ollama', /^(?!.*redirect).* status 206/],
+  ['304', { kind: 'status', status: 304 }, 'host-not-ollama', /^(?!.*redirect).* status 304/],
   ['a connection closed at once', { kind: 'refuse' }, 'host-unreachable', /broke off/],
   ['a reset', { kind: 'reset' }, 'host-unreachable', /broke off/],
   ['a reset in the middle', { kind: 'reset', afterBytes: 5 }, 'host-unreachable', /broke off/],
@@ -315,6 +355,35 @@ test('a server that does not answer', async (t) => {
   await failsWith('host-timeout', /POST \/api\/show/, backend.show('a:latest'))
   await failsWith('host-timeout', /DELETE \/api\/delete/, backend.delete('a:latest'))
 })
+
+test('a server that drips', { timeout: 20_000 }, async (t) => {
+  const url = await serve(t, (_, outgoing) => {
+    outgoing.writeHead(200)
+    const timer = setInterval(() => outgoing.write(' '), 5)
+    outgoing.on('close', () => clearInterval(timer))
+  })
+  const backend = createHostBackend({ address: parseAddress(url), totalMs: 100 })
+  await failsWith('host-timeout', /GET \/api\/tags in time: not complete after 100 ms/, backend.readState())
+  await failsWith('host-timeout', /POST \/api\/show/, backend.show('a:latest'))
+  await failsWith('host-timeout', /DELETE \/api\/delete/, backend.delete('a:latest'))
+})
+
+for (const [location, shown] of [
+  ['http://u:hunter2@h/x?key=hunter2', 'http://h/x'],
+  ['//u:hunter2@h/x', '//h/x'],
+  ['HTTP+X://u:hunter2@h/', 'HTTP+X://h/'],
+  ['x1.y-z://u:a@hunter2@h', 'x1.y-z://h'],
+  ['http:\\\\u:hunter2@h', 'h'],
+  ['http:/u:hunter2@h/', 'http:/h/'],
+  ['u:hunter2@h/x', 'h/x'],
+  ['/sign-in#hunter2', '/sign-in'],
+] as const) {
+  test(`a redirect to ${location} is shown as ${shown}`, async (t) => {
+    const url = await serve(t, (_, outgoing) => outgoing.writeHead(302, { location }).end())
+    const error = await failure(createHostBackend({ address: parseAddress(url) }).readState())
+    assert.ok(error.message.endsWith(`a redirect that leads to ${shown}`), error.message)
+  })
+}
 
 test('nobody listens: the hint says how to start a server', async (t) => {
   const address = await unusedAddress()
@@ -400,6 +469,60 @@ test('user info of the address is sent, and the config wins over it', async (t) 
   assert.doesNotMatch(createHostBackend({ address }).address, /secret|me/)
 })
 
+for (const [what, headers, user, echoed] of [
+  ['a header', { 'X-Key': 'hunter2-key' }, '', 'hunter2-key'],
+  ['a token with its scheme', { Authorization: 'Bearer hunter2-key' }, '', 'Bearer hunter2-key'],
+  ['a token', { authorization: 'bearer  hunter2-key ' }, '', 'hunter2-key'],
+  ['the user info of the address, encoded', {}, 'me:hunter2@', Buffer.from('me:hunter2').toString('base64')],
+  ['the password of the address', {}, 'me:hunter2%2F@', 'hunter2/'],
+  ['a user name that is a token', {}, 'hunter2@', 'hunter2'],
+  ['user info that the config wins over', { authorization: 'other' }, 'me:hunter2@', 'hunter2'],
+] as const) {
+  test(`a server that echoes ${what}`, async (t) => {
+    const server = await startOllamaServer({ models: ['a'], registry: ['a'] })
+    t.after(() => server.close())
+    const address = parseAddress(server.url.replace('http://', `http://${user}`))
+    const backend = createHostBackend({ address, headers })
+    const said = `no entry for ${echoed}, sorry`
+    const refused: Fault = { kind: 'status', status: 401, body: JSON.stringify({ error: said }) }
+    const page: Fault = { kind: 'body', body: `${said}\n` }
+    // 79 characters of it are shown, the last six those of what is echoed.
+    const cut: Fault = { kind: 'body', body: `${'x'.repeat(72)} ${echoed}${'y'.repeat(99)}\n` }
+    const stream = JSON.stringify({ error: `pull model manifest: 500: ${said}` })
+    const calls = {
+      list: () => backend.readState(),
+      show: () => backend.show('a'),
+      delete: () => backend.delete('a'),
+      pull: () => pull(backend, 'a'),
+    }
+    for (const [call, faults] of [
+      ['list', [refused, page, cut]],
+      ['show', [refused, page, cut]],
+      ['delete', [refused]],
+      ['pull', [refused, page, cut, { kind: 'line', line: stream }]],
+    ] as const) {
+      for (const fault of faults) {
+        server.heal()
+        server.fail({}, fault)
+        const { message, hint, details, stack } = await failure(calls[call]())
+        const shown = `${message} ${hint} ${JSON.stringify(details)} ${stack}`
+        assert.ok(!shown.includes(echoed) && !shown.includes('hunter'), `${call}: ${shown}`)
+        assert.match(message, /\*\*\*/)
+      }
+    }
+  })
+}
+
+test('what is no secret stays in messages', async (t) => {
+  const { server } = await start(t)
+  const backend = createHostBackend({
+    address: parseAddress(server.url.replace('127.0.0.1', 'localhost')),
+    headers: { host: 'localhost', 'user-agent': 'ollama', 'x-flag': '1' },
+  })
+  await server.close()
+  await failsWith('host-unreachable', /at http:\/\/localhost:\d+: .*"ollama serve"/, backend.readState())
+})
+
 test("the server's guard against foreign Host headers", async (t) => {
   const { backend } = await start(t, {}, { headers: { host: 'evil.example' } })
   await failsWith('host-forbidden', /reverse proxy/, backend.readState())
@@ -441,6 +564,22 @@ test('the log has every request and no secret', async (t) => {
     JSON.parse(text).map(({ method, path, status, host }: Record<string, unknown>) => ({ method, path, status, host })),
     [200, 404].map((status) => ({ method: 'POST', path: '/api/show', status, host: server.url })),
   )
+})
+
+test('a log that cannot be written harms no request', async (t) => {
+  const log = () => {
+    throw new Error('ENOSPC')
+  }
+  const { backend } = await start(
+    t,
+    { models: ['a'], registry: ['b'] },
+    { logger: { debug: log, info: log, warn: log, error: log } },
+  )
+  const { models, serverVersion } = await backend.readState()
+  assert.equal(models.length, 1)
+  assert.equal(serverVersion, '0.33.0')
+  assert.equal((await pull(backend, 'b')).at(-1)?.status, 'success')
+  await failsWith('model-not-found', /nope/, backend.show('nope'))
 })
 
 // --- Pulling -----------------------------------------------------------------------------------------------------------
@@ -751,8 +890,8 @@ test('leaving the loop cancels the pull', async (t) => {
   assert.deepEqual(server.installed(), [])
 })
 
-test('a pull has no limit on silence', async (t) => {
-  const { server, backend } = await start(t, { models: ['z'], registry: ['a'] }, { silenceMs: 20 })
+test('a pull has no limit, neither on silence nor on all of it', async (t) => {
+  const { server, backend } = await start(t, { models: ['z'], registry: ['a'] }, { silenceMs: 20, totalMs: 20 })
   server.fail({ path: '/api/pull' }, { kind: 'hold' })
   server.fail({ path: '/api/tags' }, { kind: 'stall' })
   const pulling = pull(backend, 'a')

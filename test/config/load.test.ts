@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import fc from 'fast-check'
+import { codeFrame } from '../../src/config/frame.ts'
+import { parseJson } from '../../src/config/json.ts'
 import { loadConfigFile } from '../../src/config/load.ts'
 import { isOllamaConfigError, type OllamaConfigError } from '../../src/errors.ts'
 
@@ -105,12 +108,25 @@ describe('imports', () => {
 
   it('paths of the tsconfig.json nearest to the config, not to the working directory', { skip: nodeOnly }, async () => {
     for (const folder of [await copyOf('paths'), await copyOf('paths')]) {
+      await mkdir(join(folder, '.git'))
       assert.deepEqual(await loadConfigFile(join(folder, 'config/ollama.config.ts')), { models: ['from-paths'] })
     }
     // One without is not given what another one has.
     const plain = await copyOf('paths')
+    await mkdir(join(plain, '.git'))
     await rm(join(plain, 'tsconfig.json'))
     await failureOf(join(plain, 'config/ollama.config.ts'))
+  })
+
+  it('no paths of a tsconfig.json outside the repository, or above a config in none', {
+    skip: nodeOnly,
+  }, async () => {
+    const foreign = await copyOf('paths')
+    await failureOf(join(foreign, 'config/ollama.config.ts'))
+    await mkdir(join(foreign, 'config/.git'))
+    await failureOf(join(foreign, 'config/ollama.config.ts'))
+    await cp(join(foreign, 'config/ollama.config.ts'), join(foreign, 'ollama.config.ts'))
+    assert.deepEqual(await loadConfigFile(join(foreign, 'ollama.config.ts')), { models: ['from-paths'] })
   })
 
   it('a package installed beside the config', { skip: nodeOnly }, async () => {
@@ -163,6 +179,9 @@ describe('JSON', () => {
     ['[01]', 3, 'Expected "," or "]" but found "1"'],
     ['{} // no', 4, 'Expected the end of the file but found "/"'],
     ['{ "a": undefined }', 8, 'Expected a value but found "u"'],
+    ['{\u00a0"a": 1 }', 2, 'Expected a key in double quotes but found U+00A0'],
+    ['[🦙]', 2, 'Expected a value but found "🦙"'],
+    ['["a\tb"]', 4, 'Expected the closing quote of a text but found "\\t"'],
   ] as const) {
     it(`such as in ${JSON.stringify(text)}`, async () => {
       const error = await failureOf(await write(join(top, 'json/wrong.json'), text))
@@ -170,6 +189,88 @@ describe('JSON', () => {
     })
   }
 })
+
+describe('JSON made to be hard', () => {
+  it('is refused when it is nested too deep, closed or not', async () => {
+    const reason = 'Expected no more than 1000 levels of lists and objects but found'
+    const [depth, line] = [300_000, '{"a":'.repeat(300_000)]
+    for (const [text, column, found] of [
+      ['['.repeat(depth) + ']'.repeat(depth), 1001, '['],
+      ['['.repeat(depth), 1001, '['],
+      [`${line}1${'}'.repeat(depth)}`, 5001, '{'],
+    ] as const) {
+      const error = await failureOf(await write(join(top, 'json/deep.json'), text))
+      assert.ok(error.message.endsWith(`deep.json:1:${column}: ${reason} "${found}"`), error.message)
+      assert.doesNotMatch(error.hint ?? '', /no comma/)
+      assert.ok(String(error.details['frame']).length < 500)
+    }
+    const deepest = '['.repeat(1000) + ']'.repeat(1000)
+    assert.ok('value' in parseJson(deepest))
+    assert.ok('value' in parseJson(`[${'[{}],'.repeat(5000)}1]`))
+  })
+
+  it('is read when a string or a space is long, and its mistakes are told', async () => {
+    const long = 'x'.repeat(30_000_000)
+    const result = parseJson(`{"a":"${long}"}`)
+    assert.ok('value' in result)
+    const error = await failureOf(await write(join(top, 'json/long.json'), `{"a":"${long}",}`))
+    assert.match(error.message, /long\.json:1:30000009: Expected a key in double quotes but found "}"$/)
+    const frame = String(error.details['frame']).split('\n')
+    assert.equal(frame[0]?.[frame[1]?.indexOf('^') ?? 0], '}')
+    assert.ok((frame[0]?.length ?? 0) < 220)
+    assert.deepEqual(parseJson(`[${' '.repeat(30_000_000)}`), {
+      offset: 30_000_001,
+      expected: 'a value',
+      hint: 'JSON has no comments and no comma after the last item',
+    })
+  })
+
+  it('means to the scanner what it means to JSON.parse', () => {
+    fc.assert(
+      fc.property(fc.json(), fc.nat(), fc.constantFrom('', ',', '"', '\\', '}', '0', '\n'), (json, at, inserted) => {
+        const offset = at % (json.length + 1)
+        for (const text of [json, json.slice(0, offset) + inserted + json.slice(offset + 1)]) {
+          let parsed: { value: unknown } | undefined
+          try {
+            parsed = { value: JSON.parse(text) }
+          } catch {}
+          const result = parseJson(text)
+          assert.deepEqual('value' in result ? result : undefined, parsed, text)
+        }
+      }),
+    )
+  })
+
+  it('is told of when it cannot be read', async () => {
+    const folder = join(top, 'json/folder.json')
+    await mkdir(folder, { recursive: true })
+    const error = await failureOf(folder)
+    assert.match(error.message, /^Cannot read the config file ".*folder\.json" \(\w+\)$/)
+    assert.deepEqual(error.details, { file: folder })
+  })
+
+  it('is told of when this user may not read it', {
+    skip:
+      process.platform === 'win32' || (isRoot() && typeof process.seteuid !== 'function')
+        ? 'takes a user with fewer rights'
+        : false,
+  }, async () => {
+    await chmod(top, 0o755)
+    const file = await write(join(top, 'json/secret.json'), '{}')
+    await chmod(file, 0)
+    const asRoot = isRoot()
+    if (asRoot) process.seteuid?.(65534)
+    try {
+      assert.equal((await failureOf(file)).message, `Cannot read the config file "${file}" (EACCES)`)
+    } finally {
+      if (asRoot) process.seteuid?.(0)
+    }
+  })
+})
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0
+}
 
 describe('a second load', () => {
   it('sees what changed in the config', async () => {
@@ -241,6 +342,45 @@ describe('what fails', () => {
     assert.equal(error.cause, 'words')
   })
 
+  for (const [thrown, reason] of [
+    ['10n', 'it threw 10n'],
+    ['cyclic', 'it threw an object'],
+    ['[cyclic]', 'it threw an array'],
+    ['Object.create(null)', 'it threw {}'],
+    ['Object.assign(Object.create(null), { toJSON() {} })', 'it threw an object'],
+    ['Object.assign(Object.create(null), { message: 10n })', 'it threw an object'],
+    ["Symbol('s')", 'it threw Symbol(s)'],
+    ['undefined', 'it threw undefined'],
+    ['new Proxy({}, { has() { throw 1 }, getPrototypeOf() { throw 1 } })', 'it threw something that cannot be shown'],
+    ["Object.assign(new Error(), { message: Symbol('s') })", 'it threw something that cannot be shown'],
+  ] as const) {
+    // Deno reads what is thrown before it is caught here, and tells of its own failure at that.
+    it(`a throw of ${thrown}`, { skip: reason.endsWith('cannot be shown') ? nodeOnly : false }, async () => {
+      const file = await write(
+        join(top, 'thrown', `${++folders}.ts`),
+        `const cyclic: { self?: unknown } = {}\ncyclic.self = cyclic\nthrow ${thrown}\nexport default {}\n`,
+      )
+      const error = await failureOf(file)
+      assert.equal(error.message, `Cannot load ${file}: ${reason}`)
+    })
+  }
+
+  it('a throw of text that would change the terminal', async () => {
+    const folder = await copyOf('errors')
+    const text = String.raw`a\u001b]0;title\u0007b\u009b31mc\u202ed\u0085e`
+    const file = await write(join(folder, 'escapes.ts'), `throw new Error('${text}' + '!'.repeat(5000))`)
+    const { message } = await failureOf(file)
+    assert.ok(message.includes(': abcd e!!!'), message)
+    assert.ok(message.length < 1200)
+  })
+
+  it('in a file that would change the terminal, shown without that', async () => {
+    const folder = await copyOf('errors')
+    const file = await write(join(folder, 'raw.json'), '["\u009b31mred",\n\t"\u009b31m\u202ered" x,\n"\u001b[2J"]')
+    const frame = ['  1 | ["red",', '> 2 | \t"red" x,', '    | \t      ^', '  3 | ""]']
+    assert.equal((await failureOf(file)).details['frame'], frame.join('\n'))
+  })
+
   for (const [name, place, reason, hint] of [
     ['missing-file.ts', '2:19', 'cannot find "./not-there.ts"', /path of the import/],
     ['missing-package.ts', '1:19', 'cannot find package "no-such-package/deep"', /npm install no-such-package$/],
@@ -285,6 +425,75 @@ describe('what fails', () => {
       loadConfigFile(join(top, 'none.ts'), { signal: AbortSignal.abort(new Error('enough')) }),
       /enough/,
     )
+  })
+})
+
+describe('a load that is aborted while the config waits', () => {
+  const shared = globalThis as { waiting?: () => Promise<unknown> }
+
+  for (const name of ['ollama.config.ts', 'ollama.config.mjs']) {
+    it(`ends with the reason of the signal, whatever comes of it later: ${name}`, async () => {
+      const folder = await copyOf('errors')
+      const file = await write(join(folder, name), 'await globalThis.waiting()\nexport default 1\n')
+      for (const end of ['resolve', 'reject'] as const) {
+        const controller = new AbortController()
+        const reason = new Error('enough')
+        let finish = (): void => {}
+        shared.waiting = () => {
+          controller.abort(reason)
+          return new Promise((resolve, reject) => {
+            finish = () => (end === 'resolve' ? resolve(1) : reject(new Error('too late')))
+          })
+        }
+        await assert.rejects(loadConfigFile(file, { signal: controller.signal }), (error) => error === reason)
+        finish()
+        // Takes long enough for the runner to see a rejection that nobody handled.
+        assert.deepEqual(await loadConfigFile(join(folder, 'ok.ts')), await loadConfigFile(join(folder, 'ok.ts')))
+      }
+    })
+  }
+
+  it('leaves no listener on the signal when it was not', async () => {
+    const folder = await copyOf('errors')
+    const { signal } = new AbortController()
+    let listeners = 0
+    const add = signal.addEventListener.bind(signal)
+    const remove = signal.removeEventListener.bind(signal)
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      listeners++
+      add(...args)
+    }
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+      listeners--
+      remove(...args)
+    }
+    await loadConfigFile(join(folder, 'ok.ts'), { signal })
+    await assert.rejects(loadConfigFile(join(folder, 'throws.ts'), { signal }), { code: 'config-load-failed' })
+    assert.equal(listeners, 0)
+  })
+})
+
+describe('a frame', () => {
+  it('of a long line shows what is near the column, with the caret below it', () => {
+    const long = `${'a'.repeat(2_000_000)}X${'b'.repeat(2_000_000)}`
+    for (const column of [2_000_001, 1, 4_000_001, 50, 3_999_990]) {
+      const [before, line, caret, after] = codeFrame(`${long}\n${long}\n\tshort`, 2, column).split('\n')
+      assert.ok((line?.length ?? 0) < 215 && (before?.length ?? 0) < 215)
+      assert.equal(line?.[caret?.indexOf('^') ?? -1], long[column - 1])
+      assert.match(line ?? '', column > 200 ? /^> 2 \| …/ : /^> 2 \| a.*…$/)
+      assert.equal(after, '  3 | \tshort')
+    }
+    assert.ok(codeFrame(long, 1).length < 215)
+  })
+
+  it('keeps a line of 200 characters, and what it shows of tabs', () => {
+    const line = `\t${'a'.repeat(199)}`
+    assert.equal(codeFrame(line, 1, 3), `> 1 | ${line}\n    | \t ^`)
+  })
+
+  it('shows no part of an escape sequence, and counts none', () => {
+    const text = '\u001b[31mred\u001b[0m \u001b]8;;http://x\u0007link\u009b1m\u200b\u2028 X\u007f'
+    assert.equal(codeFrame(text, 1, text.indexOf('X') + 1), '> 1 | red link X\n    |          ^')
   })
 })
 

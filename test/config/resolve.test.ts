@@ -122,3 +122,32 @@ test('resolveConfig() refuses https together with insecure, and prune: "managed"
   assert.equal(problemsOf({ models: [{ name: 'https://h/n/m', insecure: true }] })[0]?.code, 'contradiction')
   assert.equal(problemsOf({ models: ['x'], prune: 'managed' })[0]?.code, 'not-available')
 })
+
+test('resolveConfig() uses what it checked: keep counts also when it is inherited or made by a getter', () => {
+  class Team {
+    models = ['a']
+    #reads = 0
+    get keep(): string[] {
+      return this.#reads++ === 0 ? ['precious'] : []
+    }
+  }
+  const inherited: unknown = Object.assign(Object.create({ keep: ['precious'] }), { models: ['a'] })
+  for (const config of [new Team(), inherited]) {
+    assert.deepEqual(
+      resolveConfig(config).desired.keep.map(({ text }) => text),
+      ['precious'],
+    )
+  }
+})
+
+test('resolveConfig() prints no value of a header, and no password of a name', () => {
+  const texts = [
+    { models: [], headers: 'Authorization: Bearer hunter2hunter2' },
+    { models: [], headers: { Authorization: ['hunter2hunter2'] } },
+    { models: ['https://me:hunter2hunter2@registry.corp/team/m'], keep: ['me:hunter2hunter2@registry.corp/team/m'] },
+  ].map((config) => JSON.stringify(problemsOf(config)))
+  for (const text of texts) {
+    assert.notEqual(text, '[]')
+    assert.ok(!text.includes('hunter2'), text)
+  }
+})

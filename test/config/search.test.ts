@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { cp, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, realpath, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { findConfig } from '../../src/config/search.ts'
+import { findConfig, projectFolders } from '../../src/config/search.ts'
 import { isOllamaConfigError } from '../../src/errors.ts'
 
 const top = await realpath(await mkdtemp(join(tmpdir(), 'ollama-config-search-')))
@@ -46,9 +46,18 @@ describe('what is found', () => {
     })
   }
 
-  it('an empty file, and not a folder of that name', async () => {
-    const cwd = await folderWith('ollama.config.ts/', 'ollama.config.js')
-    assert.equal(await findConfig({ cwd }), join(cwd, 'ollama.config.js'))
+  it('a file behind a link', async () => {
+    const cwd = await folderWith('other.ts')
+    await symlink('other.ts', join(cwd, 'ollama.config.ts'))
+    assert.equal(await findConfig({ cwd }), join(cwd, 'ollama.config.ts'))
+  })
+
+  it('the first, whatever stands under a later name', async () => {
+    const cwd = await folderWith('ollama.config.ts', 'ollama.config.js/', '.config')
+    assert.equal(await findConfig({ cwd }), join(cwd, 'ollama.config.ts'))
+    await rm(join(cwd, 'ollama.config.ts'))
+    await rm(join(cwd, 'ollama.config.js'), { recursive: true })
+    await notFound(findConfig({ cwd }))
   })
 
   it('no other name', async () => {
@@ -95,6 +104,85 @@ describe('how far it looks', () => {
   })
 })
 
+describe('what cannot be a config is told, not passed over', () => {
+  const isWindows = process.platform === 'win32'
+
+  /** What is told of the entry that `make` makes: below a folder with a good config, and when named. */
+  async function toldOf(name: string, make: (file: string) => unknown): Promise<string> {
+    const root = await folderWith('.git/', 'ollama.config.ts', 'a/.config/')
+    const cwd = join(root, 'a')
+    const file = join(cwd, name)
+    await make(file)
+    const found = await notFound(findConfig({ cwd }))
+    assert.equal(found.hint, 'remove it, or name another file with --config FILE')
+    assert.deepEqual(found.searched, [cwd])
+    const named = await notFound(findConfig({ cwd: root, configFile: file }))
+    assert.equal(named.hint, 'check the path given with --config')
+    assert.equal(named.message, found.message)
+    assert.ok(found.message.startsWith(`"${file}" `), found.message)
+    return found.message.slice(`"${file}" `.length)
+  }
+
+  it('a folder', async () => {
+    assert.equal(await toldOf('ollama.config.ts', mkdir), 'is not a file but a folder')
+    assert.equal(await toldOf('.config/ollama.config.json', mkdir), 'is not a file but a folder')
+  })
+
+  it('a link that leads nowhere, or in a circle', { skip: isWindows }, async () => {
+    assert.equal(
+      await toldOf('ollama.config.mjs', (file) => symlink('gone.mjs', file)),
+      'is a link that leads nowhere (ENOENT)',
+    )
+    assert.match(await toldOf('ollama.config.ts', (file) => symlink(file, file)), /^is a link that leads nowhere \(/)
+  })
+
+  it('a pipe, a device, and a link to one', { skip: isWindows }, async () => {
+    const pipe = (file: string) => assert.equal(spawnSync('mkfifo', [file]).status, 0)
+    assert.equal(await toldOf('ollama.config.json', pipe), 'is not a file but a named pipe')
+    assert.equal(await toldOf('ollama.config.ts', (file) => symlink('/dev/zero', file)), 'is not a file but a device')
+  })
+
+  it('a file too large to be one', async () => {
+    const make = async (file: string) => {
+      await writeFile(file, '')
+      await truncate(file, 10_000_001)
+    }
+    assert.equal(await toldOf('ollama.config.ts', make), 'is larger than 10 MB, too large for a config')
+  })
+
+  it('a file that may not be read', {
+    skip: isWindows || (isRoot() && typeof process.seteuid !== 'function') ? 'takes a user with fewer rights' : false,
+  }, async () => {
+    await chmod(top, 0o755)
+    await findConfig({ cwd: await folderWith('ollama.config.ts') }) // Loads what it needs while it may read everything.
+    const root = await folderWith('.git/', 'ollama.config.ts', 'a/ollama.config.js')
+    const file = join(root, 'a/ollama.config.js')
+    await chmod(file, 0)
+    const asRoot = isRoot()
+    if (asRoot) process.seteuid?.(65534)
+    try {
+      const { message } = await notFound(findConfig({ cwd: join(root, 'a') }))
+      assert.equal(message, `"${file}" cannot be read (EACCES)`)
+      assert.equal((await notFound(findConfig({ cwd: root, configFile: file }))).message, message)
+    } finally {
+      if (asRoot) process.seteuid?.(0)
+    }
+  })
+})
+
+function isRoot(): boolean {
+  return process.geteuid?.() === 0
+}
+
+it('projectFolders() ends at .git, and without one begins and ends with the folder', async () => {
+  const root = await folderWith('repo/.git', 'repo/a/b/file', 'plain/a/file')
+  assert.deepEqual(
+    projectFolders(join(root, 'repo/a/b')),
+    ['repo/a/b', 'repo/a', 'repo'].map((name) => join(root, name)),
+  )
+  assert.deepEqual(projectFolders(join(root, 'plain/a')), [join(root, 'plain/a')])
+})
+
 describe('a named file', () => {
   it('is relative to the working directory', async () => {
     const cwd = await folderWith('ollama.config.ts', 'other/my.ts')
@@ -110,7 +198,7 @@ describe('a named file', () => {
     )
     assert.equal(
       (await notFound(findConfig({ cwd, configFile: 'folder' }))).message,
-      `"${join(cwd, 'folder')}" is not a file`,
+      `"${join(cwd, 'folder')}" is not a file but a folder`,
     )
   })
 })

@@ -179,6 +179,30 @@ test('apply --json tells an error as a line too', async (t) => {
   assert.equal(lines[1].error.code, 'config-not-found')
 })
 
+test('apply --json tells a wrong flag as lines, too', async (t) => {
+  const { code, stdout } = await runCli(['apply', '--json', '--yess'], { cwd: tempFolder(t) })
+  assert.equal(code, 3)
+  const types = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line).type)
+  assert.deepEqual(types, ['version', 'error'])
+})
+
+test('apply --wait is over when its time is, also with a server that takes the connection and says nothing', {
+  timeout: 20_000,
+}, async (t) => {
+  const server = await startServer(t, { registry: ['a'] })
+  server.fail({ path: '/api/tags' }, { kind: 'stall' })
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
+  const { code, stderr } = await runCli(['apply', '--yes', '--wait', '500ms'], {
+    cwd,
+    env: { OLLAMA_HOST: server.url },
+  })
+  assert.equal(code, 1)
+  assert.match(stderr, /did not answer in the time given by --wait/)
+})
+
 test('apply --wait waits for a server that is still starting', async (t) => {
   const server = await startServer(t, { registry: ['a'] })
   server.fail({ path: '/api/tags' }, { kind: 'refuse' }, 1)

@@ -216,6 +216,39 @@ test('a reader that leaves early, as in plan | head, is no error', async (t) => 
   assert.deepEqual([code, stderr], [0, ''])
 })
 
+test('a config that leaves something open, or never comes to an end, does not keep the program', {
+  timeout: 60_000,
+}, async (t) => {
+  const server = await startServer(t, { models: ['a'] })
+  const run = (text: string) => {
+    const cwd = tempFolder(t, { 'ollama.config.mjs': text })
+    return spawnCli(['plan'], { cwd, env: { OLLAMA_HOST: server.url } }).done
+  }
+  const open = await run("setInterval(() => {}, 1000)\nexport default { models: ['a'] }\n")
+  assert.equal(open.code, 0, open.stderr)
+  assert.match(open.stdout, /No changes/)
+  const pending = await run('export default () => new Promise(() => {})\n')
+  assert.deepEqual([pending.code, pending.stdout], [3, ''])
+  assert.match(pending.stderr, /never finished/)
+})
+
+test('an interruption ends the wait for a config function', { timeout: 60_000 }, async (t) => {
+  const text =
+    "export default () => { console.log('started'); return new Promise((resolve) => setTimeout(resolve, 1e8)) }\n"
+  const cwd = tempFolder(t, { 'ollama.config.mjs': text })
+  const { child, kill, done } = spawnCli(['plan', '--config-only'], { cwd })
+  child.stderr?.once('data', () => kill('SIGINT'))
+  assert.equal((await done).code, 130)
+})
+
+test('a secret in the place of a variable name is not printed', async (t) => {
+  const cwd = tempFolder(t, config({ models: ['a'], headers: { Authorization: { env: 'Bearer hunter2hunter2' } } }))
+  const { code, stdout, stderr } = await runCli(['plan'], { cwd })
+  assert.equal(code, 3)
+  assert.match(stderr, /no name of one/)
+  assert.ok(!(stdout + stderr).includes('hunter2'))
+})
+
 test('what a config prints does not mix with the JSON on stdout', async (t) => {
   const server = await startServer(t, { models: ['a'] })
   const cwd = tempFolder(t, { 'ollama.config.mjs': "console.log('hello')\nexport default { models: ['a'] }\n" })

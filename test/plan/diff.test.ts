@@ -66,6 +66,11 @@ test('diff() leaves alone what the server would take for another model', () => {
     'no-op x:latest in-sync',
     'no-op x:local not-addressable',
   ])
+  const twice = difference({ models: ['a'] }, ['x:1', installed('x:1', { digest: 'sha256:other' })]).changes
+  assert.deepEqual(
+    twice.map(({ id }) => id),
+    ['pull:a:latest', 'no-op:x:1', 'no-op:x:1#2'],
+  )
   const { changes, diagnostics } = difference({ models: ['a'] }, ['a:latest', 'Foo:1', 'foo:1'])
   assert.deepEqual(
     changes.map(({ action }) => action),
@@ -108,6 +113,17 @@ test('diff() knows what a deletion frees, at most, and what no registry gives ba
       ['old:latest', null, 1000, false],
     ],
   )
+})
+
+test('pendingChanges() never counts what only a person may approve', () => {
+  const made = installed('made:latest', { parentModel: 'a:latest' })
+  const target = {
+    address: 'http://h',
+    kind: 'host',
+    serverVersion: null,
+    ...difference({ models: ['a'] }, ['a:latest', made]),
+  } as const
+  assert.deepEqual(pendingChanges({ formatVersion, prune: true, targets: [target] }), [])
 })
 
 test('pendingChanges() counts deletions only in a plan made with prune', () => {

@@ -64,6 +64,13 @@ function held(): {
   return { arrived, listener: (incoming, outgoing) => arrive({ incoming, outgoing }) }
 }
 
+/** Answers a byte at a time, for ever. */
+function drip(t: TestContext, outgoing: ServerResponse): void {
+  outgoing.writeHead(200)
+  const timer = setInterval(() => outgoing.write(' '), 5)
+  t.after(() => clearInterval(timer))
+}
+
 /** Not `once`, which would end with the error that some runtimes report on the socket first. */
 function closing({ socket }: IncomingMessage): Promise<unknown> {
   return new Promise((resolve) => socket.once('close', resolve))
@@ -256,6 +263,72 @@ test('a limit on silence ends an answer that stops', async (t) => {
   const url = await serve(t, (_, outgoing) => void outgoing.writeHead(200).write('first'))
   const response = await createHttpClient({ url }).send({ path: '/', silenceMs: 50 })
   await assert.rejects(readText(response, 100), isTransport('timeout'))
+})
+
+test('a limit on all of it ends an answer that drips', { timeout: 20_000 }, async (t) => {
+  const { listener, arrived } = held()
+  const url = await serve(t, listener)
+  const exchanges: Exchange[] = []
+  const client = createHttpClient({ url, onExchange: (exchange) => exchanges.push(exchange) })
+  const sent = client.send({ path: '/', silenceMs: 10_000, totalMs: 100 })
+  const { incoming, outgoing } = await arrived
+  const closed = closing(incoming)
+  drip(t, outgoing)
+  await assert.rejects(async () => readText(await sent, 1_000_000), isTransport('timeout'))
+  await closed
+  assert.equal(exchanges[0]?.error, 'not complete after 100 ms')
+})
+
+test('a limit on all of it ends a request that gets no answer', { timeout: 20_000 }, async (t) => {
+  const url = await serve(t, () => {})
+  await assert.rejects(createHttpClient({ url }).send({ path: '/', totalMs: 20 }), isTransport('timeout'))
+})
+
+test('no timer outlives its request', { skip: !onNode && 'needs mocked timers' }, async (t) => {
+  const { listener, arrived } = held()
+  const url = await serve(t, listener)
+  const made = t.mock.method(globalThis, 'setTimeout')
+  const cleared = t.mock.method(globalThis, 'clearTimeout')
+  const controller = new AbortController()
+  const sent = createHttpClient({ url }).send({
+    path: '/',
+    signal: controller.signal,
+    silenceMs: 54_321,
+    totalMs: 54_322,
+  })
+  const { outgoing } = await arrived
+  outgoing.writeHead(200).write('first')
+  const { body } = await sent
+  await body.next()
+  // While the reader has the piece: it comes back to an answer that has ended.
+  controller.abort('enough')
+  await assert.rejects(body.next(), (error) => error === 'enough')
+  const ended = new Set<unknown>(cleared.mock.calls.map(({ arguments: [timer] }) => timer))
+  const timers = made.mock.calls.filter(({ arguments: [, ms] }) => ms === 54_321 || ms === 54_322)
+  assert.ok(timers.length >= 2)
+  for (const { result, arguments: given } of timers) assert.ok(ended.has(result), `${given[1]} was not cleared`)
+})
+
+test('who is told of an exchange and throws does not harm it', async (t) => {
+  const { listener, arrived } = held()
+  const url = await serve(t, (incoming, outgoing) =>
+    incoming.url === '/held' ? listener(incoming, outgoing) : outgoing.end('text'),
+  )
+  let told = 0
+  const onExchange = () => {
+    told++
+    throw new Error('ENOSPC')
+  }
+  const client = createHttpClient({ url, onExchange })
+  assert.equal(await readText(await client.send({ path: '/' }), 100), 'text')
+  ;(await client.send({ path: '/' })).cancel()
+  const controller = new AbortController()
+  const sent = client.send({ path: '/held', signal: controller.signal })
+  await arrived
+  controller.abort('enough')
+  await assert.rejects(sent, (error) => error === 'enough')
+  await assert.rejects(client.send({ path: '/held', silenceMs: 20 }), isTransport('timeout'))
+  assert.equal(told, 4)
 })
 
 // The mocked clock of other runtimes does not reach everything.

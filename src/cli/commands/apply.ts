@@ -18,7 +18,7 @@ import { describeTerminal, type Terminal } from '../views/terminal.ts'
 import { openSession, withHostSource } from './session.ts'
 
 export async function apply(flags: ApplyFlags, context: Context): Promise<number> {
-  const { stdout, stderr, signal } = context
+  const { stdout, stderr } = context
   const terminal = describeTerminal(context, flags)
   const interactive = terminal.interactive && !flags.json
   const style = createStyle(terminal.stdoutColor)
@@ -55,7 +55,7 @@ export async function apply(flags: ApplyFlags, context: Context): Promise<number
     if (report.outcome === 'interrupted') return exitCodes.interrupted
     return report.outcome === 'failed' ? exitCodes.failed : exitCodes.done
   } catch (error) {
-    if (!signal.aborted) json?.error(error)
+    json?.error(error)
     throw error
   }
 }

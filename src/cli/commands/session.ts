@@ -28,7 +28,7 @@ export async function openSession(flags: CommonFlags, context: Context): Promise
   const cwd = path.resolve(context.cwd, flags.cwd ?? '.')
   if (!existsSync(cwd))
     throw new OllamaConfigError('usage', `There is no folder ${quoted(cwd)}`, { hint: 'check --cwd' })
-  const logger = createLogger(flags, context)
+  const logger = createLogger(flags, { stderr: context.stderr, cwd })
   const waitMs = flags.wait === undefined ? 0 : parseDuration(flags.wait)
   const loaded = await loadConfig({ cwd, configFile: flags.config, host: flags.host, env, signal })
   const relative = path.relative(context.cwd, loaded.file)

@@ -54,8 +54,8 @@ function changeBlocks({ changes }: Target, title: string, prune: boolean, style:
       replaceable.map((change) => deleteLine(change, width, prune, style)),
     ),
     block(
-      `${title}; made on a host, so no registry can give them back`,
-      irreplaceable.map((change) => deleteLine(change, width, prune, style)),
+      'Not in the config, and made on a host, so no registry can give them back (apply asks in a terminal)',
+      irreplaceable.map((change) => deleteLine(change, width, false, style)),
     ),
   ].filter((text) => text !== '')
 }
@@ -92,7 +92,9 @@ function summary({ changes }: Target, prune: boolean, style: Style): string {
   const count = (wanted: (change: Change) => boolean) => changes.filter(wanted).length
   const pending = changes.filter((change) => isPending(change, prune))
   const declared = count(({ reason }) => reason.code === 'in-sync')
-  const deletions = changes.filter((change) => change.action === 'delete')
+  const deletions = changes.filter(
+    (change) => change.action === 'delete' && !change.irreplaceable,
+  ) as readonly DeleteChange[]
   if (pending.length === 0) {
     const fine =
       declared === 0
@@ -127,7 +129,10 @@ function line(sign: string, name: string, note: string, width: number): string {
 
 /** Names line up unless one of them is so long that the notes would leave an 80-column screen. */
 export function nameWidth(changes: readonly Change[]): number {
-  return Math.min(44, Math.max(0, ...changes.map(({ reference }) => reference.length)))
+  return Math.min(
+    44,
+    changes.reduce((width, { reference }) => Math.max(width, reference.length), 0),
+  )
 }
 
 /** Warnings on their own, where no plan is shown. */

@@ -1,4 +1,5 @@
 /** Errors and diagnostics as text: what is wrong, where, and the next thing to try. */
+import { printable, visible } from '../../artifact/text.ts'
 import { ConfigError, type Diagnostic, isOllamaConfigError, toErrorData } from '../../errors.ts'
 import type { Style } from './style.ts'
 
@@ -8,23 +9,33 @@ export function formatError(
   { style, debug }: { readonly style: Style; readonly debug: boolean },
 ): string {
   const { message, hint } = toErrorData(error)
-  const lines = [`${style.red('Error:')} ${message}`]
+  const lines = [`${style.red('Error:')} ${printable(message, 1000)}`]
   const frame = isOllamaConfigError(error) ? error.details?.['frame'] : undefined
   if (typeof frame === 'string') lines.push('', frame, '')
-  if (error instanceof ConfigError)
-    lines.push(...error.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style)))
-  if (hint !== undefined) lines.push(`${style.cyan('Next:')} ${hint}`)
+  if (error instanceof ConfigError) lines.push(diagnosticsText(error.diagnostics, style))
+  if (hint !== undefined) lines.push(`${style.cyan('Next:')} ${printable(hint)}`)
   if (debug) lines.push('', stackOf(error))
   return `${lines.join('\n')}\n`
 }
 
 export function formatDiagnostic({ severity, message, hint }: Diagnostic, style: Style): string {
   const sign = severity === 'error' ? style.red('x') : style.yellow('!')
-  return hint === undefined ? `  ${sign} ${message}` : `  ${sign} ${message}\n    ${style.dim(hint)}`
+  const line = `  ${sign} ${printable(message)}`
+  return hint === undefined ? line : `${line}\n    ${style.dim(printable(hint))}`
+}
+
+/** More than this many problems nobody reads. */
+const diagnosticsShown = 50
+
+function diagnosticsText(diagnostics: readonly Diagnostic[], style: Style): string {
+  const shown = diagnostics.slice(0, diagnosticsShown).map((diagnostic) => formatDiagnostic(diagnostic, style))
+  if (diagnostics.length > diagnosticsShown) shown.push(`  … and ${diagnostics.length - diagnosticsShown} more`)
+  return shown.join('\n')
 }
 
 function stackOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const stack = error.stack ?? String(error)
+  // Anything can be thrown, and not everything can be turned into text.
+  if (!(error instanceof Error)) return `a value of type ${typeof error}`
+  const stack = (error.stack ?? error.message).split('\n').map(visible).join('\n')
   return error.cause === undefined ? stack : `${stack}\nCaused by: ${stackOf(error.cause)}`
 }

@@ -18,9 +18,11 @@ export function formatReport(report: Report, { style, told }: ReportViewOptions)
     `  ${style.red('x')} ${failureText(action, reference, error?.message ?? 'failed')}`,
     ...(error?.hint === undefined ? [] : [`    ${style.dim(error.hint)}`]),
   ])
-  if (left.length > 0) lines.push('  Left to do:', ...left.map(({ action, reference }) => `    ${action} ${reference}`))
+  if (left.length > 0) {
+    lines.push(['  Left to do:', ...left.map(({ action, reference }) => `    ${action} ${reference}`)].join('\n'))
+  }
   if (results.some(({ skipReason }) => skipReason === 'earlier-failure')) {
-    lines.push('  Nothing was deleted, since something failed')
+    lines.push(`  Nothing ${deleted > 0 ? 'more ' : ''}was deleted, since something failed`)
   }
   const spared = results.filter(({ skipReason }) => skipReason === 'irreplaceable').map(({ reference }) => reference)
   if (spared.length > 0)

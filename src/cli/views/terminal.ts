@@ -29,12 +29,12 @@ export interface Terminal {
 const minColumns = 20
 
 export function describeTerminal(facts: TerminalFacts, flags: TerminalFlags = {}): Terminal {
-  const { stdin, stdout, stderr, env } = facts
+  const { stdout, stderr, env } = facts
   const dumb = env['TERM'] === 'dumb'
   const forced = colorWish(env, flags)
   const color = (stream: { readonly isTTY?: boolean | undefined }) => forced ?? (stream.isTTY === true && !dumb)
   return {
-    interactive: stdin.isTTY === true && stderr.isTTY === true,
+    interactive: stderr.isTTY === true && facts.stdin.isTTY === true,
     stdoutColor: color(stdout),
     stderrColor: color(stderr),
     // A pseudo terminal without a size (`script`, some CI) says 0 columns.

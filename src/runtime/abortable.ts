@@ -1,0 +1,16 @@
+/** Lets go of work that cannot be stopped. */
+
+/**
+ * Settles as `work` does, or rejects with `signal.reason` as soon as the signal is up; the work goes on unseen.
+ */
+export function abortable<T>(work: T | Promise<T>, signal?: AbortSignal): Promise<T> {
+  if (signal === undefined) return Promise.resolve(work)
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    if (signal.aborted) return onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    Promise.resolve(work)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
