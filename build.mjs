@@ -5,12 +5,18 @@
 import { rmSync } from 'node:fs'
 import { build } from 'esbuild'
 
-rmSync('dist', { recursive: true, force: true })
+/** `node build.mjs [FOLDER]`; default: `dist`. */
+const outdir = process.argv[2] ?? 'dist'
+rmSync(outdir, { recursive: true, force: true })
 /** What an `import` of a built-in module gives has every lazy property of it read; asking the process for it reads none. */
 const builtins = {
   name: 'builtins',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin' }))
+    onResolve({ filter: /^node:/ }, ({ path, kind }) => {
+      // Its result would have nothing but a default export.
+      if (kind === 'dynamic-import') return { errors: [{ text: `Use process.getBuiltinModule('${path}')` }] }
+      return { path, namespace: 'builtin' }
+    })
     onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)})`,
     }))
@@ -18,7 +24,7 @@ const builtins = {
 }
 
 const options = {
-  outdir: 'dist',
+  outdir,
   outbase: 'src',
   bundle: true,
   format: 'esm',

@@ -134,6 +134,15 @@ function chainTo(
   return undefined
 }
 
+test('built-in modules are not imported dynamically: in the build that would give a default export alone', () => {
+  const broken = [...importsOf].flatMap(([file, imports]) =>
+    imports
+      .filter(({ specifier, dynamic }) => dynamic && specifier.startsWith('node:'))
+      .map(({ specifier }) => `${file} → ${specifier}`),
+  )
+  assert.deepEqual(broken, [])
+})
+
 test('what a command imports at start is light', () => {
   const heavy = (specifier: string) =>
     /^(cosmiconfig|tsx|valibot|ollama|listr2)(\/|$)/.test(specifier) ||

@@ -13,7 +13,8 @@ export async function confirm(
 ): Promise<boolean> {
   signal.throwIfAborted()
   await forgetTyped(stdin)
-  const { createInterface } = await import('node:readline')
+  // Not imported: most commands ask nothing.
+  const { createInterface } = process.getBuiltinModule('node:readline')
   // Without `terminal` readline leaves the line editing to the terminal, and Ctrl-C remains a signal to the process.
   const lines = createInterface({ input: stdin, terminal: false })
   let onAbort = () => {}

@@ -1,0 +1,92 @@
+/** The built package, which is bundled and loads its parts otherwise than the sources do. Node only: it is what builds. */
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { cpSync, symlinkSync } from 'node:fs'
+import path from 'node:path'
+import { before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { startServer, tempFolder } from '../support/run-cli.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const node = 'Deno' in globalThis ? { skip: 'the build runs on Node' } : {}
+const hasScript = spawnSync('script', ['--version']).status === 0
+const pty = hasScript ? node : { skip: 'script(1) is not there to make a terminal' }
+
+let main = ''
+before((context) => {
+  if ('skip' in node) return
+  const folder = tempFolder(context as Parameters<typeof tempFolder>[0])
+  cpSync(path.join(root, 'package.json'), path.join(folder, 'package.json'))
+  symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'), 'junction')
+  const { status, stderr } = spawnSync(process.execPath, ['build.mjs', path.join(folder, 'dist')], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  assert.equal(status, 0, stderr)
+  main = path.join(folder, 'dist/cli/main.js')
+})
+
+interface Finished {
+  readonly code: number | null
+  readonly output: string
+}
+
+/** Runs a program; each time a question stands at the end of what it wrote, the next answer is typed. */
+function converse(
+  file: string,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv,
+  answers: readonly string[],
+): Promise<Finished> {
+  const child = spawn(file, args, {
+    cwd,
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1', ...env },
+  })
+  const open = [...answers]
+  let output = ''
+  const take = (text: string) => {
+    output += text
+    if (output.endsWith('[y/N] ')) child.stdin.write(`${open.shift() ?? ''}\n`)
+  }
+  child.stdout.setEncoding('utf8').on('data', take)
+  child.stderr.setEncoding('utf8').on('data', take)
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, output }))
+  })
+}
+
+const configText = "import { defineConfig } from 'ollama-config'\nexport default defineConfig({ models: ['a'] })\n"
+
+test('the built command does the main job', { ...node, timeout: 60_000 }, async (t) => {
+  const server = await startServer(t, { models: ['old'], registry: ['a'] })
+  const cwd = tempFolder(t, { 'ollama.config.ts': configText })
+  const run = (...words: string[]) => converse(process.execPath, [main, ...words], cwd, { OLLAMA_HOST: server.url }, [])
+  const steps: [string[], number, RegExp][] = [
+    [['--help'], 0, /Commands:/],
+    [['plan', '--detailed-exitcode'], 2, /Plan: 1 to pull/],
+    [['apply'], 3, /--yes/],
+    [['apply', '--yes'], 0, /Done: 1 pulled, 0 deleted/],
+    [['check'], 0, /The declared model is installed/],
+  ]
+  for (const [words, code, expected] of steps) {
+    const finished = await run(...words)
+    assert.equal(finished.code, code, finished.output)
+    assert.match(finished.output, expected)
+  }
+  assert.deepEqual(server.installed(), ['a:latest', 'old:latest'])
+})
+
+test('the built command asks in a terminal', { ...pty, timeout: 60_000 }, async (t) => {
+  const server = await startServer(t, { models: ['old'], registry: ['a'] })
+  const cwd = tempFolder(t, { 'ollama.config.ts': configText })
+  const command = `'${process.execPath}' '${main}' apply`
+  const { code, output } = await converse('script', ['-qec', command, '/dev/null'], cwd, { OLLAMA_HOST: server.url }, [
+    'y',
+    'y',
+  ])
+  assert.equal(code, 0, output)
+  assert.match(output, /Pull 1 model\? \[y\/N\][\s\S]*Delete it\? \[y\/N\][\s\S]*Done: 1 pulled, 1 deleted/)
+  assert.deepEqual(server.installed(), ['a:latest'])
+})
