@@ -32,12 +32,13 @@ export async function run(words: readonly string[], context: Context): Promise<n
   }
   try {
     return await execute(invocation, context)
-  } catch (error) {
+  } catch (thrown) {
     if (context.signal.aborted) {
       context.stderr.write('Interrupted: nothing was changed\n')
       return exitCodes.interrupted
     }
-    showError(explained(error), words, context)
+    const error = explained(thrown)
+    showError(error, words, context)
     return isUserError(error) ? exitCodes.usage : exitCodes.failed
   }
 }
