@@ -3,6 +3,7 @@
  * A config imports this package, so no dependency is imported before a function needs it.
  */
 
+import { resolve } from 'node:path'
 import { type Approval, applyTarget } from './apply/apply.ts'
 import { type ApplyRun, createApplyRun } from './apply/apply-run.ts'
 import { printable, quoted } from './artifact/text.ts'
@@ -95,7 +96,14 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
 }
 
 function configContext(env: Environment, cwd: string, host: string | undefined): ConfigContext {
-  return { env, cwd, host: selectHost({ flag: host, env: env['OLLAMA_HOST'] }).address.origin }
+  return {
+    env,
+    cwd: resolve(cwd),
+    // Read when it is asked for: a config with a host of its own does not depend on OLLAMA_HOST.
+    get host() {
+      return selectHost({ flag: host, env: env['OLLAMA_HOST'] }).address.origin
+    },
+  }
 }
 
 /**
@@ -189,7 +197,7 @@ function resolveHeaders({ headers = {} }: Config, env: Environment): Record<stri
 function missingVariable(header: string, variable: string): OllamaConfigError {
   const of = `The header ${quoted(header)} takes its value from an environment variable`
   // Whoever writes `env: process.env.TOKEN` has put the secret where the name belongs.
-  return /^[A-Z_][A-Z0-9_]{0,63}$/i.test(variable)
+  return /^[A-Z_][A-Z0-9_]{0,39}$/.test(variable)
     ? new OllamaConfigError('config-invalid', `${of} that is not set: ${variable}`, { hint: `set ${variable}` })
     : new OllamaConfigError('config-invalid', `${of}, but what is given is no name of one`, {
         hint: `write the name of the variable, as in { env: 'OLLAMA_AUTHORIZATION' }`,

@@ -2,7 +2,7 @@
  * Carries out the changes of one target and tells everything as events: pulls first, one at a time, deletions last and
  * alone. Reads what a change does and what it was planned against, never its reason.
  */
-import { isAddressable, parseListedName, parseReference, referenceKey } from '../artifact/reference.ts'
+import { isAddressable, parseListedName, parseReference, sameReference } from '../artifact/reference.ts'
 import type { Backend } from '../backend/backend.ts'
 import { OllamaConfigError, toErrorData } from '../errors.ts'
 import type { Change, DeleteChange, PullChange, Target } from '../plan/plan.ts'
@@ -153,9 +153,15 @@ async function isGone(change: DeleteChange, host: Host): Promise<boolean> {
   return findInstalled(host.state, change.reference).length === 0
 }
 
-function findInstalled(state: ActualState, reference: string): readonly InstalledModel[] {
-  const key = referenceKey(parseListedName(reference))
-  return state.models.filter((model) => referenceKey(model.reference) === key)
+/** What is listed under this name: more than one entry only where they differ. */
+function findInstalled(state: ActualState, name: string): readonly InstalledModel[] {
+  const reference = parseListedName(name)
+  const found = state.models.filter((model) => sameReference(model.reference, reference))
+  return found.filter((model, index) => found.findIndex((other) => isSameEntry(model, other)) === index)
+}
+
+function isSameEntry(a: InstalledModel, b: InstalledModel): boolean {
+  return a.name === b.name && a.digest === b.digest
 }
 
 function refusal(change: Change, approve: Approval): SkipReason | undefined {

@@ -12,6 +12,9 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'stream-ended',
 ])
 
+/** Longer timers fire at once. */
+const maxTimerMs = 2 ** 31 - 1
+
 /** Between two tries; the listing of a healthy server takes a few milliseconds. */
 const pauseMs = 250
 
@@ -45,7 +48,7 @@ export async function readStateWhenReady(backend: Backend, options: WaitOptions)
 
 /** One try, cut off when the time is over: a server that takes the connection and says nothing must not stretch it. */
 async function readBefore(deadlineMs: number, backend: Backend, signal: AbortSignal | undefined): Promise<ActualState> {
-  const over = AbortSignal.timeout(Math.max(1, deadlineMs - Date.now()))
+  const over = AbortSignal.timeout(Math.min(maxTimerMs, Math.max(1, Math.ceil(deadlineMs - Date.now()))))
   try {
     return await backend.readState({ signal: signal === undefined ? over : AbortSignal.any([signal, over]) })
   } catch (error) {

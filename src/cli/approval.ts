@@ -29,18 +29,12 @@ export function assertApprovable(flags: ApprovalFlags, interactive: boolean): vo
   }
 }
 
-/** Refuses a `--prune` that the config, or the place, does not allow. */
+/** Refuses a `--prune` that the place does not allow; one against `prune: false` is refused by `createPlan`. */
 export function assertPrunable(
   flags: Pick<ApplyFlags, 'prune'>,
   { interactive, configuredPrune, hostSource, loopback }: Circumstances,
 ): void {
   if (!flags.prune) return
-  if (configuredPrune === false) {
-    throw pruneRefused(
-      '--prune contradicts the config, which says prune: false',
-      'drop --prune, or change "prune" in the config',
-    )
-  }
   if (interactive) return
   if (configuredPrune === undefined) {
     throw pruneRefused(

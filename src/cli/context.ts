@@ -1,4 +1,4 @@
-/** What a command may use of the process. Only `main.ts` touches the real one. */
+/** What a command may use of the process. Only `main.ts` touches the real one (and `views/tasks.ts` its exit, to show the cursor again). */
 import type { Environment } from '../runner.ts'
 
 /** The part of a writable stream that the CLI uses. */

@@ -13,7 +13,7 @@ export function welcomeText(hasConfig: boolean): string {
         '  ollama-config apply    do it',
       ]
     : [
-        'There is no config here yet. Write ollama.config.ts:',
+        'There is no ollama.config.ts in this folder. Write one:',
         '',
         "  import { defineConfig } from 'ollama-config'",
         "  export default defineConfig({ models: ['all-minilm'] })",

@@ -48,13 +48,15 @@ function assertWritable(file: string): void {
       hint: 'name another file with --log-file',
       cause,
     })
-  // Opening a pipe that nobody reads would wait for ever.
-  if (statSync(file, { throwIfNoEntry: false })?.isFile() === false) throw refused('it is no regular file')
+  let other = false
   try {
-    appendFileSync(file, '', { mode: 0o600 })
+    // Opening a pipe that nobody reads would wait for ever.
+    other = statSync(file, { throwIfNoEntry: false })?.isFile() === false
+    if (!other) appendFileSync(file, '', { mode: 0o600 })
   } catch (error) {
     throw refused(messageOf(error), error)
   }
+  if (other) throw refused('it is no regular file')
 }
 
 function messageOf(error: unknown): string {

@@ -39,7 +39,7 @@ process.once('beforeExit', () => {
 const code = run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
-  // Opened when it is looked at: most commands do not.
+  // Opened when it is looked at, which is in a terminal.
   get stdin() {
     return process.stdin
   },
@@ -51,6 +51,8 @@ const code = run(process.argv.slice(2), {
 // Not awaited at the top level: Node would call a promise that never settles exit code 13 and say nothing.
 code.then(async (value) => {
   await Promise.all([process.stdout, process.stderr].map(written))
+  // A file tells of its full disk only after this turn of the event loop.
+  await new Promise((resolve) => setImmediate(resolve))
   // A timer or a connection that the config left open must not keep the program.
   process.exit(outputLost && value === exitCodes.done ? exitCodes.failed : value)
 })

@@ -12,7 +12,10 @@ export async function confirm(
   { stdin, stderr, signal }: Pick<Context, 'stdin' | 'stderr' | 'signal'>,
 ): Promise<boolean> {
   signal.throwIfAborted()
-  await forgetTyped(stdin)
+  if (!(await forgetTyped(stdin, signal))) {
+    stderr.write(`${question} [y/N] \n`)
+    return false
+  }
   // Not imported: most commands ask nothing.
   const { createInterface } = process.getBuiltinModule('node:readline')
   // Without `terminal` readline leaves the line editing to the terminal, and Ctrl-C remains a signal to the process.
@@ -40,12 +43,20 @@ export async function confirm(
 /** Long enough for what the terminal holds to arrive, too short to notice. */
 const drainMs = 100
 
-/** What was typed, or pasted, before a question is no answer to it. */
-async function forgetTyped(stdin: Context['stdin']): Promise<void> {
+/** What was typed, or pasted, before a question is no answer to it. False when the input came to its end meanwhile. */
+async function forgetTyped(stdin: Context['stdin'], signal: AbortSignal): Promise<boolean> {
+  let open = true
   const ignore = () => {}
-  stdin.on('data', ignore)
+  const onEnd = () => {
+    open = false
+  }
+  stdin.on('data', ignore).on('end', onEnd).on('close', onEnd)
   stdin.resume()
-  await sleep(drainMs)
-  stdin.off('data', ignore)
-  stdin.pause()
+  try {
+    await sleep(drainMs, signal)
+  } finally {
+    stdin.off('data', ignore).off('end', onEnd).off('close', onEnd)
+    stdin.pause()
+  }
+  return open
 }

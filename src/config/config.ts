@@ -12,24 +12,24 @@ export interface Config {
    * Address of the Ollama server, in any form that `OLLAMA_HOST` takes, or `unix:///path/to.sock`.
    * Default: `OLLAMA_HOST`, else `http://127.0.0.1:11434`. The flag `--host` wins over it.
    */
-  readonly host?: string
+  readonly host?: string | undefined
   /**
    * Headers for every request to the server, as a reverse proxy may ask for. Take secrets from the environment:
    * `{ Authorization: { env: 'OLLAMA_AUTHORIZATION' } }` sends the value of that variable. They are never printed.
    */
-  readonly headers?: Readonly<Record<string, string | HeaderFromEnvironment>>
+  readonly headers?: Readonly<Record<string, string | HeaderFromEnvironment>> | undefined
   /**
    * Which installed models may be deleted: `'undeclared'` (default) those that are not in the config, `false` none.
    * Nothing is ever deleted without `--prune` or a question answered with yes.
    */
-  readonly prune?: 'undeclared' | 'managed' | false
+  readonly prune?: 'undeclared' | 'managed' | false | undefined
   /**
    * Models that are never deleted. `*` stands for a run of characters within one part, never for `/` or `:`;
    * a pattern without a tag covers every tag.
    *
    * @example keep: ['llava', 'qwen3:*', 'user/my-*']
    */
-  readonly keep?: readonly string[]
+  readonly keep?: readonly string[] | undefined
 }
 
 /** One model to pull. */
@@ -37,7 +37,7 @@ export interface ModelDeclaration {
   /** Such as `qwen3:8b`, `user/model:tag`, `hf.co/user/repo:Q4_K_M` or `registry.corp:5000/team/base:1`. */
   readonly name: string
   /** Let the server fetch it over plain http, as from a registry without TLS. Default: false. */
-  readonly insecure?: boolean
+  readonly insecure?: boolean | undefined
 }
 
 /** A header value that comes from an environment variable when the request is made. */

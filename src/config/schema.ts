@@ -7,7 +7,7 @@ import type { Config } from './config.ts'
 
 const declarationEntries = {
   name: v.string(),
-  insecure: v.exactOptional(v.boolean()),
+  insecure: v.optional(v.boolean()),
 }
 
 const headerEntries = { env: v.string() }
@@ -19,10 +19,10 @@ const headerSchema = v.lazy((input) => (isPlainObject(input) ? v.object(headerEn
 
 const configEntries = {
   models: v.array(modelSchema),
-  host: v.exactOptional(v.string()),
-  headers: v.exactOptional(v.record(v.string(), headerSchema)),
-  prune: v.exactOptional(v.union([v.picklist(['undeclared', 'managed']), v.literal(false)])),
-  keep: v.exactOptional(v.array(v.string())),
+  host: v.optional(v.string()),
+  headers: v.optional(v.record(v.string(), headerSchema)),
+  prune: v.optional(v.union([v.picklist(['undeclared', 'managed']), v.literal(false)])),
+  keep: v.optional(v.array(v.string())),
 }
 
 // valibot's objects take lists as well.

@@ -30,7 +30,8 @@ export function diff(desired: DesiredState, actual: ActualState): Difference {
       else spared.set(model, reason)
     }
   }
-  const survivors = new Set(actual.models.filter((model) => !doomed.has(model)).map(({ digest }) => digest))
+  const listed = [...installed.values()].flat()
+  const survivors = new Set(listed.filter((model) => !doomed.has(model)).map(({ digest }) => digest))
   for (const [key, models] of undeclared) {
     for (const model of models) {
       const reason = spared.get(model)

@@ -6,6 +6,3 @@ export interface Logger {
   warn(message: string, fields?: Record<string, unknown>): void
   error(message: string, fields?: Record<string, unknown>): void
 }
-
-/** Drops everything. */
-export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }

@@ -45,15 +45,6 @@ test('--prune and --no-prune contradict each other', () => {
   assert.throws(() => assertApprovable({ yes: true, prune: true, 'no-prune': true }, true), { code: 'usage' })
 })
 
-test('--prune against prune: false is refused everywhere', () => {
-  for (const circumstances of [script, terminal]) {
-    assert.throws(() => assertPrunable({ prune: true }, { ...circumstances, configuredPrune: false }), {
-      code: 'prune-refused',
-    })
-    assert.doesNotThrow(() => assertPrunable({}, { ...circumstances, configuredPrune: false }))
-  }
-})
-
 test('without a terminal --prune needs a prune key written in the config', () => {
   assert.throws(() => assertPrunable({ prune: true }, { ...script, configuredPrune: undefined }), {
     code: 'prune-refused',

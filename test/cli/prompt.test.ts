@@ -56,3 +56,16 @@ test('confirm() throws the reason of an interruption at the question', async () 
   const stderr = { write: (text: string) => void (text.endsWith('[y/N] ') && stop.abort(reason)) }
   await assert.rejects(confirm('Sure?', { stdin: new PassThrough(), stderr, signal: stop.signal }), reason)
 })
+
+test('confirm() hears an interruption, and the end of the input, also before the question is shown', {
+  timeout: 10_000,
+}, async () => {
+  const stop = new AbortController()
+  const reason = new Error('stop')
+  const asked = confirm('Sure?', { ...terminal('y\n'), signal: stop.signal })
+  setImmediate(() => stop.abort(reason))
+  await assert.rejects(asked, reason)
+  const { stdin, stderr } = terminal('y\n')
+  stdin.end()
+  assert.equal(await confirm('Sure?', { stdin, stderr, signal }), false)
+})

@@ -151,3 +151,13 @@ test('resolveConfig() prints no value of a header, and no password of a name', (
     assert.ok(!text.includes('hunter2'), text)
   }
 })
+
+test('resolveConfig() takes an optional key that is undefined for one that is not there', () => {
+  const { desired } = resolveConfig({
+    models: [{ name: 'a', insecure: undefined }],
+    host: undefined,
+    keep: undefined,
+    prune: undefined,
+  })
+  assert.deepEqual([desired.models[0]?.insecure, desired.keep, desired.prune], [false, [], 'undeclared'])
+})

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { formatVersion } from '../../src/plan/plan.ts'
@@ -242,11 +243,33 @@ test('an interruption ends the wait for a config function', { timeout: 60_000 },
 })
 
 test('a secret in the place of a variable name is not printed', async (t) => {
-  const cwd = tempFolder(t, config({ models: ['a'], headers: { Authorization: { env: 'Bearer hunter2hunter2' } } }))
-  const { code, stdout, stderr } = await runCli(['plan'], { cwd })
-  assert.equal(code, 3)
-  assert.match(stderr, /no name of one/)
-  assert.ok(!(stdout + stderr).includes('hunter2'))
+  for (const env of ['Bearer hunter2hunter2', 'hf_hunter2hunter2']) {
+    const cwd = tempFolder(t, config({ models: ['a'], headers: { Authorization: { env } } }))
+    const { code, stdout, stderr } = await runCli(['plan'], { cwd })
+    assert.equal(code, 3)
+    assert.match(stderr, /no name of one/)
+    assert.ok(!(stdout + stderr).includes('hunter2'))
+  }
+})
+
+test('an address in the config is checked without a server, and an OLLAMA_HOST that is not used is not looked at', async (t) => {
+  const wrong = await runCli(['plan', '--config-only'], {
+    cwd: tempFolder(t, config({ models: ['a'], host: 'ftp://x' })),
+  })
+  assert.equal(wrong.code, 3)
+  const text = "export default () => ({ models: ['a'], host: 'http://h' })\n"
+  const unused = await runCli(['plan', '--config-only'], {
+    cwd: tempFolder(t, { 'ollama.config.mjs': text }),
+    env: { OLLAMA_HOST: 'ftp://x' },
+  })
+  assert.equal(unused.code, 0, unused.stderr)
+})
+
+test('output that is lost is a failure', { skip: !existsSync('/dev/full') }, async (t) => {
+  const cwd = tempFolder(t, config({ models: ['a'] }))
+  const { code, stderr } = await spawnCli(['plan', '--config-only'], { cwd, stdoutFile: '/dev/full' }).done
+  assert.equal(code, 1)
+  assert.match(stderr, /stdout cannot be written/)
 })
 
 test('what a config prints does not mix with the JSON on stdout', async (t) => {
@@ -285,7 +308,7 @@ test('errors come as JSON too with --json', async (t) => {
 })
 
 test('the bare command says what to type next', async (t) => {
-  assert.match((await runCli([], { cwd: tempFolder(t) })).stdout, /Write ollama\.config\.ts/)
+  assert.match((await runCli([], { cwd: tempFolder(t) })).stdout, /no ollama\.config\.ts in this folder. Write one/)
   assert.match((await runCli([], { cwd: tempFolder(t, config({ models: [] })) })).stdout, /ollama-config plan/)
 })
 

@@ -1,6 +1,6 @@
 /** Runs the CLI in this process with captured streams, or as a process of its own with a scrubbed environment. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, openSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -79,6 +79,8 @@ export async function runCli(
 export interface SpawnOptions extends Pick<CliOptions, 'cwd' | 'env'> {
   /** Default: all. */
   readonly denoPermissions?: readonly string[]
+  /** Where stdout goes. Default: it is captured. */
+  readonly stdoutFile?: string
 }
 
 export interface SpawnedCli {
@@ -90,19 +92,19 @@ export interface SpawnedCli {
 /** As a process of its own, from source, on the runtime that runs the tests. */
 export function spawnCli(
   words: readonly string[],
-  { cwd, env = {}, denoPermissions = ['--allow-all'] }: SpawnOptions,
+  { cwd, env = {}, denoPermissions = ['--allow-all'], stdoutFile }: SpawnOptions,
 ): SpawnedCli {
   const runtime = runtimeArguments(denoPermissions)
   const child = spawn(process.execPath, [...runtime, mainFile, ...words], {
     cwd,
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', stdoutFile === undefined ? 'pipe' : openSync(stdoutFile, 'w'), 'pipe'],
   })
   const written = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     written.stdout += text
   })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     written.stderr += text
   })
   const done = new Promise<CliResult & { exitSignal: NodeJS.Signals | null }>((resolve, reject) => {

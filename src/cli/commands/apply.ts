@@ -38,7 +38,8 @@ export async function apply(flags: ApplyFlags, context: Context): Promise<number
     const plan = await withHostSource(loaded, connection, () =>
       createPlan(loaded, { ...connection, waitMs, onWait, prune }),
     )
-    if (json === undefined) stdout.write(formatPlan(plan, { style, file, all: false, asks: interactive }))
+    if (json === undefined)
+      stdout.write(formatPlan(plan, { style, file, all: false, asks: interactive && !flags['no-prune'] }))
     else json.plan(plan)
     assertApplicable(plan)
 
@@ -64,6 +65,9 @@ async function ask(plan: Plan, flags: ApplyFlags, interactive: boolean, context:
   const { changes, deletions } = openQuestions(plan, flags, interactive)
   const answers: { changes?: boolean; deletions?: boolean } = {}
   if (changes.length > 0) {
+    // Nobody approves deletions unseen: the plan may have gone to a file.
+    const unseen = context.stdout.isTTY ? [] : changes.filter(isDelete)
+    if (unseen.length > 0) context.stderr.write(`\n${deletionText(unseen)}\n`)
     answers.changes = await confirm(`\n${changesQuestion(changes)}`, context)
     if (!answers.changes) return answers
   }
@@ -74,8 +78,10 @@ async function ask(plan: Plan, flags: ApplyFlags, interactive: boolean, context:
   return answers
 }
 
+const isDelete = (change: Change): change is DeleteChange => change.action === 'delete'
+
 function changesQuestion(changes: readonly Change[]): string {
-  const deletions = changes.filter(({ action }) => action === 'delete').length
+  const deletions = changes.filter(isDelete).length
   const pulls = changes.length - deletions
   const models = (count: number) => (count === 1 ? '1 model' : `${count} models`)
   if (deletions === 0) return `Pull ${models(pulls)}?`

@@ -1,7 +1,7 @@
 /** `ollama-config plan`: shows what apply would do. */
 import { formatReference } from '../../artifact/reference.ts'
 import { formatVersion, pendingChanges, planErrors } from '../../plan/plan.ts'
-import { createPlan } from '../../runner.ts'
+import { createPlan, selectTarget } from '../../runner.ts'
 import type { PlanFlags } from '../arguments.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
@@ -13,6 +13,8 @@ import { applyCommand, openSession, type Session, withHostSource } from './sessi
 export async function plan(flags: PlanFlags, context: Context): Promise<number> {
   const session = await openSession(flags, context)
   if (flags['config-only']) {
+    // Throws for an address that is none.
+    selectTarget(session.loaded, session.connection)
     context.stdout.write(configText(session, flags.json === true))
     return exitCodes.done
   }

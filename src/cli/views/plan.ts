@@ -1,5 +1,4 @@
 /** The plan as text for people. */
-import type { Diagnostic } from '../../errors.ts'
 import { type Change, type DeleteChange, isPending, type Plan, type PullChange, type Target } from '../../plan/plan.ts'
 import { formatBytes } from './format.ts'
 import { formatDiagnostic } from './problems.ts'
@@ -133,9 +132,4 @@ export function nameWidth(changes: readonly Change[]): number {
     44,
     changes.reduce((width, { reference }) => Math.max(width, reference.length), 0),
   )
-}
-
-/** Warnings on their own, where no plan is shown. */
-export function formatDiagnostics(diagnostics: readonly Diagnostic[], style: Style): string {
-  return diagnostics.map((diagnostic) => `${formatDiagnostic(diagnostic, style)}\n`).join('')
 }

@@ -38,7 +38,7 @@ export function formatReport(report: Report, { style, told }: ReportViewOptions)
   const title = { done: style.green('Done:'), failed: style.red('Failed:'), interrupted: style.yellow('Interrupted:') }[
     report.outcome
   ]
-  const next = report.outcome === 'interrupted' ? '\nRun the same command again to go on from here' : ''
+  const next = left.length > 0 ? '\nRun the same command again to go on from here' : ''
   return `${[...lines, `${title} ${counts.join(', ')}`].join('\n')}${next}\n`
 }
 
