@@ -1,5 +1,7 @@
 #!/usr/bin/env node
 /** The program: the only file that touches the real process, its streams and its signals. */
+import type { Output } from './context.ts'
+
 // Node 22.8 and later keep compiled code between runs. Neither node:module nor node:process is imported: the module that
 // an import makes of them reads every lazy property they have, which costs milliseconds on Node and more on Deno.
 if (!('Deno' in globalThis)) {
@@ -22,12 +24,24 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 // `ollama-config plan | head` closes the pipe: there is nobody left to tell. Anything else, such as a full disk, lost output.
 let outputLost = false
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE' || outputLost) return
-    outputLost = true
-    if (stream === process.stdout) process.stderr.write(`Error: stdout cannot be written: ${error.message}\n`)
-  })
+function onOutputError(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE' || outputLost) return
+  outputLost = true
+  if (stream === process.stdout) process.stderr.write(`Error: stdout cannot be written: ${error.message}\n`)
+}
+for (const stream of [process.stdout, process.stderr]) stream.on('error', (error) => onOutputError(stream, error))
+
+const stdout: Output = {
+  isTTY: process.stdout.isTTY,
+  columns: process.stdout.columns,
+  write(text) {
+    try {
+      process.stdout.write(text)
+    } catch (error) {
+      // Deno throws what Node tells by an event.
+      onOutputError(process.stdout, error instanceof Error ? error : new Error(String(error)))
+    }
+  },
 }
 
 // Node ends by itself when nothing is left that could go on, as with a config that awaits what never comes.
@@ -37,7 +51,7 @@ process.once('beforeExit', () => {
 })
 
 const code = run(process.argv.slice(2), {
-  stdout: process.stdout,
+  stdout,
   stderr: process.stderr,
   // Opened when it is looked at, which is in a terminal.
   get stdin() {
@@ -57,6 +71,11 @@ code.then(async (value) => {
   process.exit(outputLost && value === exitCodes.done ? exitCodes.failed : value)
 })
 
+/** Resolves when what was written has left, or cannot leave any more. */
 function written(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => (stream.writableLength === 0 ? resolve() : stream.write('', () => resolve())))
+  return new Promise((resolve) => {
+    if (stream.writableLength === 0 || outputLost) return resolve()
+    stream.once('error', () => resolve()).once('close', () => resolve())
+    stream.write('', () => resolve())
+  })
 }

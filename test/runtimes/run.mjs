@@ -46,7 +46,7 @@ for (const name of wanted.length === 0 ? Object.keys(runtimes) : wanted) {
   )
   failed ||= problems.length > 0
 }
-process.exit(failed ? 1 : 0)
+process.exitCode = failed ? 1 : 0
 
 // --- Runtimes: each returns what failed ---------------------------------------------------------------------------
 
