@@ -7,7 +7,7 @@ import { resolve } from 'node:path'
 import { type Approval, applyTarget } from './apply/apply.ts'
 import { type ApplyRun, createApplyRun } from './apply/apply-run.ts'
 import { printable, quoted } from './artifact/text.ts'
-import { type HostSelection, selectHost } from './backend/address.ts'
+import { type Address, type HostSelection, selectHost } from './backend/address.ts'
 import type { Backend } from './backend/backend.ts'
 import { createHostBackend } from './backend/http.ts'
 import { readStateWhenReady } from './backend/wait.ts'
@@ -121,7 +121,7 @@ export async function createPlan(config: LoadedConfig | Config, options: CreateP
     })
   }
   const { address: written } = selectTarget(config, options)
-  const backend = connect(config, options)
+  const backend = connect(written, config, options)
   const state = await readStateWhenReady(backend, options)
   const { changes, diagnostics } = diff(desired, state)
   const { address, kind } = backend
@@ -156,7 +156,7 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
     const unknown = target.changes.find(({ action }) => !knownActions.has(action))
     if (unknown !== undefined)
       throw invalidPlan(`The plan has a change of a kind that this version does not know: ${quoted(unknown.action)}`)
-    const backend = connect(options.config, options)
+    const backend = connect(selectTarget(options.config, options).address, options.config, options)
     if (backend.address !== target.address) {
       throw invalidPlan(
         `The plan was made for ${target.address}, not for ${backend.address}`,
@@ -173,9 +173,8 @@ export function selectTarget(config: LoadedConfig | Config, options: ConnectOpti
   return selectHost({ flag: host, config: configOf(config).host, env: env['OLLAMA_HOST'] })
 }
 
-function connect(config: LoadedConfig | Config, options: ConnectOptions): Backend {
+function connect(address: Address, config: LoadedConfig | Config, options: ConnectOptions): Backend {
   const { env = process.env, logger } = options
-  const { address } = selectTarget(config, options)
   return createHostBackend({ address, headers: resolveHeaders(configOf(config), env), logger })
 }
 

@@ -81,13 +81,9 @@ async function* pull(change: PullChange, host: Host, signal: AbortSignal | undef
   // Pulled by somebody else meanwhile: the config has what it wants, and a second pull would ask for a newer version.
   if (present !== undefined) return done(present)
   const meter = new PullMeter(change.id)
-  try {
-    const lines = host.backend.pull(parseReference(change.reference), { insecure: change.insecure, signal })
-    for await (const line of lines) yield meter.update(line)
-    return done(await verifyPulled(change, host))
-  } catch (error) {
-    return notDone(error, signal)
-  }
+  const lines = host.backend.pull(parseReference(change.reference), { insecure: change.insecure, signal })
+  for await (const line of lines) yield meter.update(line)
+  return done(await verifyPulled(change, host))
 }
 
 /** A stream that ends in success is a claim; the listing and `show`, which fails when a blob is missing, are the proof. */
@@ -121,8 +117,8 @@ async function remove(change: DeleteChange, host: Host, approve: Approval): Prom
     // Without the signal: a deletion cut off half way would leave the report guessing.
     await host.backend.delete(model.name)
   } catch (error) {
-    // Somebody else was quicker, or only the answer was lost.
-    if (await isGone(change, host)) return done(undefined)
+    // Somebody else was quicker, or only the answer was lost. A host that cannot be asked proves neither.
+    if (await isGone(change, host).catch(() => false)) return done(undefined)
     throw error
   }
   if (await isGone(change, host)) return done(undefined)

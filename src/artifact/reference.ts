@@ -7,7 +7,7 @@ import { quoted, quotedName } from './text.ts'
 
 export const defaultHost = 'registry.ollama.ai'
 export const defaultNamespace = 'library'
-export const defaultTag = 'latest'
+const defaultTag = 'latest'
 
 export interface Reference {
   /** Registry, with its port where one was written. */

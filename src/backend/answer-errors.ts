@@ -68,7 +68,7 @@ export function answerError({ status, body, location }: FailedAnswer, context: C
 }
 
 /** The text of `{"error": "…"}`; undefined for anything else, such as the page of a proxy. */
-export function errorText(body: string): string | undefined {
+function errorText(body: string): string | undefined {
   let value: unknown
   try {
     value = JSON.parse(body)

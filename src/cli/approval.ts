@@ -34,8 +34,7 @@ export function assertPrunable(
   flags: Pick<ApplyFlags, 'prune'>,
   { interactive, configuredPrune, hostSource, loopback }: Circumstances,
 ): void {
-  if (!flags.prune) return
-  if (interactive) return
+  if (!flags.prune || interactive) return
   if (configuredPrune === undefined) {
     throw pruneRefused(
       'Without a terminal --prune deletes only when the config has a "prune" key',

@@ -98,7 +98,7 @@ function unknownKey(key: string, knownKeys: object, parent: readonly unknown[]):
 }
 
 /** `models[2].name`, with quotes around keys that are no identifiers. */
-export function formatPath(keys: readonly unknown[]): string {
+function formatPath(keys: readonly unknown[]): string {
   return keys.reduce<string>((path, key) => {
     if (typeof key === 'number') return `${path}[${key}]`
     const text = String(key)

@@ -259,3 +259,17 @@ test('applyTarget() tells a failure as one, also when an interruption came meanw
   assert.deepEqual(results, { 'delete:old:latest': 'failed host-error' })
   assert.equal(outcome, 'interrupted')
 })
+
+test('applyTarget() tells why a deletion failed, also when the host cannot be asked afterwards', async () => {
+  const backend = new MemoryBackend(['old', 'a'])
+  const target = await planFor(backend, ['a'])
+  let refused = false
+  backend.before = (step) => {
+    if (refused && step === 'list') throw new OllamaConfigError('host-unreachable', 'gone away')
+    if (step !== 'delete old') return
+    refused = true
+    throw new OllamaConfigError('host-error', 'permission denied')
+  }
+  const { results } = await carryOut(target, backend)
+  assert.deepEqual(results, { 'delete:old:latest': 'failed host-error' })
+})

@@ -648,7 +648,7 @@ const pullTexts: readonly (readonly [text: string, code: ErrorCode, says: RegExp
     /write huggingface\.co/,
   ],
   [
-    'pull model manifest: open /root/.ollama/id_ed25519: no such file or directory',
+    'pull model manifest: open /usr/share/ollama/.ollama/id_ed25519: no such file or directory',
     'registry-unauthorized',
     /ollama signin/,
   ],

@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { quoted } from '../../artifact/text.ts'
-import type { Config } from '../../config/config.ts'
 import { OllamaConfigError } from '../../errors.ts'
 import { type ConnectOptions, type LoadedConfig, loadConfig, selectTarget } from '../../runner.ts'
 import { type CommonFlags, parseDuration } from '../arguments.ts'
@@ -39,7 +38,7 @@ export async function openSession(flags: CommonFlags, context: Context): Promise
 
 /** Adds to an error about the server where its address came from, which is what a stuck reader needs to know. */
 export async function withHostSource<T>(
-  config: LoadedConfig | Config,
+  config: LoadedConfig,
   connection: ConnectOptions,
   work: () => Promise<T>,
 ): Promise<T> {
