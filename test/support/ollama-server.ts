@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type DeriveFields, derive } from './ollama-server/derive.ts'
 import { AnswerOver, Exchange, type Mutable } from './ollama-server/exchange.ts'
 import { Faults, matchesRequest } from './ollama-server/faults.ts'
@@ -67,7 +68,7 @@ export interface OllamaServer {
   waitForRequest(match: RequestMatch): Promise<ServerRequest>
   /** Lets everything go on that a fault `hold` stopped. */
   release(): void
-  readonly stats: { readonly pullsAtOnce: number; openConnections(): number }
+  readonly stats: { readonly pullsAtOnce: number; readonly requestsAtOnce: number; openConnections(): number }
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -76,19 +77,22 @@ export async function startOllamaServer(options: OllamaServerOptions = {}): Prom
   const basePath = options.basePath?.replace(/\/+$/, '') ?? ''
   const requests: Mutable<ServerRequest>[] = []
   const problems: string[] = []
-  const faults = new Faults()
+  const faults = new Faults(matchesRequest)
   const store = new Store()
   for (const model of options.models ?? []) store.install(model)
-  const pulls = new Pulls(store, problems, options.noPrune ?? false)
+  const version = options.version ?? '0.33.0'
+  const pulls = new Pulls(store, problems, { ...options, version })
   for (const model of options.registry ?? []) pulls.publish(model)
   const context: RouteContext = {
-    version: options.version ?? '0.33.0',
+    version,
     store,
     pulls,
     problems,
     loaded: options.loaded ?? [],
   }
 
+  let atOnce = 0
+  let mostAtOnce = 0
   const waiting = new Set<() => void>()
   const notify = () => {
     for (const check of [...waiting]) check()
@@ -97,6 +101,7 @@ export async function startOllamaServer(options: OllamaServerOptions = {}): Prom
   async function answer(exchange: Exchange, bytes: Uint8Array): Promise<void> {
     const { request } = exchange
     notify()
+    if (options.latencyMs !== undefined) await delay(options.latencyMs)
     if (/^[a-z]+:\/\/[^/]*@/i.test(request.target)) problems.push(`credentials in the request line: ${request.method}`)
     if (await exchange.meet(faults.take(request))) return
     const missing = Object.entries(options.requireHeaders ?? {}).find(
@@ -141,7 +146,11 @@ export async function startOllamaServer(options: OllamaServerOptions = {}): Prom
     incoming.on('end', () => {
       const bytes = Buffer.concat(chunks)
       const exchange = new Exchange(incoming, response, record(incoming, bytes), faults)
-      response.on('close', notify)
+      mostAtOnce = Math.max(mostAtOnce, ++atOnce)
+      response.on('close', () => {
+        atOnce--
+        notify()
+      })
       answer(exchange, bytes)
         .catch((error: unknown) => {
           if (error instanceof AnswerOver) return
@@ -212,6 +221,9 @@ export async function startOllamaServer(options: OllamaServerOptions = {}): Prom
     stats: {
       get pullsAtOnce() {
         return pulls.mostAtOnce
+      },
+      get requestsAtOnce() {
+        return mostAtOnce
       },
       openConnections: () => sockets.size,
     },

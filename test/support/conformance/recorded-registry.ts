@@ -1,12 +1,15 @@
 /** The registry of the recordings, from registry-content.json: what the test server can pull and have installed. */
 import { readFileSync } from 'node:fs'
 import type { RegistryModel, ServerLayer } from '../ollama-server.ts'
+import type { ServedModel } from '../registry.ts'
 
 interface ContentLayer {
   mediaType: string
   digest: string
   size: number
   base64?: string
+  header_base64?: string
+  fill_hex?: string
 }
 
 interface ContentModel {
@@ -53,6 +56,29 @@ export function movedTag(): RegistryModel {
   const second = models.find((model) => model.version === 'v2')
   if (second === undefined) throw new Error('no second version of the moving tag')
   return { ...fromContent(second, `${loopbackRegistry}/library/moving:latest`), plainHttp: true }
+}
+
+/** The same for a registry that serves it: the large layer is made as it is sent, and one blob is missing. */
+export function servedModels(version?: 'v2'): ServedModel[] {
+  return models
+    .filter((model) => (version === undefined ? model.version !== 'v2' : model.version === version))
+    .map((model): ServedModel => {
+      const { name, manifest, layers } = fromContent(model, `${model.repository}:${model.tag}`)
+      const large = model.layers.find(({ fill_hex }) => fill_hex !== undefined)
+      const content = {
+        name,
+        ...(manifest === undefined ? {} : { manifest }),
+        ...(layers === undefined ? {} : { layers }),
+      }
+      if (large !== undefined) {
+        const header = Buffer.from(large.header_base64 ?? '', 'base64')
+        return { ...content, fill: { header, repeat: Buffer.from(large.fill_hex ?? '', 'hex') } }
+      }
+      return {
+        ...content,
+        lostBlobs: model.layers.filter(({ base64 }) => base64 === undefined).map(({ digest }) => digest),
+      }
+    })
 }
 
 function fromContent({ manifest, config, layers, repository }: ContentModel, name: string): RegistryModel {

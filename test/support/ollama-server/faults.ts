@@ -2,11 +2,17 @@
 import { nameKey, readName, readSource } from './names.ts'
 import type { Fault, ListingDefect, RequestMatch, ServerRequest } from './options.ts'
 
-export class Faults {
-  #planned: { match: RequestMatch; fault: Fault; left: number }[] = []
+/** The test registry uses it too, with requests, matches and faults of its own. */
+export class Faults<Match = RequestMatch, Planned = Fault, Request = ServerRequest> {
+  #planned: { match: Match; fault: Planned; left: number }[] = []
+  readonly #matches: (request: Request, match: Match) => boolean
   readonly #holds = new Set<() => void>()
 
-  add(match: RequestMatch, fault: Fault, times: number): void {
+  constructor(matches: (request: Request, match: Match) => boolean) {
+    this.#matches = matches
+  }
+
+  add(match: Match, fault: Planned, times: number): void {
     this.#planned.push({ match, fault, left: times })
   }
 
@@ -14,8 +20,8 @@ export class Faults {
     this.#planned = []
   }
 
-  take(request: ServerRequest): Fault | undefined {
-    const found = this.#planned.find(({ match, left }) => left > 0 && matchesRequest(request, match))
+  take(request: Request): Planned | undefined {
+    const found = this.#planned.find(({ match, left }) => left > 0 && this.#matches(request, match))
     if (found === undefined) return undefined
     found.left--
     return found.fault

@@ -1,12 +1,14 @@
 /** The guard against DNS rebinding: a server on loopback answers only names and addresses that are near. */
 import { hostname } from 'node:os'
 
+const ownName = hostname().toLowerCase()
+
 export function isHostAllowed(header: string | undefined): boolean {
   const host = (header ?? '')
     .replace(/:\d*$/, '')
     .replace(/^\[|\]$/g, '')
     .toLowerCase()
-  if (host === '' || host === 'localhost' || host === hostname().toLowerCase()) return true
+  if (host === '' || host === 'localhost' || host === ownName) return true
   if (/\.(localhost|local|internal)$/.test(host)) return true
   const octets = /^(\d{1,3})\.(\d{1,3})\.\d{1,3}\.\d{1,3}$/.exec(host)
   if (octets === null) return host === '::1' || host === '::' || /^f[cd][0-9a-f]{2}:/.test(host)

@@ -87,6 +87,10 @@ function cutWord(text: string): { base: string; word: 'local' | 'cloud' } | unde
  * model's tag `Q4_K_M` makes `q4_k_m` into `Q4_K_M`. It walks a map in random order; here the last in order wins.
  */
 export function respell(name: Name, installed: readonly Name[]): Name {
+  const differs = (other: Name) =>
+    partNames.some((part) => other[part] !== name[part] && other[part].toLowerCase() === name[part].toLowerCase())
+  // With a thousand models the sorting would take longer than anything else.
+  if (!installed.some(differs)) return name
   const result = { ...name }
   const ordered = [...installed].sort((a, b) => (showName(a) < showName(b) ? -1 : 1))
   for (const other of ordered) {

@@ -88,6 +88,17 @@ export interface OllamaServerOptions {
   noPrune?: boolean
   /** Names that count as loaded in `/api/ps`. */
   loaded?: string[]
+  /**
+   * Running test registries by the host part of model names: `{ 'registry.ollama.ai': registry.url }`. Pulls of models that
+   * are not in `registry` go there over HTTP. Names with a loopback address and a port as host find it by themselves.
+   */
+  registries?: Record<string, string>
+  /** Path of the server's private key, for registries that ask for a token. */
+  keyFile?: string
+  /** Pulls over HTTP write one progress line each so many bytes; by default none. */
+  bytesPerLine?: number
+  /** Before the headers of every answer. */
+  latencyMs?: number
 }
 
 export interface ServerRequest {

@@ -8,52 +8,71 @@ export class PullFailure extends Error {}
 const tooNew =
   '\n\nThe model you are attempting to pull requires a newer version of Ollama.\n\nPlease download the latest version at:\n\n\thttps://ollama.com/download\n\n'
 
+export const noKey = 'open $HOME/.ollama/id_ed25519: no such file or directory'
+export const unauthorized = 'unauthorized: access denied'
+
+export function foreignRealm(found: string, { host }: Name): string {
+  return `realm host "${found}" does not match original host "${host}"`
+}
+
+export function manifestUrl({ host, namespace, model, tag }: Name, insecure: boolean): string {
+  return `${insecure ? 'http' : 'https'}://${host}/v2/${namespace}/${model}/manifests/${tag}`
+}
+
+export function notTls(name: Name): string {
+  return `Get "${manifestUrl(name, false)}": tls: first record does not look like a TLS handshake`
+}
+
+/** The end of the text, behind the method and the URL. */
+export function connectionRefused({ host }: Name, insecure: boolean): string {
+  const address = /:\d+$/.test(host) ? host : `${host}:${insecure ? 80 : 443}`
+  return `dial tcp ${address}: connect: connection refused`
+}
+
 export function manifestError(
   name: Name,
   insecure: boolean,
   model: RegistryModel | undefined,
   manifest: string | undefined,
 ): string | undefined {
-  const { host, namespace, model: repository, tag } = name
-  const url = `${insecure ? 'http' : 'https'}://${host}/v2/${namespace}/${repository}/manifests/${tag}`
   const failed = (text: string) => `pull model manifest: ${text}`
   if (model === undefined) return failed('file does not exist')
-  if (model.plainHttp === true && !insecure) {
-    return failed(`Get "${url}": tls: first record does not look like a TLS handshake`)
-  }
-  const realm = (found: string) => failed(`realm host "${found}" does not match original host "${host}"`)
+  if (model.plainHttp === true && !insecure) return failed(notTls(name))
   const { error } = model
   switch (error) {
     case 'missing':
       return failed('file does not exist')
-    case 'unreachable': {
-      const address = /:\d+$/.test(host) ? host : `${host}:${insecure ? 80 : 443}`
-      return failed(`Get "${url}": dial tcp ${address}: connect: connection refused`)
-    }
+    case 'unreachable':
+      return failed(`Get "${manifestUrl(name, insecure)}": ${connectionRefused(name, insecure)}`)
     case 'unauthorized':
-      return failed('unauthorized: access denied')
+      return failed(unauthorized)
     case 'foreign-realm':
-      return realm('auth.example.com')
+      return failed(foreignRealm('auth.example.com', name))
     case 'no-challenge':
-      return realm('')
+      return failed(foreignRealm('', name))
     case 'no-key':
-      return failed('open $HOME/.ollama/id_ed25519: no such file or directory')
+      return failed(noKey)
     case 'too-new':
       return failed(`412: ${tooNew}`)
   }
   if (typeof error === 'object') return 'text' in error ? error.text : failed(`${error.status}: ${error.body}`)
-  return unreadable(manifest ?? '', showName(name))
+  return unreadable(manifest ?? '', name)
 }
 
-function unreadable(manifest: string, shown: string): string | undefined {
+/** What is wrong with the text of a manifest. */
+export function unreadable(manifest: string, name: Name): string | undefined {
   try {
     const { layers } = JSON.parse(manifest) as { layers?: { mediaType: string }[] }
     const isTensors = layers?.some((layer) => layer.mediaType.endsWith('.image.tensor'))
     return isTensors ? 'this model requires MLX support, but the MLX runtime is not available' : undefined
   } catch {
-    const first = manifest.trimStart()[0]
-    if (first === '{' || first === undefined) return 'pull model manifest: unexpected end of JSON input'
-    if ('"[0123456789-tfn'.includes(first)) throw new Error(`test server: no recording of such a manifest: ${shown}`)
-    return `pull model manifest: invalid character '${first}' looking for beginning of value`
+    return `pull model manifest: ${notJson(manifest, showName(name))}`
   }
+}
+
+export function notJson(text: string, where: string): string {
+  const first = text.trimStart()[0]
+  if (first === '{' || first === undefined) return 'unexpected end of JSON input'
+  if ('"[0123456789-tfn'.includes(first)) throw new Error(`test server: no recording of such JSON: ${where}`)
+  return `invalid character '${first}' looking for beginning of value`
 }

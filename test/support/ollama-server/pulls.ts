@@ -1,32 +1,20 @@
 /** POST /api/pull: the stream of status lines, with blobs that several pulls share fetched once. */
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
-import { blobsInOrder, type Content, describeModel, type ManifestLayer } from './content.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { blobsInOrder, describeModel, type ManifestLayer } from './content.ts'
+import { Download, type Source } from './download.ts'
 import { AnswerOver, type Exchange, type LineWriter, Refusal, silentWriter, streamErrorType } from './exchange.ts'
 import { whenAborted } from './faults.ts'
+import { HttpPartials, HttpSource, isLoopback } from './http-source.ts'
+import { MemorySource, type Published } from './memory-source.ts'
 import { mustRead, type Name, showName } from './names.ts'
-import type { RegistryModel } from './options.ts'
+import type { OllamaServerOptions, RegistryModel } from './options.ts'
 import { manifestError, PullFailure } from './pull-errors.ts'
-import { extrasOf, type Store } from './store.ts'
-
-interface Download {
-  size: number
-  completed: number
-  sizeKnown: boolean
-  waiting: Set<(download: Download) => Promise<void>>
-  done: Promise<void>
-  stop: AbortController
-}
+import type { Store } from './store.ts'
 
 interface Run {
   name: string
   /** Digests it still has to fetch. */
   missing: Set<string>
-}
-
-interface Published {
-  name: Name
-  model: RegistryModel
-  content: Content
 }
 
 export class Pulls {
@@ -36,14 +24,15 @@ export class Pulls {
   readonly #running = new Set<Run>()
   readonly #downloads = new Map<string, Download>()
   readonly #partial = new Map<string, number>()
+  readonly #httpPartial = new HttpPartials()
   readonly #store: Store
   readonly #problems: string[]
-  readonly #noPrune: boolean
+  readonly #options: OllamaServerOptions & { version: string }
 
-  constructor(store: Store, problems: string[], noPrune: boolean) {
+  constructor(store: Store, problems: string[], options: OllamaServerOptions & { version: string }) {
     this.#store = store
     this.#problems = problems
-    this.#noPrune = noPrune
+    this.#options = options
   }
 
   get running(): string[] {
@@ -62,7 +51,7 @@ export class Pulls {
 
   /** Bytes of unfinished downloads, by digest: what a later pull starts from. */
   partialBytes(): Record<string, number> {
-    return Object.fromEntries(this.#partial)
+    return { ...Object.fromEntries(this.#partial), ...this.#httpPartial.completed() }
   }
 
   async answer(exchange: Exchange, name: Name, insecure: boolean, streamed: boolean): Promise<void> {
@@ -94,10 +83,8 @@ export class Pulls {
 
   async #pull(name: Name, insecure: boolean, run: Run, writer: LineWriter, signal: AbortSignal): Promise<void> {
     await writer.line({ status: 'pulling manifest' })
-    const published = this.#registry.get(registryKey(name))
-    const failure = manifestError(name, insecure, published?.model, published?.content.manifest)
-    if (failure !== undefined || published === undefined) throw new PullFailure(failure ?? 'unreachable')
-    const { content, model } = published
+    const source = await this.#open(name, insecure, signal)
+    const { content } = source
     const layers = blobsInOrder(content)
     this.#checkSharing(run, layers)
     const fetched: ManifestLayer[] = []
@@ -107,23 +94,50 @@ export class Pulls {
         await writer.line({ ...progress(layer.digest), total: present.size, completed: present.size })
         continue
       }
-      await this.#fetch(published, layer, writer, signal)
+      await this.#fetch(source, layer, writer, signal)
       run.missing.delete(layer.digest)
       fetched.push(layer)
     }
     await writer.line({ status: 'verifying sha256 digest' })
-    for (const layer of fetched) this.#verify(layer, published)
+    for (const layer of fetched) this.#verify(layer)
     await writer.line({ status: 'writing manifest' })
     const before = this.#store.get(name)
-    this.#store.write(name, content, extrasOf(model))
+    // What came over HTTP is known only by now.
+    for (const { digest } of layers) {
+      const blob = this.#store.blobs.get(digest)
+      if (blob !== undefined && content.blobs.get(digest)?.bytes === undefined) content.blobs.set(digest, blob)
+    }
+    this.#store.write(name, content, source.extras)
     const kept = new Set(layers.map((layer) => layer.digest))
     const dropped = (before === undefined ? [] : blobsInOrder(before.content))
       .map((layer) => layer.digest)
       .filter((digest) => !kept.has(digest))
-    if (dropped.length > 0 && !this.#noPrune) {
+    if (dropped.length > 0 && this.#options.noPrune !== true) {
       await writer.line({ status: 'removing unused layers' })
       this.#store.prune(dropped)
     }
+  }
+
+  /** What was published here comes first, then the registries that a test gave this server, then real ones nearby. */
+  async #open(name: Name, insecure: boolean, signal: AbortSignal): Promise<Source> {
+    const published = this.#registry.get(registryKey(name))
+    const base = published === undefined ? this.#baseUrl(name.host) : undefined
+    if (base === undefined) {
+      const failure = manifestError(name, insecure, published?.model, published?.content.manifest)
+      if (failure !== undefined || published === undefined) throw new PullFailure(failure ?? 'unreachable')
+      return new MemorySource(published, this.#partial)
+    }
+    const { version, keyFile, bytesPerLine } = this.#options
+    const pace = { partials: this.#httpPartial, bytesPerLine }
+    return await HttpSource.open({ base, name, insecure, version, keyFile }, pace, signal)
+  }
+
+  #baseUrl(host: string): string | undefined {
+    const isHost = (other: string) => other.toLowerCase() === host.toLowerCase()
+    const given = Object.entries(this.#options.registries ?? {}).find(([key]) => isHost(key))?.[1]
+    if (given !== undefined) return given.replace(/\/+$/, '')
+    const isPlayed = [...this.#registry.values()].some(({ name }) => isHost(name.host))
+    return isLoopback(host) && !isPlayed ? `http://${host}` : undefined
   }
 
   /** The real server can hang and then die when two pulls want the same blob: nothing of ours may ever ask for that. */
@@ -137,20 +151,19 @@ export class Pulls {
     }
   }
 
-  #verify(layer: ManifestLayer, { content, model }: Published): void {
-    const served = content.blobs.get(layer.digest)?.served
-    const wrong = served ?? (model.error === 'digest-mismatch' ? `sha256:${'0'.repeat(64)}` : undefined)
-    if (wrong === undefined || wrong === layer.digest) return
-    this.#store.blobs.delete(layer.digest)
-    throw new PullFailure(`digest mismatch, file must be downloaded again: want ${layer.digest}, got ${wrong}`)
+  #verify({ digest }: ManifestLayer): void {
+    const wrong = this.#store.blobs.get(digest)?.served
+    if (wrong === undefined || wrong === digest) return
+    this.#store.blobs.delete(digest)
+    throw new PullFailure(`digest mismatch, file must be downloaded again: want ${digest}, got ${wrong}`)
   }
 
   /** Joins the download of this blob, or starts it; leaving stops it unless somebody else waits for it too. */
-  async #fetch(published: Published, layer: ManifestLayer, writer: LineWriter, signal: AbortSignal): Promise<void> {
+  async #fetch(source: Source, layer: ManifestLayer, writer: LineWriter, signal: AbortSignal): Promise<void> {
     // A download whose last client just left has to end before it can be taken up again.
-    while (this.#downloads.get(layer.digest)?.stop.signal.aborted) await nextTurn()
+    while (this.#downloads.get(layer.digest)?.signal.aborted) await nextTurn()
     const existing = this.#downloads.get(layer.digest)
-    const download = existing ?? this.#start(published, layer)
+    const download = existing ?? new Download(layer.size)
     const isFirst = existing === undefined
     const report = async ({ size, completed, sizeKnown }: Download) => {
       // The client that started a download waits in silence for the size; one that joined sees lines without it.
@@ -161,94 +174,33 @@ export class Pulls {
         ...(completed > 0 ? { completed } : {}),
       })
     }
-    download.waiting.add(report)
+    download.join(report)
+    if (isFirst) this.#start(download, source, layer)
     const gone = new Promise<never>((_, reject) => whenAborted(signal, () => reject(new AnswerOver())))
     try {
       await Promise.race([download.done, gone])
     } finally {
       gone.catch(() => {})
-      download.waiting.delete(report)
-      if (download.waiting.size === 0) download.stop.abort()
+      download.leave(report)
     }
   }
 
-  #start(published: Published, layer: ManifestLayer): Download {
-    const blob = published.content.blobs.get(layer.digest)
-    const download: Download = {
-      size: blob?.size ?? layer.size,
-      completed: this.#partial.get(layer.digest) ?? 0,
-      sizeKnown: this.#partial.has(layer.digest),
-      waiting: new Set(),
-      done: Promise.resolve(),
-      stop: new AbortController(),
-    }
+  #start(download: Download, source: Source, layer: ManifestLayer): void {
     this.#downloads.set(layer.digest, download)
-    download.done = this.#run(download, published, layer).finally(() => this.#downloads.delete(layer.digest))
+    const run = async () => {
+      try {
+        this.#store.blobs.set(layer.digest, await source.fetch(layer, download))
+      } finally {
+        this.#downloads.delete(layer.digest)
+      }
+    }
+    download.done = run()
     download.done.catch(() => {})
-    return download
   }
-
-  async #run(download: Download, { model, content }: Published, layer: ManifestLayer): Promise<void> {
-    const { bytesPerTick, waitTicks = 0, tickMs = 0 } = model
-    const stopped = () => download.stop.signal.aborted
-    const tick = async () => {
-      await (tickMs > 0 ? delay(tickMs) : nextTurn())
-      if (stopped()) throw new AnswerOver()
-    }
-    // In step with everybody who watches, so that a held client finds the download where it left it.
-    const tell = async () => {
-      await Promise.allSettled([...download.waiting].map((report) => report(download)))
-      if (stopped()) throw new AnswerOver()
-    }
-    const waits = async () => {
-      for (let count = 0; count < waitTicks; count++) {
-        await tick()
-        await tell()
-      }
-    }
-    try {
-      if (!download.sizeKnown) await waits()
-      failEarly(model, layer)
-      download.sizeKnown = true
-      this.#partial.set(layer.digest, download.completed)
-      if (download.completed === 0) await waits()
-      if (model.error === 'cdn-error') throw new PullFailure('max retries exceeded: EOF')
-      while (bytesPerTick !== undefined) {
-        await tick()
-        download.completed = Math.min(download.size, download.completed + bytesPerTick)
-        this.#partial.set(layer.digest, download.completed)
-        if (download.completed >= download.size) break
-        await tell()
-        if (model.error === 'disk-full' && download.completed * 2 >= download.size) failDiskFull(layer, '-partial')
-      }
-      this.#store.blobs.set(layer.digest, content.blobs.get(layer.digest) ?? emptyBlob(layer))
-      this.#partial.delete(layer.digest)
-    } catch (error) {
-      // Only a client that leaves lets the server note how far it came; after an error the next pull starts again.
-      if (error instanceof PullFailure) this.#partial.delete(layer.digest)
-      throw error
-    }
-  }
-}
-
-function emptyBlob({ size }: ManifestLayer) {
-  return { size, bytes: undefined, served: undefined }
 }
 
 function progress(digest: string): { status: string; digest: string } {
   return { status: `pulling ${digest.slice('sha256:'.length, 'sha256:'.length + 12)}`, digest }
-}
-
-function failEarly({ error, bytesPerTick }: RegistryModel, layer: ManifestLayer): void {
-  if (error === 'missing-blob') throw new PullFailure('file does not exist')
-  if (error === 'blob-500') throw new PullFailure('500: ')
-  if (error === 'plain-200') throw new PullFailure('http: no Location header in response')
-  if (error === 'disk-full' && bytesPerTick === undefined) failDiskFull(layer, '-partial-0')
-}
-
-function failDiskFull({ digest }: ManifestLayer, suffix: string): never {
-  const file = `$OLLAMA_MODELS/blobs/${digest.replace(':', '-')}${suffix}`
-  throw new PullFailure(`write ${file}: no space left on device`)
 }
 
 function registryKey({ host, namespace, model, tag }: Name): string {

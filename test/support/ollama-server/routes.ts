@@ -7,7 +7,7 @@ import { type BodyShape, decodeBody } from './json-body.ts'
 import { type Name, readName, readSource, respell, showName } from './names.ts'
 import type { Pulls } from './pulls.ts'
 import { describeForShow } from './show.ts'
-import type { Store } from './store.ts'
+import { listEntry, type Store } from './store.ts'
 
 export interface RouteContext {
   version: string
@@ -197,7 +197,7 @@ function show(exchange: Exchange, context: RouteContext, values: Values): void {
   if (found === undefined || !context.store.isComplete(found)) {
     throw new Refusal(404, `model '${showName(name)}' not found`)
   }
-  const isRemote = context.store.list().some((entry) => entry.name === showName(found.name) && 'remote_host' in entry)
+  const isRemote = 'remote_host' in listEntry(found)
   if (isRemote) throw new Refusal(403, cloudOff)
   exchange.json(200, describeForShow(found, values))
 }

@@ -113,7 +113,7 @@ export function extrasOf(spec: ModelContent | ServerModel): Extras {
   return extras
 }
 
-function listEntry(model: Installed): ListEntry {
+export function listEntry(model: Installed): ListEntry {
   const { content, extras } = model
   const config = readConfig(content)
   const remoteModel = extras.remoteModel ?? config.remote_model
