@@ -13,6 +13,9 @@ const userErrorCodes = [
   'config-invalid',
   'approval-required',
   'prune-refused',
+  'lock-missing',
+  'lock-invalid',
+  'lock-frozen',
 ] as const
 
 /** Codes are API: a test holds them equal to the headings of `docs/errors.md`. */
@@ -34,6 +37,10 @@ export const errorCodes = [
   'registry-unreachable',
   'registry-unauthorized',
   'registry-error',
+  // Lock file, record and other files of ours
+  'locked-version-gone',
+  'record-invalid',
+  'file-not-written',
   // Carrying out a plan
   'invalid-plan',
   'stale-plan',

@@ -7,8 +7,11 @@ export type { Config, ConfigContext, ConfigFunction, HeaderFromEnvironment, Mode
 export { defineConfig } from './config/config.ts'
 export type { Diagnostic, ErrorCode, ErrorData, ErrorOptions } from './errors.ts'
 export { ConfigError, errorCodes, isOllamaConfigError, OllamaConfigError } from './errors.ts'
+export { readPlan } from './plan/codec.ts'
+export type { LayerDifference, OutdatedModel, OutdatedStatus } from './plan/outdated.ts'
 export type * from './plan/plan.ts'
 export { formatVersion, pendingChanges } from './plan/plan.ts'
+export type { Lock, LockedDerivation, LockedModel, LockedPull } from './record/lock.ts'
 export type {
   ApplyPlanOptions,
   ConnectOptions,
@@ -16,6 +19,12 @@ export type {
   Environment,
   LoadConfigOptions,
   LoadedConfig,
+  LockChange,
+  LockModelsOptions,
+  LockResult,
+  Outdated,
+  OutdatedTarget,
+  SurveyOptions,
 } from './runner.ts'
-export { applyPlan, createPlan, loadConfig } from './runner.ts'
+export { applyPlan, createPlan, createRollbackPlan, findOutdated, loadConfig, lockModels } from './runner.ts'
 export type { Logger } from './runtime/logger.ts'

@@ -1,8 +1,16 @@
 /** Everything that happens while a plan is carried out. Views and the report are made of these alone. */
-import type { ErrorData } from '../errors.ts'
+import type { Diagnostic, ErrorData } from '../errors.ts'
 import type { Change } from '../plan/plan.ts'
 
-export type Event = ApplyStarted | ChangeStarted | ChangeProgress | ChangeFinished | ApplyFinished
+export type Event =
+  | ApplyStarted
+  | ChangeStarted
+  | KeepingPrevious
+  | ChangeProgress
+  | ChangeFinished
+  | DiagnosticFound
+  | LockUpdated
+  | ApplyFinished
 
 export interface ApplyStarted {
   readonly type: 'apply-started'
@@ -16,15 +24,31 @@ export interface ChangeStarted {
   readonly id: string
 }
 
+/** The installed version is about to be copied aside, before an update replaces it. */
+export interface KeepingPrevious {
+  readonly type: 'keeping-previous'
+  /** Of the update. */
+  readonly id: string
+  /** Name of the copy. */
+  readonly copy: string
+  readonly digest: string
+}
+
+/** Something that people should know and that is no failure of a change. */
+export interface DiagnosticFound {
+  readonly type: 'diagnostic'
+  readonly diagnostic: Diagnostic
+}
+
 /** Progress of one change as a whole. */
 export interface ChangeProgress {
   readonly type: 'change-progress'
   readonly id: string
   /** What is being done, such as `pulling manifest`. */
   readonly status: string
-  /** Bytes of the model on the host, over the layers seen so far; `null` while unknown. May run backwards. */
+  /** Bytes of the model on the host, those that were there before included; `null` while unknown. May run backwards. */
   readonly completedBytes: number | null
-  /** Bytes of the layers seen so far: it grows while layers come up; `null` while unknown. */
+  /** Bytes of the model. Of one whose manifest the plan does not have, of the layers seen so far; `null` while unknown. */
   readonly totalBytes: number | null
   /** The server is waiting for another client's download of the same layer. */
   readonly waiting: boolean
@@ -32,6 +56,14 @@ export interface ChangeProgress {
 
 export interface ChangeFinished extends ChangeResult {
   readonly type: 'change-finished'
+}
+
+/** The lock file names the versions that this apply brought. */
+export interface LockUpdated {
+  readonly type: 'lock-updated'
+  /** Its name, without folder. */
+  readonly file: string
+  readonly references: readonly string[]
 }
 
 export interface ApplyFinished {
@@ -59,6 +91,8 @@ export interface ChangeResult {
   readonly reference: string
   readonly outcome: ChangeOutcome
   readonly skipReason?: SkipReason
+  /** True when the host fetched it in this run; absent when it was found done. */
+  readonly fetched?: true
   readonly error?: ErrorData
   /** Digest of the installed model afterwards; `null` when none is installed or none was looked for. */
   readonly digest: string | null

@@ -1,4 +1,5 @@
 /** The report: what became of each change. Made from the events alone, so that nothing else can be claimed. */
+import type { Diagnostic } from '../errors.ts'
 import { formatVersion } from '../plan/plan.ts'
 import type { ApplyOutcome, ChangeOutcome, ChangeResult, Event } from './events.ts'
 
@@ -14,6 +15,10 @@ export interface TargetReport {
   readonly outcome: ApplyOutcome
   /** One per change of the plan that is no no-op, in the order in which they ended. */
   readonly results: readonly ChangeResult[]
+  /** What people should know and is no failure of a change. */
+  readonly diagnostics: readonly Diagnostic[]
+  /** Models whose entry in the lock file was written; empty where there is no such file. */
+  readonly locked: readonly string[]
 }
 
 /** Adds one event to the report of a target. An apply whose `apply-finished` never came counts as interrupted. */
@@ -27,13 +32,24 @@ export function foldEvent(report: TargetReport, event: Event): TargetReport {
     }
     case 'apply-finished':
       return { ...report, outcome: event.outcome }
+    case 'diagnostic':
+      return { ...report, diagnostics: [...report.diagnostics, event.diagnostic] }
+    case 'lock-updated':
+      return { ...report, locked: [...report.locked, ...event.references] }
     case 'change-started':
+    case 'keeping-previous':
     case 'change-progress':
       return report
   }
 }
 
-export const emptyReport: TargetReport = { address: '', outcome: 'interrupted', results: [] }
+export const emptyReport: TargetReport = {
+  address: '',
+  outcome: 'interrupted',
+  results: [],
+  diagnostics: [],
+  locked: [],
+}
 
 /** One report over all targets: the worst outcome counts. */
 export function joinReports(targets: readonly TargetReport[]): Report {

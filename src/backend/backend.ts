@@ -29,6 +29,14 @@ export interface ModelDetails {
   readonly family: string | null
   readonly parameterSize: string | null
   readonly quantization: string | null
+  /** Where the server says that its weights lie, on its own machine; `null` for models without weights of their own. */
+  readonly weightsFile: string | null
+}
+
+/** Whether blobs are there, whatever models they belong to. It keeps connections, since a plan asks about hundreds. */
+export interface BlobLookup {
+  has(digest: string, options?: CallOptions): Promise<boolean>
+  close(): void
 }
 
 /**
@@ -44,6 +52,10 @@ export interface Backend {
   show(name: string, options?: CallOptions): Promise<ModelDetails>
   /** Ends normally only when the server said that the model is complete. Leaving the loop cancels the pull. */
   pull(reference: Reference, options: PullOptions): AsyncIterable<PullProgress>
+  /** For asking about many blobs. To be closed. */
+  openBlobs(): BlobLookup
+  /** Gives an installed model a second name; what was there under that name is replaced. */
+  copy(source: string, destination: string, options?: CallOptions): Promise<void>
   /** Deletes by the spelling that `readState` gave. */
   delete(name: string, options?: CallOptions): Promise<void>
 }

@@ -7,7 +7,7 @@ import type { Logger } from '../runtime/logger.ts'
 import { sleep } from '../runtime/sleep.ts'
 import type { Address } from './address.ts'
 import { answerError } from './answer-errors.ts'
-import type { Backend, CallOptions, ModelDetails, PullOptions, PullProgress } from './backend.ts'
+import type { Backend, BlobLookup, CallOptions, ModelDetails, PullOptions, PullProgress } from './backend.ts'
 import { type CallContext, streamEnded, toHostError } from './errors.ts'
 import type { ClientCall, Limits } from './ollama-client.ts'
 import { pullError } from './pull-errors.ts'
@@ -32,20 +32,30 @@ export interface HostBackendOptions {
 /** Connects to nothing yet. */
 export function createHostBackend(options: HostBackendOptions): Backend {
   const { address, logger, silenceMs = 30_000, totalMs = 120_000 } = options
-  const http = createHttpClient({
-    url: address.url,
-    socketPath: address.socketPath,
-    headers: { ...address.headers, ...lowerCased(options.headers) },
-    onExchange:
-      logger === undefined ? undefined : (exchange) => logger.debug('request', { host: address.origin, ...exchange }),
-  })
+  const connect: Connect = (connections) =>
+    createHttpClient({
+      url: address.url,
+      socketPath: address.socketPath,
+      headers: { ...address.headers, ...lowerCased(options.headers) },
+      connections,
+      onExchange:
+        logger === undefined ? undefined : (exchange) => logger.debug('request', { host: address.origin, ...exchange }),
+    })
   const secrets = secretsOf(address.headers, options.headers)
-  return new HostBackend(http, address, { silenceMs, totalMs }, secrets)
+  return new HostBackend(connect, address, { silenceMs, totalMs }, secrets)
 }
+
+/** As `HttpOptions.connections`. */
+type Connect = (connections?: number) => HttpClient
+
+/** The host is near, and looks only whether a file is there. */
+const blobConnections = 32
 
 class HostBackend implements Backend {
   readonly kind = 'host'
   readonly address: string
+  readonly #connect: Connect
+  /** A connection for each request: nothing idle holds up the exit, and nothing stale is used again. */
   readonly #http: HttpClient
   readonly #limits: Limits
   readonly #secrets: readonly string[]
@@ -53,9 +63,10 @@ class HostBackend implements Backend {
   /** As last read; only for messages. */
   #serverVersion: string | null = null
 
-  constructor(http: HttpClient, address: Address, limits: Limits, secrets: readonly string[]) {
+  constructor(connect: Connect, address: Address, limits: Limits, secrets: readonly string[]) {
     this.address = address.origin
-    this.#http = http
+    this.#connect = connect
+    this.#http = connect()
     this.#limits = limits
     this.#secrets = secrets
     this.#place = { origin: address.origin, loopback: address.loopback, socket: address.socketPath !== undefined }
@@ -108,6 +119,39 @@ class HostBackend implements Backend {
     } finally {
       // Leaving the client's iterator leaves the connection open: the server would go on pulling, and Node would not exit.
       call.close()
+    }
+  }
+
+  openBlobs(): BlobLookup {
+    const http = this.#connect(blobConnections)
+    return {
+      has: (digest, { signal } = {}) => this.#hasBlob(http, digest, signal),
+      close: () => http.close(),
+    }
+  }
+
+  async #hasBlob(http: HttpClient, digest: string, signal: AbortSignal | undefined): Promise<boolean> {
+    const path = `/api/blobs/${digest}`
+    const context = this.#context('HEAD', path)
+    try {
+      const response = await http.send({ method: 'HEAD', path, signal, ...this.#limits })
+      const { status } = response
+      // There is none, but only a body that was read gives its connection back.
+      const body = await readBeginning(response, maxErrorBytes)
+      if (status === 200 || status === 404) return status === 200
+      throw answerError({ status, body, location: response.header('location') }, context)
+    } catch (error) {
+      throw this.#failure(error, signal, context)
+    }
+  }
+
+  async copy(source: string, destination: string, { signal }: CallOptions = {}): Promise<void> {
+    const context = this.#context('POST', '/api/copy', source)
+    const call = await this.#call(context, signal, this.#limits)
+    try {
+      await call.client.copy({ source, destination })
+    } catch (error) {
+      throw this.#failure(error, signal, context)
     }
   }
 

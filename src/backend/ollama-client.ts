@@ -57,8 +57,8 @@ export function createClientCall(http: HttpClient, { context, signal, limits }: 
     }
     if (context.path === '/api/pull') return new Response(streamOf(checkedLines(response)))
     const text = await readText(response, maxJsonBytes)
-    // The answer to a delete is empty. Everything else is JSON, and what is not is told here with its place.
-    if (context.method !== 'DELETE') parseJson(text, context)
+    // The answers to a delete and a copy are empty. Everything else is JSON, and what is not is told here with its place.
+    if (context.path !== '/api/delete' && context.path !== '/api/copy') parseJson(text, context)
     return new Response(text)
   }
 

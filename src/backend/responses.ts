@@ -142,7 +142,16 @@ export function readDetails(value: unknown, context: CallContext): ModelDetails 
     family: nonEmpty(details['family']),
     parameterSize: nonEmpty(details['parameter_size']),
     quantization: nonEmpty(details['quantization_level']),
+    weightsFile: weightsFile(value['modelfile']),
   }
+}
+
+/** The path after the first FROM of the Modelfile that the server makes up, where it is the path of a blob. */
+function weightsFile(modelfile: unknown): string | null {
+  if (typeof modelfile !== 'string') return null
+  const path = /^FROM (.*)$/m.exec(modelfile)?.[1]?.trim() ?? ''
+  // A path with control characters in it is none of a server's.
+  return /[\\/]blobs[\\/]sha256-[0-9a-f]{64}$/.test(path) && printable(path, path.length) === path ? path : null
 }
 
 /** Takes a line of a pull. Numbers are left out by the server while they are 0. */

@@ -2,7 +2,7 @@
 import type { Approval } from '../apply/apply.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { Change, DeleteChange, Plan } from '../plan/plan.ts'
-import type { ApplyFlags } from './arguments.ts'
+import type { ApplyFlags } from './command-table.ts'
 
 /** What the rules look at besides the flags. */
 export interface Circumstances {

@@ -1,124 +1,29 @@
-/** The commands and flags, and how words become them. Help, completion and "did you mean" read the same table. */
+/** How words become a command with its flags. */
 import { parseArgs } from 'node:util'
 import { OllamaConfigError } from '../errors.ts'
 import { suggest } from '../suggest.ts'
-
-export interface Flag {
-  readonly type: 'boolean' | 'string'
-  readonly short?: string
-  /** Shown in help after the flag, as in `--host ADDRESS`. */
-  readonly value?: string
-  readonly summary: string
-}
-
-export interface CommandInfo {
-  readonly summary: string
-  readonly flags: Readonly<Record<string, Flag>>
-  readonly examples: readonly (readonly [command: string, meaning: string])[]
-}
-
-const configFlags = {
-  config: { type: 'string', short: 'c', value: 'FILE', summary: 'use this config instead of searching for one' },
-  cwd: { type: 'string', value: 'DIR', summary: 'work as if started in this folder' },
-} as const satisfies Record<string, Flag>
-
-const hostFlags = {
-  host: {
-    type: 'string',
-    value: 'ADDRESS',
-    summary: 'Ollama server; default: host in the config, OLLAMA_HOST, 127.0.0.1:11434',
-  },
-  wait: {
-    type: 'string',
-    value: 'TIME',
-    summary: 'wait that long for the server to answer, such as 60s, 2m; a bare number is seconds',
-  },
-} as const satisfies Record<string, Flag>
-
-const outputFlags = {
-  json: { type: 'boolean', summary: 'write JSON to stdout' },
-  verbose: { type: 'boolean', summary: 'tell every request on stderr' },
-  'log-file': {
-    type: 'string',
-    value: 'FILE',
-    summary: 'append every request to this file, as JSON lines without secrets',
-  },
-  'no-color': { type: 'boolean', summary: 'no colours, like NO_COLOR=1' },
-  debug: { type: 'boolean', summary: 'show stack traces of errors' },
-  help: { type: 'boolean', short: 'h', summary: 'show this text' },
-} as const satisfies Record<string, Flag>
-
-const pruneFlag = {
-  type: 'boolean',
-  summary: 'also delete installed models that are not in the config',
-} as const satisfies Flag
-
-const planFlags = {
-  ...configFlags,
-  ...hostFlags,
-  prune: pruneFlag,
-  all: { type: 'boolean', summary: 'also list the models that are fine' },
-  'config-only': { type: 'boolean', summary: 'only check the config and list what it declares; asks no server' },
-  'detailed-exitcode': { type: 'boolean', summary: 'exit with 2 when changes are pending' },
-  ...outputFlags,
-} as const satisfies Record<string, Flag>
-
-const applyFlags = {
-  ...configFlags,
-  ...hostFlags,
-  yes: { type: 'boolean', short: 'y', summary: 'approve pulls without a question; never approves deletions' },
-  prune: pruneFlag,
-  'no-prune': { type: 'boolean', summary: 'delete nothing, and do not ask' },
-  ...outputFlags,
-} as const satisfies Record<string, Flag>
-
-const checkFlags = { ...configFlags, ...hostFlags, prune: pruneFlag, ...outputFlags } as const satisfies Record<
-  string,
-  Flag
->
-
-export const commands = {
-  plan: {
-    summary: 'show what apply would do, and change nothing',
-    flags: planFlags,
-    examples: [
-      ['ollama-config plan', 'what is missing, and what is not in the config'],
-      ['ollama-config plan --prune --detailed-exitcode', 'exit with 2 when apply --prune would do anything'],
-      ['ollama-config plan --json --host gpu-box', 'the plan as JSON, for another server'],
-    ],
-  },
-  apply: {
-    summary: 'pull what is missing and, when approved, delete what is not in the config',
-    flags: applyFlags,
-    examples: [
-      ['ollama-config apply', 'plan, ask, apply'],
-      ['ollama-config apply --yes --wait 60s', 'for scripts: pull without asking, once the server answers'],
-      ['ollama-config apply --yes --prune', 'for scripts: also delete; needs a "prune" key in the config'],
-    ],
-  },
-  check: {
-    summary: 'exit with 0 when the host has what the config declares, else with 1',
-    flags: checkFlags,
-    examples: [['ollama-config check || ollama-config apply', 'apply only when something is missing']],
-  },
-} as const satisfies Record<string, CommandInfo>
-
-export type CommandName = keyof typeof commands
-
-type Values<Flags extends Readonly<Record<string, Flag>>> = {
-  readonly [Name in keyof Flags]?: Flags[Name]['type'] extends 'boolean' ? boolean : string
-}
-
-export type PlanFlags = Values<typeof planFlags>
-export type ApplyFlags = Values<typeof applyFlags>
-export type CheckFlags = Values<typeof checkFlags>
-/** The flags that every command has. */
-export type CommonFlags = Values<typeof configFlags & typeof hostFlags & typeof outputFlags>
+import {
+  type ApplyFlags,
+  type CheckFlags,
+  type CommandInfo,
+  type CommandName,
+  type CommonFlags,
+  commands,
+  type Flags,
+  type PlanFlags,
+  type RollbackFlags,
+  type UpdateFlags,
+  type Values,
+} from './command-table.ts'
 
 export type Invocation =
   | { readonly command: 'plan'; readonly flags: PlanFlags }
-  | { readonly command: 'apply'; readonly flags: ApplyFlags }
+  | { readonly command: 'apply'; readonly flags: ApplyFlags; readonly words: readonly string[] }
   | { readonly command: 'check'; readonly flags: CheckFlags }
+  | { readonly command: 'outdated'; readonly flags: CommonFlags }
+  | { readonly command: 'update'; readonly flags: UpdateFlags; readonly words: readonly string[] }
+  | { readonly command: 'lock'; readonly flags: CommonFlags; readonly words: readonly string[] }
+  | { readonly command: 'rollback'; readonly flags: RollbackFlags; readonly words: readonly string[] }
   | { readonly command: 'help'; readonly topic: CommandName | undefined }
   | { readonly command: 'version' }
   | { readonly command: 'welcome' }
@@ -141,11 +46,19 @@ export function parseArguments(words: readonly string[]): Invocation {
   if (rest.includes('--help') || rest.includes('-h')) return { command: 'help', topic: command }
   switch (command) {
     case 'plan':
-      return { command, flags: parseFlags(command, planFlags, rest) }
+      return { command, ...parseWords(command, commands.plan, rest) }
     case 'apply':
-      return { command, flags: parseFlags(command, applyFlags, rest) }
+      return { command, ...parseWords(command, commands.apply, rest) }
     case 'check':
-      return { command, flags: parseFlags(command, checkFlags, rest) }
+      return { command, ...parseWords(command, commands.check, rest) }
+    case 'outdated':
+      return { command, ...parseWords(command, commands.outdated, rest) }
+    case 'update':
+      return { command, ...parseWords(command, commands.update, rest) }
+    case 'lock':
+      return { command, ...parseWords(command, commands.lock, rest) }
+    case 'rollback':
+      return { command, ...parseWords(command, commands.rollback, rest) }
   }
 }
 
@@ -157,12 +70,31 @@ export function parseDuration(text: string): number {
   return Number(match[1]) * unit
 }
 
+/** `--concurrency`: how many models are fetched at once. */
+export function parseConcurrency(text: string | undefined): number {
+  if (text === undefined) return 1
+  const count = /^\d{1,3}$/.test(text.trim()) ? Number(text) : 0
+  if (count >= 1 && count <= maxConcurrency) return count
+  throw usage(
+    `--concurrency ${JSON.stringify(text)} is not a number from 1 to ${maxConcurrency}`,
+    'write --concurrency 2',
+  )
+}
+
+/** Each pull opens up to 16 connections of the server. */
+const maxConcurrency = 64
+
 /** What the same thing is called elsewhere. */
 const synonyms: Readonly<Record<string, CommandName>> = {
   pull: 'apply',
   install: 'apply',
   sync: 'apply',
   up: 'apply',
+  upgrade: 'update',
+  pin: 'lock',
+  freeze: 'lock',
+  undo: 'rollback',
+  restore: 'rollback',
   diff: 'plan',
   preview: 'plan',
   status: 'plan',
@@ -188,11 +120,12 @@ function commandName(word: string): CommandName {
   )
 }
 
-function parseFlags<Flags extends Readonly<Record<string, Flag>>>(
+function parseWords<Info extends CommandInfo>(
   command: string,
-  flags: Flags,
+  info: Info,
   words: readonly string[],
-): Values<Flags> {
+): { readonly flags: Values<Info['flags']>; readonly words: readonly string[] } {
+  const flags: Flags = info.flags
   // Two passes: `strict` would stop at the first bad word with a text of its own, and knows no "did you mean".
   const { values, tokens, positionals } = parseArgs({
     args: [...words],
@@ -203,17 +136,30 @@ function parseFlags<Flags extends Readonly<Record<string, Flag>>>(
   })
   for (const token of tokens) {
     if (token.kind !== 'option') continue
-    const flag = flags[token.name]
+    const flag = Object.hasOwn(flags, token.name) ? flags[token.name] : undefined
     if (flag === undefined) throw unknownFlag(command, token.rawName, Object.keys(flags))
     if (flag.type === 'boolean' && token.value !== undefined) throw usage(`${token.rawName} takes no value`)
     if (flag.type === 'string' && (token.value === undefined || token.value === '')) {
       throw usage(`${token.rawName} needs a value`, `write ${token.rawName} ${flag.value ?? 'VALUE'}`)
     }
   }
-  if (positionals[0] !== undefined)
-    throw usage(`${command} takes no argument: found "${positionals[0]}"`, `see ollama-config ${command} --help`)
+  checkCount(command, info, positionals)
   // The loop above has checked each value against its flag's type.
-  return values as Values<Flags>
+  return { flags: values as Values<Info['flags']>, words: positionals }
+}
+
+function checkCount(command: string, { words: allowed }: CommandInfo, found: readonly string[]): void {
+  const { name = '', least = 0, most = 0 } = allowed ?? {}
+  const hint = `see ollama-config ${command} --help`
+  if (found.length < least) throw usage(`${command} needs a ${name}`, hint)
+  const extra = found[most]
+  if (extra === undefined) return
+  throw usage(
+    most === 0
+      ? `${command} takes no argument: found "${extra}"`
+      : `${command} takes one ${name}: found "${extra}" too`,
+    hint,
+  )
 }
 
 function unknownFlag(command: string, written: string, known: readonly string[]): OllamaConfigError {

@@ -1,5 +1,5 @@
 /** What a command may use of the process. Only `main.ts` touches the real one (and `views/tasks.ts` its exit, to show the cursor again). */
-import type { Environment } from '../runner.ts'
+import type { ConnectOptions, Environment } from '../runner.ts'
 
 /** The part of a writable stream that the CLI uses. */
 export interface Output {
@@ -18,6 +18,8 @@ export interface Context {
   readonly env: Environment
   readonly cwd: string
   readonly platform: string
+  /** Where registries are asked. Default: at their own address. */
+  readonly registryUrl?: ConnectOptions['registryUrl']
   /** Up after the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal
 }

@@ -1,6 +1,6 @@
 /** The texts of `--help`, `--version` and of the command without arguments. */
 import { version } from '../version.ts'
-import { type CommandInfo, type CommandName, commands } from './arguments.ts'
+import { type CommandInfo, type CommandName, commands } from './command-table.ts'
 import { wrap } from './views/text.ts'
 
 /** What someone sees who types the bare command. */
@@ -51,13 +51,19 @@ ${table(exitCodeRows, columns)}
 `
 }
 
-function commandHelp(name: string, { summary, flags, examples }: CommandInfo, columns: number): string {
+function commandHelp(name: string, { summary, flags, words, examples }: CommandInfo, columns: number): string {
   const rows = Object.entries(flags).map(([flag, { short, value, summary }]) => {
     const letter = short === undefined ? '    ' : `-${short}, `
     return [`${letter}--${flag}${value === undefined ? '' : ` ${value}`}`, summary] as const
   })
   const examplesText = examples.map(([command, meaning]) => `  # ${meaning}\n  ${command}`).join('\n')
-  return `ollama-config ${name}: ${summary}\n\nFlags:\n${table(rows, columns)}\n\nExamples:\n${examplesText}\n`
+  return `${wrap(`ollama-config ${name}: ${summary}`, columns).join('\n')}\n\nUsage: ollama-config ${name}${wordsText(words)} [FLAGS]\n\nFlags:\n${table(rows, columns)}\n\nExamples:\n${examplesText}\n`
+}
+
+function wordsText(words: CommandInfo['words']): string {
+  if (words === undefined) return ''
+  const text = words.most > 1 ? `${words.name}…` : words.name
+  return words.least === 0 ? ` [${text}]` : ` ${text}`
 }
 
 function table(rows: readonly (readonly [string, string])[], columns: number): string {

@@ -24,7 +24,7 @@ export async function run(words: readonly string[], context: Context): Promise<n
     invocation = parseArguments(words)
   } catch (error) {
     // No command has begun that could tell it as one of its own lines.
-    if (words[0] === 'apply' && words.includes('--json')) {
+    if (writesJsonLines(words) && words.includes('--json')) {
       new JsonLines((text) => context.stdout.write(text), Date.now).error(error)
     }
     showError(error, words, context)
@@ -48,9 +48,17 @@ async function execute(invocation: Invocation, context: Context): Promise<number
     case 'plan':
       return plan(invocation.flags, context)
     case 'apply':
-      return apply(invocation.flags, context)
+      return apply(invocation.flags, invocation.words, context)
     case 'check':
       return check(invocation.flags, context)
+    case 'outdated':
+      return (await import('./commands/outdated.ts')).outdated(invocation.flags, context)
+    case 'update':
+      return (await import('./commands/update.ts')).update(invocation.flags, invocation.words, context)
+    case 'lock':
+      return (await import('./commands/lock.ts')).lock(invocation.flags, invocation.words, context)
+    case 'rollback':
+      return (await import('./commands/rollback.ts')).rollback(invocation.flags, invocation.words, context)
     case 'help':
       context.stdout.write(helpText(invocation.topic, context.stdout.columns || undefined))
       return exitCodes.done
@@ -63,10 +71,15 @@ async function execute(invocation: Invocation, context: Context): Promise<number
   }
 }
 
+/** These tell their errors as lines of their own. */
+function writesJsonLines([command = '']: readonly string[]): boolean {
+  return ['apply', 'update', 'rollback'].includes(command)
+}
+
 function showError(error: unknown, words: readonly string[], context: Context): void {
   // Read from the words: when the flags themselves are wrong there is nothing parsed to look at.
   const wants = (flag: string) => words.includes(flag)
-  if (wants('--json') && words[0] !== 'apply') context.stdout.write(errorDocument(error))
+  if (wants('--json') && !writesJsonLines(words)) context.stdout.write(errorDocument(error))
   const terminal = describeTerminal(context, { 'no-color': wants('--no-color') })
   context.stderr.write(formatError(error, { style: createStyle(terminal.stderrColor), debug: wants('--debug') }))
 }

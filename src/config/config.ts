@@ -19,7 +19,8 @@ export interface Config {
    */
   readonly headers?: Readonly<Record<string, string | HeaderFromEnvironment>> | undefined
   /**
-   * Which installed models may be deleted: `'undeclared'` (default) those that are not in the config, `false` none.
+   * Which installed models may be deleted: `'undeclared'` (default) those that are not in the config, `'managed'` of those only
+   * what an earlier apply of this config brought in and no other config of this user declares, `false` none.
    * Nothing is ever deleted without `--prune` or a question answered with yes.
    */
   readonly prune?: 'undeclared' | 'managed' | false | undefined

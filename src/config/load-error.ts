@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { printable } from '../artifact/text.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
+import type { JsonMistake } from '../json.ts'
 import { codeFrame } from './frame.ts'
 import { missingExport, missingImport } from './import-error.ts'
-import type { JsonMistake } from './json.ts'
 import { fromTsx, withoutMarks } from './marks.ts'
 
 /** A place in a file; both numbers from 1. */

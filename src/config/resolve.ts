@@ -25,22 +25,13 @@ export function resolveConfig(input: unknown, origin = 'the config'): ResolvedCo
   const written = config === undefined ? looseConfig(input) : { models: config.models, keep: config.keep ?? [] }
   const models = resolveModels(written.models, diagnostics)
   const keep = resolvePatterns(written.keep, diagnostics)
-  if (config?.prune === 'managed') {
-    diagnostics.push({
-      severity: 'error',
-      code: 'not-available',
-      path: 'prune',
-      message: 'prune: "managed" needs the record of earlier applies, which this version does not keep',
-      hint: 'use "undeclared" or false',
-    })
-  }
   if (config === undefined || diagnostics.length > 0) {
     const count = diagnostics.length === 1 ? '1 problem' : `${diagnostics.length} problems`
     throw new ConfigError(`Found ${count} in ${origin}`, diagnostics, {
       hint: 'mend the config and run the command again',
     })
   }
-  return { config, desired: { models, keep, prune: config.prune === false ? false : 'undeclared' } }
+  return { config, desired: { models, keep, prune: config.prune ?? 'undeclared' } }
 }
 
 function resolveModels(list: readonly unknown[], diagnostics: Diagnostic[]): readonly DesiredModel[] {

@@ -32,7 +32,7 @@ const expectations: Readonly<Record<string, string>> = {
   models: 'a list of model names',
   host: 'an address as text',
   headers: 'an object of header names and values',
-  prune: '"undeclared" or false',
+  prune: '"undeclared", "managed" or false',
   keep: 'a list of patterns',
   'models[]': 'a model name or an object such as { name: "qwen3:8b" }',
   'models[].name': 'a model name',

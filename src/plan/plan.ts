@@ -1,5 +1,6 @@
 /** The plan: plain readonly JSON, made by `diff`, shown by the views, carried out by `apply`. */
-import type { Diagnostic } from '../errors.ts'
+import type { Layer, Manifest } from '../artifact/manifest.ts'
+import type { Diagnostic, ErrorData } from '../errors.ts'
 
 /** Of plans, events and reports. A minor version adds fields, which readers ignore when unknown; an unknown major is refused. */
 export const formatVersion = '1.0'
@@ -19,11 +20,24 @@ export interface Target {
   readonly serverVersion: string | null
   /** Sorted by reference; one per declared or installed model. */
   readonly changes: readonly Change[]
+  /** What was changed by somebody else since the last apply of this config. It informs; the changes follow from what is there now. */
+  readonly drift: readonly Drift[]
   readonly diagnostics: readonly Diagnostic[]
 }
 
-export type Change = NoOpChange | PullChange | DeleteChange
+export interface Drift {
+  readonly reference: string
+  /** Digest that the last apply left. */
+  readonly recorded: string
+  /** Digest that is there now; `null` when the model is gone. */
+  readonly installed: string | null
+}
+
+export type Change = NoOpChange | PullChange | UpdateChange | RestoreChange | DeleteChange
 export type Action = Change['action']
+
+/** A newer version may know more. */
+export const knownActions: ReadonlySet<string> = new Set<Action>(['no-op', 'pull', 'update', 'restore', 'delete'])
 
 interface ChangeBase {
   /** Unique in the plan. */
@@ -37,7 +51,7 @@ interface ChangeBase {
   /** Changes that must be done first. */
   readonly dependsOn: readonly string[]
   readonly precondition: Precondition
-  /** Bytes this change brings over the network; `null` when unknown. */
+  /** Bytes this change brings over the network, those that an earlier change of the plan brings left out; `null` when unknown. */
   readonly downloadBytes: number | null
   /** Bytes this change frees on the host's disk; `null` when unknown. */
   readonly freedBytes: number | null
@@ -48,21 +62,66 @@ interface ChangeBase {
 /** Looked at, and nothing to do. */
 export interface NoOpChange extends ChangeBase {
   readonly action: 'no-op'
+  /** Of an update that finds the model up to date: what the lock file is to say of it. */
+  readonly lock?: PlannedManifest
 }
 
-export interface PullChange extends ChangeBase {
-  readonly action: 'pull'
+/** What pulls and updates have in common: the host fetches the tag from its registry. */
+interface FetchChange extends ChangeBase {
+  /** Over plain http. */
   readonly insecure: boolean
+  /** What the registry serves, or the lock knows; `null` when neither could tell. */
+  readonly manifest: PlannedManifest | null
+  /** Bytes of it that are on the host already; `null` when unknown. */
+  readonly presentBytes: number | null
+  /** `after.digest` binds: another digest is a failure. */
+  readonly locked: boolean
+  /** Set when it cannot be carried out: apply reports it as failed without asking the host. */
+  readonly blocked?: ErrorData
+}
+
+export interface PullChange extends FetchChange {
+  readonly action: 'pull'
+}
+
+/** The model is there in another version. */
+export interface UpdateChange extends FetchChange {
+  readonly action: 'update'
+  /** The replaced version is first copied to this name; `null`: it is not kept. */
+  readonly keepAs: string | null
+}
+
+/** Brings back the version that an earlier update replaced, from the copy that was kept of it. */
+export interface RestoreChange extends ChangeBase {
+  readonly action: 'restore'
+  /** Name of the copy, which is gone afterwards. */
+  readonly from: string
 }
 
 export interface DeleteChange extends ChangeBase {
   readonly action: 'delete'
   /** Applied only with an approval of its own. */
   readonly requires: 'prune'
-  /** At most this much: layers that other models share stay. */
+  /** At most this much is freed: layers that other models share stay. */
   readonly nominalBytes: number
-  /** Made on a host, so that no registry can be expected to give it back. */
+  /** Made on a host, so that no registry can be expected to give it back, and not by an apply of this config. */
   readonly irreplaceable: boolean
+  /** What the server says it was built from; `null` for what was pulled. */
+  readonly parentModel: string | null
+}
+
+/** A manifest, with what the host has of it. */
+export interface PlannedManifest {
+  readonly digest: string
+  readonly config: PlannedBlob | null
+  readonly layers: readonly PlannedBlob[]
+  /** The bytes as they were served, where `formatManifest` gives others. */
+  readonly text?: string
+}
+
+export interface PlannedBlob extends Layer {
+  /** `null` when the host was not asked, or did not answer. */
+  readonly onHost: boolean | null
 }
 
 export interface ModelFacts {
@@ -75,6 +134,8 @@ export interface ModelFacts {
 export interface Precondition {
   /** Digest of the installed model under this reference; `null` when none was installed. */
   readonly digest: string | null
+  /** Of a restore: digest of the copy. */
+  readonly source?: string
 }
 
 export interface Reason {
@@ -84,13 +145,25 @@ export interface Reason {
 
 export type ReasonCode =
   | 'in-sync'
+  | 'same-content'
+  | 'not-checked'
   | 'missing'
+  | 'locked-elsewise'
+  | 'tag-moved'
+  | 'manifest-rewritten'
+  | 'rollback'
   | 'undeclared'
+  | 'superseded'
+  | 'previous-version'
+  | 'not-managed'
   | 'kept'
   | 'prune-disabled'
   | 'nothing-declared'
   | 'undeclared-cloud'
   | 'not-addressable'
+
+/** Reasons of the models that the config declares and that are fine. */
+const fineReasons: ReadonlySet<ReasonCode> = new Set<ReasonCode>(['in-sync', 'same-content', 'not-checked'])
 
 /**
  * The changes that the same flags would apply. Deletions count only in a plan made with `prune`, and never those that need a
@@ -104,7 +177,29 @@ export function isPending(change: Change, prune: boolean): boolean {
   return change.action === 'delete' ? prune && !change.irreplaceable : change.action !== 'no-op'
 }
 
+/** A declared model that is as it should be. */
+export function isFine({ action, reason }: Change): boolean {
+  return action === 'no-op' && fineReasons.has(reason.code)
+}
+
+/** Whether the host fetches something from a registry. */
+export function isFetch(change: Change): change is PullChange | UpdateChange {
+  return change.action === 'pull' || change.action === 'update'
+}
+
 /** Problems that make the plan inapplicable. */
 export function planErrors(plan: Plan): readonly Diagnostic[] {
   return plan.targets.flatMap((target) => target.diagnostics).filter(({ severity }) => severity === 'error')
+}
+
+/** The same without what the host has of it. */
+export function manifestOf({ config, layers }: PlannedManifest): Manifest {
+  const layer = ({ mediaType, digest, sizeBytes }: PlannedBlob): Layer => ({ mediaType, digest, sizeBytes })
+  return { config: config === null ? null : layer(config), layers: layers.map(layer) }
+}
+
+/** Its blobs in the order of a pull, one that is named twice once. */
+export function plannedBlobs({ config, layers }: PlannedManifest): readonly PlannedBlob[] {
+  const blobs = new Map([...layers, ...(config === null ? [] : [config])].map((blob) => [blob.digest, blob]))
+  return [...blobs.values()]
 }

@@ -15,8 +15,8 @@ export interface DesiredModel {
 export interface DesiredState {
   /** No two name the same model. */
   readonly models: readonly DesiredModel[]
-  /** Which installed models a plan may delete; `false` never proposes a deletion. */
-  readonly prune: 'undeclared' | false
+  /** Which undeclared models a plan may delete: all, only what this config brought in, or none. */
+  readonly prune: 'undeclared' | 'managed' | false
   /** Models that are never deleted. */
   readonly keep: readonly Pattern[]
 }

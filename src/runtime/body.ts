@@ -21,6 +21,22 @@ export async function readText(response: HttpResponse, maxBytes: number): Promis
 }
 
 /**
+ * The whole body as it came.
+ *
+ * @throws {TransportError} `too-large` when it has more than `maxBytes`; the rest is not fetched
+ */
+export async function readBytes(response: HttpResponse, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of response.body) {
+    bytes += chunk.byteLength
+    if (bytes > maxBytes) throw new TransportError('too-large', `The answer is longer than ${maxBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/**
  * The beginning of a body that is only shown: at most about `maxBytes`. A connection that breaks off ends it early, since what
  * is known by then, the status, matters more.
  *

@@ -2,7 +2,7 @@
  * HTTP over node:http(s). `fetch` is not used: it costs up to 100 ms of start-up, cuts a silent pull after 300 seconds, cannot
  * reach a unix socket, and Deno and Bun send even loopback requests of it to HTTP_PROXY.
  */
-import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import { hasCode, TransportError } from './transport-error.ts'
 
 export interface HttpOptions {
@@ -11,6 +11,10 @@ export interface HttpOptions {
   readonly socketPath?: string | undefined
   /** Sent with every request; they win over those of the request. */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Keeps connections for the next request, at most so many at once; more requests wait. Default: each request has its own. */
+  readonly connections?: number | undefined
+  /** URL of an http or https proxy to go through, with user info where it wants some. Default: none, whatever the environment says. */
+  readonly proxy?: string | undefined
   /** Called once for every request, when its answer has been read, has failed or is no longer wanted. What it throws is dropped. */
   readonly onExchange?: ((exchange: Exchange) => void) | undefined
 }
@@ -59,12 +63,47 @@ export interface HttpClient {
    * @throws `signal.reason` as soon as the signal is up, also while the body is read
    */
   send(request: HttpRequest): Promise<HttpResponse>
+  /** Closes connections that were kept. */
+  close(): void
 }
 
 export function createHttpClient(options: HttpOptions): HttpClient {
   const base = new URL(options.url)
   const prefix = base.pathname.replace(/\/+$/, '')
-  return { send: (request) => new Call(options, base, prefix + request.path, request).start() }
+  let kept: Promise<Agent> | undefined
+  const agent = () => {
+    if (options.connections === undefined) return createAgent(base, options)
+    kept ??= createAgent(base, options)
+    return kept
+  }
+  return {
+    send: (request) => new Call(options, base, prefix + request.path, agent, request).start(),
+    close: () => void kept?.then((open) => open.destroy()).catch(() => {}),
+  }
+}
+
+/** Idle connections keep no process alive: Node unrefs them. */
+async function createAgent(base: URL, { connections, proxy }: HttpOptions): Promise<Agent> {
+  const kept = connections === undefined ? { keepAlive: false } : { keepAlive: true, maxSockets: connections }
+  if (proxy !== undefined) {
+    const { createProxyAgent } = await import('./proxy.ts')
+    return createProxyAgent(base, proxy, kept)
+  }
+  // `import 'node:http'` evaluates every lazy export of it, WebSocket with all of undici among them: +36 ms on Node 22.
+  const { Agent } = process.getBuiltinModule(base.protocol === 'https:' ? 'node:https' : 'node:http')
+  // The empty `proxyEnv` keeps Deno from taking HTTP_PROXY even for loopback, which it does under NODE_USE_ENV_PROXY=1; Node does so
+  // only for its global agent.
+  const agentOptions = { ...kept, proxyEnv: {} }
+  return new Agent(agentOptions)
+}
+
+/** `undefined` where no proxy reads the request: there is none, or it only passes a tunnel on. */
+async function proxyHeaders(
+  base: URL,
+  proxy: string | undefined,
+): Promise<Readonly<Record<string, string>> | undefined> {
+  if (proxy === undefined || base.protocol === 'https:') return undefined
+  return (await import('./proxy.ts')).proxyAuthorization(proxy)
 }
 
 /** The reader has what it wants: no failure. */
@@ -75,9 +114,12 @@ class Call {
   readonly #options: HttpOptions
   readonly #base: URL
   readonly #path: string
+  readonly #agent: () => Promise<Agent>
   readonly #request: HttpRequest
   readonly #startedMs = performance.now()
   #outgoing: ClientRequest | undefined
+  /** Ends the wait for the headers. */
+  #reject: ((reason: unknown) => void) | undefined
   #status: number | undefined
   #silence: ReturnType<typeof setTimeout> | undefined
   #total: ReturnType<typeof setTimeout> | undefined
@@ -85,10 +127,11 @@ class Call {
   #end: { readonly reason: unknown } | undefined
   #finished = false
 
-  constructor(options: HttpOptions, base: URL, path: string, request: HttpRequest) {
+  constructor(options: HttpOptions, base: URL, path: string, agent: () => Promise<Agent>, request: HttpRequest) {
     this.#options = options
     this.#base = base
     this.#path = path
+    this.#agent = agent
     this.#request = request
   }
 
@@ -109,31 +152,34 @@ class Call {
     }
   }
 
-  #exchangeHeaders(): Promise<IncomingMessage> {
+  async #exchangeHeaders(): Promise<IncomingMessage> {
     const { method = 'GET', headers, body } = this.#request
     const { socketPath } = this.#options
     const secure = this.#base.protocol === 'https:'
-    // `import 'node:http'` evaluates every lazy export of it, WebSocket with all of undici among them: +36 ms on Node 22.
-    const { request, Agent } = process.getBuiltinModule(secure ? 'node:https' : 'node:http')
-    // No connection outlives its request: nothing idle holds up the exit, and nothing stale is used again. The empty `proxyEnv` keeps Deno from taking
-    // HTTP_PROXY even for loopback, which it does under NODE_USE_ENV_PROXY=1; Node does so only for its global agent.
-    const agentOptions = { keepAlive: false, proxyEnv: {} }
+    const { request } = process.getBuiltinModule(secure ? 'node:https' : 'node:http')
+    this.#watchTotal()
+    const [agent, viaProxy] = await Promise.all([this.#agent(), proxyHeaders(this.#base, this.#options.proxy)])
+    // Aborted, or out of time, meanwhile.
+    if (this.#end !== undefined) throw this.#end.reason
     const requestOptions: RequestOptions = {
       protocol: this.#base.protocol,
       hostname: this.#base.hostname.replace(/^\[|\]$/g, ''),
       port: this.#base.port === '' ? (secure ? 443 : 80) : this.#base.port,
-      path: this.#path,
+      // A proxy is told where to go; through a tunnel it does not see it.
+      path: viaProxy === undefined ? this.#path : `${this.#base.origin}${this.#path}`,
       method,
-      agent: new Agent(agentOptions),
+      agent,
       headers: {
         ...lowerCased(headers),
         // Go reads a body of unknown length too, but proxies are known to drop one, above all of a DELETE.
         ...(body === undefined ? {} : { 'content-length': String(new TextEncoder().encode(body).byteLength) }),
         ...lowerCased(this.#options.headers),
+        ...viaProxy,
       },
       ...(socketPath === undefined ? {} : { socketPath }),
     }
     return new Promise((resolve, reject) => {
+      this.#reject = reject
       const outgoing = request(requestOptions)
       this.#outgoing = outgoing
       outgoing.on('error', reject)
@@ -147,7 +193,6 @@ class Call {
       outgoing.on('close', () =>
         reject(new TransportError('interrupted', 'The connection was closed without an answer')),
       )
-      this.#watchTotal()
       this.#watchSilence()
       outgoing.end(body)
     })
@@ -199,6 +244,8 @@ class Call {
     this.#end = { reason }
     // Given to the request, not to the answer: it is the one that exists in every phase, and it owns the socket.
     this.#outgoing?.destroy()
+    // A request that still waits for its connection, such as a tunnel, is told nothing of its end.
+    this.#reject?.(reason)
     this.#settle(reason === unwanted ? undefined : reason)
   }
 

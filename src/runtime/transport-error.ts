@@ -8,6 +8,10 @@ export type TransportProblem =
   | 'timeout'
   /** The answer is longer than its reader takes. */
   | 'too-large'
+  /** The proxy on the way cannot be used, or refused. */
+  | 'proxy'
+  /** It redirects to where nobody may go. */
+  | 'redirect'
   /** Its reader gave up. */
   | 'cancelled'
 
@@ -30,4 +34,12 @@ export class TransportError extends Error {
 
 export function hasCode(error: unknown): error is { readonly code: string } {
   return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+}
+
+/** The connection broke off, as one that was kept too long does: to ask again may help. */
+export function isReset(error: unknown): boolean {
+  return (
+    error instanceof TransportError &&
+    (error.problem === 'interrupted' || /^(ECONNRESET|EPIPE|ECONNABORTED)$/.test(error.code ?? ''))
+  )
 }

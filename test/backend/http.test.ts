@@ -916,7 +916,13 @@ test('show tells what a model can do', async (t) => {
 test('show of an older server, with empty details and without capabilities', async (t) => {
   const { server, backend } = await start(t, { models: ['a'] })
   server.fail({ path: '/api/show' }, { kind: 'body', body: '{"details":{"family":"","parameter_size":""}}' })
-  assert.deepEqual(await backend.show('a'), { capabilities: [], family: null, parameterSize: null, quantization: null })
+  assert.deepEqual(await backend.show('a'), {
+    capabilities: [],
+    family: null,
+    parameterSize: null,
+    quantization: null,
+    weightsFile: null,
+  })
 })
 
 test('a model whose blob is gone is not found by show', async (t) => {

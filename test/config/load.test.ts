@@ -7,9 +7,9 @@ import { after, describe, it } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import fc from 'fast-check'
 import { codeFrame } from '../../src/config/frame.ts'
-import { parseJson } from '../../src/config/json.ts'
 import { loadConfigFile } from '../../src/config/load.ts'
 import { isOllamaConfigError, type OllamaConfigError } from '../../src/errors.ts'
+import { parseJson } from '../../src/json.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const fixtures = join(root, 'test/fixtures/config')

@@ -32,6 +32,7 @@ test('resolveConfig() resolves names, insecure and keep', () => {
   assert.equal(desired.prune, 'undeclared')
   assert.equal(desired.keep[0]?.text, 'llava')
   assert.equal(resolveConfig({ models: [], prune: false }).desired.prune, false)
+  assert.equal(resolveConfig({ models: [], prune: 'managed' }).desired.prune, 'managed')
 })
 
 test('resolveConfig() reports every problem at once, each with its path', () => {
@@ -84,7 +85,7 @@ test('resolveConfig() says what it expected and found, for any value', () => {
     [{ models: 'qwen3' }, /models must be a list of model names: found "qwen3"/],
     [{ models: [null] }, /models\[0\] must be a model name or an object/],
     [{ models: [['x']] }, /models\[0\] must be a model name or an object/],
-    [{ models: [], prune: true }, /prune must be "undeclared" or false: found true/],
+    [{ models: [], prune: true }, /prune must be "undeclared", "managed" or false: found true/],
     [{ models: [], host: 7 }, /host must be an address as text: found 7/],
     [{ models: [], headers: { 'X-A': 7 } }, /headers\["X-A"\] must be text or/],
     [{ models: [], headers: { A: { en: 'B' } } }, /headers\.A\.env is missing/],
@@ -118,9 +119,8 @@ test('resolveConfig() refuses two declarations of one model and names both', () 
   assert.deepEqual(problemsOf({ models: ['x', 'ollama.com/library/x', 'x:7b'] }), [])
 })
 
-test('resolveConfig() refuses https together with insecure, and prune: "managed" while there is no record', () => {
+test('resolveConfig() refuses https together with insecure', () => {
   assert.equal(problemsOf({ models: [{ name: 'https://h/n/m', insecure: true }] })[0]?.code, 'contradiction')
-  assert.equal(problemsOf({ models: ['x'], prune: 'managed' })[0]?.code, 'not-available')
 })
 
 test('resolveConfig() uses what it checked: keep counts also when it is inherited or made by a getter', () => {

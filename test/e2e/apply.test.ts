@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { test } from 'node:test'
 import type { OllamaServer } from '../support/ollama-server.ts'
 import { type CliOptions, runCli, spawnCli, startServer, tempFolder } from '../support/run-cli.ts'
@@ -12,8 +14,8 @@ const large = (name: string) => ({
 
 const applied = (server: OllamaServer) =>
   server.requests
-    .filter(({ path }) => path === '/api/pull' || path === '/api/delete')
-    .map(({ method, path, body }) => `${method} ${path} ${nameOf(body)}`)
+    .filter((request) => request.path === '/api/pull' || request.path === '/api/delete')
+    .map(({ method, path: route, body }) => `${method} ${route} ${nameOf(body)}`)
 
 function nameOf(body: unknown): unknown {
   return typeof body === 'object' && body !== null
@@ -31,7 +33,8 @@ test('apply --yes pulls what is missing, checks it, leaves the rest alone and sa
   assert.deepEqual(applied(server), ['POST /api/pull a:latest', 'POST /api/pull b:latest'])
   assert.deepEqual(server.installed(), ['a:latest', 'b:latest', 'old:7b'])
   assert.equal(server.stats.pullsAtOnce, 1)
-  assert.equal(server.requests.filter(({ path }) => path === '/api/show').length, 2)
+  // One for each pull, and one of the plan, which wants to know where the models lie.
+  assert.equal(server.requests.filter(({ path }) => path === '/api/show').length, 3)
   const second = await runCli(['apply', '--yes'], options)
   assert.equal(second.code, 0)
   assert.match(second.stdout, /No changes\. The 2 declared models are installed\./)
@@ -214,12 +217,14 @@ test('apply --wait waits for a server that is still starting', async (t) => {
 })
 
 test('an interrupted apply exits with 130, says what is left, and the next one goes on from there', async (t) => {
-  const server = await startServer(t, { models: ['old'], registry: [large('a'), 'b'] })
-  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a', 'b'], prune: 'undeclared' } })
+  const server = await startServer(t, { registry: ['old', large('a'), 'b'] })
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['old'] } })
   const options = { cwd, env: { OLLAMA_HOST: server.url } }
+  // That an apply brought it in is what lets a script delete it where no registry can be asked.
+  assert.equal((await runCli(['apply', '--yes'], options)).code, 0)
+  writeFileSync(path.join(cwd, 'ollama.config.json'), JSON.stringify({ models: ['a', 'b'], prune: 'undeclared' }))
   const { kill, done } = spawnCli(['apply', '--yes', '--prune'], options)
-  const pull = server.waitForRequest({ path: '/api/pull' })
-  await pull
+  await server.waitForRequest({ path: '/api/pull', model: 'a' })
   kill('SIGINT')
   const { code, exitSignal, stdout } = await done
   assert.deepEqual([code, exitSignal], [130, null])

@@ -8,7 +8,7 @@ import { runCli, spawnCli, startServer, tempFolder } from '../support/run-cli.ts
 const config = (value: object) => ({ 'ollama.config.json': value })
 
 test('plan shows what is missing and what is not declared, and changes nothing', async (t) => {
-  const server = await startServer(t, { models: ['a', 'old:7b'], version: '0.33.0' })
+  const server = await startServer(t, { models: ['a', 'old:7b'], registry: ['b', 'h:1/n/m'], version: '0.33.0' })
   const cwd = tempFolder(t, config({ models: ['a', 'b', { name: 'h:1/n/m', insecure: true }] }))
   const { code, stdout, stderr } = await runCli(['plan'], { cwd, env: { OLLAMA_HOST: server.url } })
   assert.equal(code, 0)
@@ -19,19 +19,20 @@ test('plan shows what is missing and what is not declared, and changes nothing',
 Host    ${server.url} \\(Ollama 0\\.33\\.0\\)
 
 To pull:
-  \\+ h:1/n/m:latest  over plain http
-  \\+ b:latest
+  \\+ h:1/n/m:latest  4\\.3 KB, over plain http
+  \\+ b:latest        4\\.3 KB
 
 Not in the config \\(removed only with --prune\\):
   - old:7b          frees up to \\S+ \\S+
 
-Plan: 2 to pull, 1 as declared\\.
+Plan: 2 to pull, 1 as declared\\. Download: 8\\.\\d KB\\.
 To do it: ollama-config apply
 $`),
   )
   assert.deepEqual(server.installed(), ['a:latest', 'old:7b'])
   assert.deepEqual(server.problems, [])
-  assert.ok(server.requests.every(({ method }) => method === 'GET'))
+  assert.deepEqual(server.remote.problems, [])
+  assert.ok(server.requests.every(({ method, path }) => method === 'GET' || method === 'HEAD' || path === '/api/show'))
 })
 
 test('plan --detailed-exitcode and check count only what the same flags would apply', async (t) => {

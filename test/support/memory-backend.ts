@@ -1,7 +1,14 @@
 /** A host in memory: the smallest thing that fulfils the backend contract, for tests of what stands above it. */
 import { createHash } from 'node:crypto'
 import { formatReference, parseListedName, type Reference, referenceKey } from '../../src/artifact/reference.ts'
-import type { Backend, CallOptions, ModelDetails, PullOptions, PullProgress } from '../../src/backend/backend.ts'
+import type {
+  Backend,
+  BlobLookup,
+  CallOptions,
+  ModelDetails,
+  PullOptions,
+  PullProgress,
+} from '../../src/backend/backend.ts'
 import { OllamaConfigError } from '../../src/errors.ts'
 import type { ActualState, InstalledModel } from '../../src/plan/state.ts'
 
@@ -20,6 +27,9 @@ export class MemoryBackend implements Backend {
   lines: readonly PullProgress[] = [{ status: 'pulling manifest' }, { status: 'success' }]
   /** Names that no registry has. */
   readonly unavailable = new Set<string>()
+  /** What a pull brings, where it is not made up from the name. */
+  readonly served = new Map<string, string>()
+  readonly blobs = new Set<string>()
   readonly #models = new Map<string, InstalledModel>()
 
   constructor(models: readonly (string | InstalledModel)[] = []) {
@@ -45,7 +55,30 @@ export class MemoryBackend implements Backend {
     signal?.throwIfAborted()
     await this.before(`show ${name}`)
     this.#find(name)
-    return { capabilities: ['completion'], family: 'llama', parameterSize: '1B', quantization: 'Q4_0' }
+    return {
+      capabilities: ['completion'],
+      family: 'llama',
+      parameterSize: '1B',
+      quantization: 'Q4_0',
+      weightsFile: null,
+    }
+  }
+
+  openBlobs(): BlobLookup {
+    const has = async (digest: string, { signal }: CallOptions = {}) => {
+      signal?.throwIfAborted()
+      await this.before(`blob ${digest}`)
+      return this.blobs.has(digest)
+    }
+    return { has, close: () => {} }
+  }
+
+  async copy(source: string, destination: string, { signal }: CallOptions = {}): Promise<void> {
+    signal?.throwIfAborted()
+    await this.before(`copy ${source} ${destination}`)
+    this.done.push(`copy ${source} ${destination}`)
+    const { name: _, reference: __, ...facts } = this.#find(source)
+    this.install(installedModel(destination, facts))
   }
 
   async *pull(reference: Reference, { signal }: PullOptions): AsyncGenerator<PullProgress> {
@@ -59,7 +92,8 @@ export class MemoryBackend implements Backend {
     signal?.throwIfAborted()
     if (this.unavailable.has(name)) throw new OllamaConfigError('model-not-found', `No registry has "${name}"`)
     this.done.push(`pull ${name}`)
-    this.install(name)
+    const digest = this.served.get(name)
+    this.install(digest === undefined ? name : installedModel(name, { digest }))
   }
 
   async delete(name: string, { signal }: CallOptions = {}): Promise<void> {
@@ -70,8 +104,9 @@ export class MemoryBackend implements Backend {
     this.uninstall(name)
   }
 
-  #find(name: string): void {
-    if (this.#models.has(referenceKey(parseListedName(name)))) return
+  #find(name: string): InstalledModel {
+    const model = this.#models.get(referenceKey(parseListedName(name)))
+    if (model !== undefined) return model
     throw new OllamaConfigError('model-not-found', `Model "${name}" is not installed`)
   }
 }

@@ -7,7 +7,14 @@ import { PassThrough } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { run } from '../../src/cli/run.ts'
-import { type OllamaServer, type OllamaServerOptions, startOllamaServer } from './ollama-server.ts'
+import {
+  type OllamaServer,
+  type OllamaServerOptions,
+  type RegistryModel,
+  type ServerModel,
+  startOllamaServer,
+} from './ollama-server.ts'
+import { startRegistry, type TestRegistry } from './registry.ts'
 
 const mainFile = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
@@ -21,11 +28,52 @@ export function tempFolder(t: TestContext, files: Readonly<Record<string, string
   return folder
 }
 
-/** A server for one test, closed afterwards. */
-export async function startServer(t: TestContext, options: OllamaServerOptions): Promise<OllamaServer> {
+export interface TestServer extends OllamaServer {
+  /** Serves what the server has installed and what it can pull: our own look at registries goes there. */
+  readonly remote: TestRegistry
+}
+
+/** A server for one test, with a registry that fits to it; closed afterwards. */
+export async function startServer(t: TestContext, options: OllamaServerOptions = {}): Promise<TestServer> {
   const server = await startOllamaServer(options)
   t.after(() => server.close())
-  return server
+  const remote = await openRegistry(t)
+  for (const model of [...(options.models ?? []), ...(options.registry ?? [])]) mirror(model, remote)
+  const publish = (model: string | RegistryModel) => {
+    server.publish(model)
+    mirror(model, remote)
+  }
+  const unpublish = (name: string) => {
+    server.unpublish(name)
+    remote.unpublish(name)
+  }
+  return { ...server, publish, unpublish, remote }
+}
+
+/** A registry for one test, closed afterwards. From then on every registry that is asked, by whatever name, is this one. */
+export async function openRegistry(
+  t: TestContext,
+  options?: Parameters<typeof startRegistry>[0],
+): Promise<TestRegistry> {
+  const remote = await startRegistry(options)
+  current = remote
+  t.after(() => remote.close())
+  return remote
+}
+
+// Without one, nobody answers: no test leaves this machine.
+let current: TestRegistry | undefined
+const nobody = 'http://127.0.0.1:9'
+
+/** For `registryUrl`, in tests that do not go through the CLI. */
+export function testRegistryUrl(): string {
+  return current?.url ?? nobody
+}
+
+function mirror(model: string | RegistryModel | ServerModel, remote: TestRegistry): void {
+  const spec = typeof model === 'string' ? { name: model } : model
+  const made = 'parentModel' in spec || 'remoteHost' in spec || ('error' in spec && spec.error === 'missing')
+  if (!made) remote.publish({ fill: { repeat: new Uint8Array([7]) }, ...spec })
 }
 
 export interface CliOptions {
@@ -52,6 +100,7 @@ export async function runCli(
   const open = [...(answers ?? [])]
   const terminal = answers !== undefined
   if (!terminal) stdin.end()
+  const state = stateFor(cwd)
   const code = await run(words, {
     stdout: {
       write: (text: string) => {
@@ -68,12 +117,18 @@ export async function runCli(
       },
     },
     stdin: Object.assign(stdin, { isTTY: terminal }),
-    env,
+    env: { XDG_STATE_HOME: state, HOME: state, ...env },
     cwd,
     platform: process.platform,
     signal,
+    registryUrl: testRegistryUrl,
   })
   return { code, ...written }
+}
+
+/** The home of a test: the record that applies keep lies there, beside the folder that it is run in. */
+function stateFor(cwd: string): string {
+  return path.join(cwd, '.home')
 }
 
 export interface SpawnOptions extends Pick<CliOptions, 'cwd' | 'env'> {
@@ -97,7 +152,8 @@ export function spawnCli(
   const runtime = runtimeArguments(denoPermissions)
   const child = spawn(process.execPath, [...runtime, mainFile, ...words], {
     cwd,
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
+    // The proxy is nobody: a process of its own cannot be given a registry, and must not find the real one.
+    env: { PATH: process.env['PATH'], HOME: stateFor(cwd), XDG_STATE_HOME: stateFor(cwd), HTTPS_PROXY: nobody, ...env },
     stdio: ['ignore', stdoutFile === undefined ? 'pipe' : openSync(stdoutFile, 'w'), 'pipe'],
   })
   const written = { stdout: '', stderr: '' }

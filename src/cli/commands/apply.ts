@@ -1,63 +1,105 @@
-/** `ollama-config apply`: plans, shows the plan, asks, carries it out. */
-import type { ApplyRun } from '../../apply/apply-run.ts'
-import type { Report } from '../../apply/report.ts'
-import { OllamaConfigError } from '../../errors.ts'
-import { type Change, type DeleteChange, type Plan, planErrors } from '../../plan/plan.ts'
-import { applyPlan, createPlan, selectTarget } from '../../runner.ts'
+/** `ollama-config apply`: plans, shows the plan, asks, carries it out; or carries out a plan that was saved. */
+import type { Config } from '../../config/config.ts'
+import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
+import { type Change, type DeleteChange, isFetch, type Plan } from '../../plan/plan.ts'
+import { createPlan, type LoadedConfig, selectTarget } from '../../runner.ts'
 import { type Answers, approvalOf, assertApprovable, assertPrunable, openQuestions } from '../approval.ts'
-import type { ApplyFlags } from '../arguments.ts'
+import { parseConcurrency } from '../arguments.ts'
+import type { ApplyFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
-import type { ApplyView } from '../views/apply-view.ts'
-import { JsonLines } from '../views/json.ts'
-import { createPlainView } from '../views/plain.ts'
 import { formatPlan, freedText, nameWidth } from '../views/plan.ts'
-import { formatReport } from '../views/report.ts'
 import { createStyle } from '../views/style.ts'
-import { describeTerminal, type Terminal } from '../views/terminal.ts'
-import { openSession, withHostSource } from './session.ts'
+import { assertApplicable, execute, openScreen, type Screen, withJsonError } from './execution.ts'
+import { openSession, type Session, sessionWithout, withHostSource } from './session.ts'
 
-export async function apply(flags: ApplyFlags, context: Context): Promise<number> {
-  const { stdout, stderr } = context
-  const terminal = describeTerminal(context, flags)
-  const interactive = terminal.interactive && !flags.json
-  const style = createStyle(terminal.stdoutColor)
-  const json = flags.json ? new JsonLines((text) => stdout.write(text), Date.now) : undefined
-  try {
-    assertApprovable(flags, interactive)
-    const { loaded, file, connection, waitMs } = await openSession(flags, context)
-    const { address, source } = selectTarget(loaded, connection)
-    assertPrunable(flags, {
-      interactive,
-      configuredPrune: loaded.config.prune,
-      hostSource: source,
-      loopback: address.loopback,
-    })
-    const onWait = () => stderr.write('Waiting for the server to answer …\n')
-    const prune = flags.prune === true
-    const plan = await withHostSource(loaded, connection, () =>
-      createPlan(loaded, { ...connection, waitMs, onWait, prune }),
-    )
-    if (json === undefined)
-      stdout.write(formatPlan(plan, { style, file, all: false, asks: interactive && !flags['no-prune'] }))
-    else json.plan(plan)
-    assertApplicable(plan)
+export async function apply(flags: ApplyFlags, [planFile]: readonly string[], context: Context): Promise<number> {
+  const screen = openScreen(flags, context)
+  return withJsonError(screen, () =>
+    planFile === undefined ? planAndApply(flags, screen) : applySaved(planFile, flags, screen),
+  )
+}
 
-    const answers = await ask(plan, flags, interactive, context)
-    if (answers.changes === false) {
-      stderr.write('Nothing was changed.\n')
-      return exitCodes.usage
+async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> {
+  const { context, interactive, json } = screen
+  assertApprovable(flags, interactive)
+  const concurrency = parseConcurrency(flags.concurrency)
+  const { loaded, file, connection, waitMs } = await openSession(flags, context)
+  const { address, source } = selectTarget(loaded, connection)
+  assertPrunable(flags, {
+    interactive,
+    configuredPrune: loaded.config.prune,
+    hostSource: source,
+    loopback: address.loopback,
+  })
+  const { frozen, offline, 'keep-previous': keepPrevious } = flags
+  const asksToDelete = interactive && !flags['no-prune']
+  const plan = await withHostSource(loaded, connection, () =>
+    createPlan(loaded, {
+      ...connection,
+      waitMs,
+      onWait: () => context.stderr.write('Waiting for the server to answer …\n'),
+      prune: flags.prune === true,
+      checkDeletions: flags.prune === true || asksToDelete,
+      frozen,
+      offline,
+      keepPrevious,
+    }),
+  )
+  show(plan, file, asksToDelete, screen)
+  json?.plan(plan)
+  assertApplicable(plan)
+
+  const answers = await ask(plan, flags, interactive, context)
+  if (answers.changes === false) {
+    context.stderr.write('Nothing was changed.\n')
+    return exitCodes.usage
+  }
+  return execute(
+    plan,
+    { ...connection, config: loaded, approve: approvalOf(flags, answers), concurrency, frozen },
+    screen,
+  )
+}
+
+/** Making the plan and passing it on was the approval, so nothing is asked. */
+async function applySaved(planFile: string, flags: ApplyFlags, screen: Screen): Promise<number> {
+  const { context, json } = screen
+  for (const name of ['prune', 'no-prune', 'offline', 'keep-previous'] as const) {
+    if (flags[name]) {
+      throw new OllamaConfigError('usage', `--${name} cannot be given with a saved plan`, {
+        hint: 'what is done was decided when the plan was made: give it to "ollama-config plan --out"',
+      })
     }
-    const run = applyPlan(plan, { ...connection, config: loaded, approve: approvalOf(flags, answers) })
-    const report = await follow(run, json ?? (await chooseView(terminal, flags, context)))
-    const told = terminal.animate && stdout.isTTY === true
-    if (json === undefined) stdout.write(`\n${formatReport(report, { style, told })}`)
-    else json.report(report)
-    if (report.outcome === 'interrupted') return exitCodes.interrupted
-    return report.outcome === 'failed' ? exitCodes.failed : exitCodes.done
+  }
+  const concurrency = parseConcurrency(flags.concurrency)
+  const { readPlanFile } = await import('../plan-file.ts')
+  const plan = await readPlanFile(planFile, flags.cwd, context)
+  const { connection, loaded, file } = await openSessionIfAny(flags, context)
+  show(plan, file, false, screen)
+  json?.plan(plan)
+  assertApplicable(plan)
+  const approve = { changes: true, deletions: plan.prune }
+  const config: LoadedConfig | Config = loaded ?? { models: [] }
+  return execute(plan, { ...connection, config, approve, concurrency, strict: true, frozen: flags.frozen }, screen)
+}
+
+/** A plan may be carried out where its config is not: flags and environment then say which server. */
+async function openSessionIfAny(
+  flags: ApplyFlags,
+  context: Context,
+): Promise<Omit<Session, 'loaded' | 'file'> & Partial<Session>> {
+  try {
+    return await openSession(flags, context)
   } catch (error) {
-    json?.error(error)
-    throw error
+    if (flags.config !== undefined || !isOllamaConfigError(error) || error.code !== 'config-not-found') throw error
+    return sessionWithout(flags, context)
+  }
+}
+
+function show(plan: Plan, file: string | undefined, asks: boolean, { json, terminal, context }: Screen): void {
+  if (json === undefined) {
+    context.stdout.write(formatPlan(plan, { style: createStyle(terminal.stdoutColor), file, all: false, asks }))
   }
 }
 
@@ -80,12 +122,23 @@ async function ask(plan: Plan, flags: ApplyFlags, interactive: boolean, context:
 
 const isDelete = (change: Change): change is DeleteChange => change.action === 'delete'
 
-function changesQuestion(changes: readonly Change[]): string {
-  const deletions = changes.filter(isDelete).length
-  const pulls = changes.length - deletions
-  const models = (count: number) => (count === 1 ? '1 model' : `${count} models`)
-  if (deletions === 0) return `Pull ${models(pulls)}?`
-  return pulls === 0 ? `Delete ${models(deletions)}?` : `Pull ${models(pulls)} and delete ${models(deletions)}?`
+const verbs: Readonly<Record<Exclude<Change['action'], 'no-op'>, string>> = {
+  pull: 'pull',
+  update: 'update',
+  restore: 'restore',
+  delete: 'delete',
+}
+
+/** `Pull 2 models, update 1 model and delete 1 model?` */
+export function changesQuestion(changes: readonly Change[]): string {
+  const possible = changes.filter((change) => !isFetch(change) || change.blocked === undefined)
+  const parts = Object.entries(verbs).flatMap(([action, verb]) => {
+    const count = possible.filter((change) => change.action === action).length
+    return count === 0 ? [] : [`${verb} ${count === 1 ? '1 model' : `${count} models`}`]
+  })
+  const last = parts.pop() ?? 'go on'
+  const text = parts.length === 0 ? last : `${parts.join(', ')} and ${last}`
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}?`
 }
 
 function deletionText(deletions: readonly DeleteChange[]): string {
@@ -100,37 +153,8 @@ function deletionText(deletions: readonly DeleteChange[]): string {
       deletions.filter(({ irreplaceable }) => !irreplaceable),
     ),
     ...section(
-      'Not in the config, and made on a host, so no registry can give them back:',
+      'Not in the config, and perhaps no registry can give them back:',
       deletions.filter(({ irreplaceable }) => irreplaceable),
     ),
   ].join('\n')
-}
-
-function assertApplicable(plan: Plan): void {
-  const [problem] = planErrors(plan)
-  if (problem !== undefined)
-    throw new OllamaConfigError('invalid-plan', `The plan cannot be applied: ${problem.message}`, {
-      hint: problem.hint,
-    })
-}
-
-async function chooseView(terminal: Terminal, flags: ApplyFlags, { stderr }: Context): Promise<ApplyView> {
-  // Log lines would tear the tree apart.
-  if (terminal.animate && !flags.verbose) {
-    const { createTaskTree } = await import('../views/tasks.ts')
-    return createTaskTree({ stream: stderr, color: terminal.stderrColor, unicode: terminal.unicode, now: Date.now })
-  }
-  return createPlainView({ write: (line) => stderr.write(`${line}\n`), now: Date.now })
-}
-
-async function follow(run: ApplyRun, view: ApplyView | JsonLines): Promise<Report> {
-  try {
-    for await (const event of run) {
-      if (view instanceof JsonLines) view.event(event)
-      else view.handle(event)
-    }
-  } finally {
-    if (!(view instanceof JsonLines)) await view.close()
-  }
-  return run.report
 }

@@ -1,7 +1,7 @@
 /** `ollama-config check`: one line, and 0 or 1. */
 import { pendingChanges, planErrors } from '../../plan/plan.ts'
 import { createPlan } from '../../runner.ts'
-import type { CheckFlags } from '../arguments.ts'
+import type { CheckFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
 import { applyCommand, openSession, withHostSource } from './session.ts'
@@ -12,7 +12,15 @@ const namesShown = 5
 export async function check(flags: CheckFlags, context: Context): Promise<number> {
   const { loaded, connection, waitMs } = await openSession(flags, context)
   const result = await withHostSource(loaded, connection, () =>
-    createPlan(loaded, { ...connection, waitMs, prune: flags.prune === true }),
+    createPlan(loaded, {
+      ...connection,
+      waitMs,
+      prune: flags.prune === true,
+      // It only says whether something is pending: no registry is asked.
+      checkDeletions: false,
+      frozen: flags.frozen,
+      offline: true,
+    }),
   )
   const pending = pendingChanges(result)
   const errors = planErrors(result)

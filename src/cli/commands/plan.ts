@@ -2,7 +2,7 @@
 import { formatReference } from '../../artifact/reference.ts'
 import { formatVersion, pendingChanges, planErrors } from '../../plan/plan.ts'
 import { createPlan, selectTarget } from '../../runner.ts'
-import type { PlanFlags } from '../arguments.ts'
+import type { PlanFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
 import { formatPlan } from '../views/plan.ts'
@@ -22,15 +22,28 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
   const terminal = describeTerminal(context, flags)
   const onWait = () => context.stderr.write('Waiting for the server to answer …\n')
   const result = await withHostSource(loaded, connection, () =>
-    createPlan(loaded, { ...connection, waitMs, onWait, prune: flags.prune === true }),
+    createPlan(loaded, {
+      ...connection,
+      waitMs,
+      onWait,
+      prune: flags.prune === true,
+      frozen: flags.frozen,
+      offline: flags.offline,
+      keepPrevious: flags['keep-previous'],
+    }),
   )
+  if (flags.out !== undefined) {
+    const { writePlanFile } = await import('../plan-file.ts')
+    await writePlanFile(flags.out, result, flags.cwd, context)
+  }
   if (flags.json) {
     context.stdout.write(planDocument(result))
   } else {
     context.stdout.write(
       formatPlan(result, { style: createStyle(terminal.stdoutColor), file, all: flags.all === true }),
     )
-    if (pendingChanges(result).length > 0) context.stdout.write(`To do it: ${applyCommand(flags, context)}\n`)
+    if (flags.out !== undefined) context.stdout.write(`Saved. To do it: ${applyCommand(flags, context, flags.out)}\n`)
+    else if (pendingChanges(result).length > 0) context.stdout.write(`To do it: ${applyCommand(flags, context)}\n`)
   }
   if (planErrors(result).length > 0) return exitCodes.failed
   return flags['detailed-exitcode'] && pendingChanges(result).length > 0 ? exitCodes.pending : exitCodes.done

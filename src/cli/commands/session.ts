@@ -4,7 +4,8 @@ import path from 'node:path'
 import { quoted } from '../../artifact/text.ts'
 import { OllamaConfigError } from '../../errors.ts'
 import { type ConnectOptions, type LoadedConfig, loadConfig, selectTarget } from '../../runner.ts'
-import { type CommonFlags, parseDuration } from '../arguments.ts'
+import { parseDuration } from '../arguments.ts'
+import type { CommonFlags } from '../command-table.ts'
 import type { Context } from '../context.ts'
 import { createLogger } from '../log.ts'
 
@@ -27,13 +28,20 @@ export async function openSession(flags: CommonFlags, context: Context): Promise
   const cwd = path.resolve(context.cwd, flags.cwd ?? '.')
   if (!existsSync(cwd))
     throw new OllamaConfigError('usage', `There is no folder ${quoted(cwd)}`, { hint: 'check --cwd' })
-  const logger = createLogger(flags, { stderr: context.stderr, cwd })
-  const waitMs = flags.wait === undefined ? 0 : parseDuration(flags.wait)
+  const { connection, waitMs } = sessionWithout(flags, context)
   const loaded = await loadConfig({ cwd, configFile: flags.config, host: flags.host, env, signal })
   const relative = path.relative(context.cwd, loaded.file)
   const file = relative.startsWith('..') ? loaded.file : relative
-  logger?.debug('config loaded', { file: loaded.file })
-  return { loaded, file, waitMs, connection: { host: flags.host, env, logger, signal } }
+  connection.logger?.debug('config loaded', { file: loaded.file })
+  return { loaded, file, waitMs, connection }
+}
+
+/** What is left of a session where there is no config. */
+export function sessionWithout(flags: CommonFlags, context: Context): Omit<Session, 'loaded' | 'file'> {
+  const { env, signal } = context
+  const logger = createLogger(flags, { stderr: context.stderr, cwd: path.resolve(context.cwd, flags.cwd ?? '.') })
+  const waitMs = flags.wait === undefined ? 0 : parseDuration(flags.wait)
+  return { waitMs, connection: { host: flags.host, env, logger, signal, registryUrl: context.registryUrl } }
 }
 
 /** Adds to an error about the server where its address came from, which is what a stuck reader needs to know. */
@@ -55,22 +63,34 @@ export async function withHostSource<T>(
   }
 }
 
-/** The command that carries out what was shown, for the same config and host. */
-export function applyCommand(flags: CommonFlags & { readonly prune?: boolean }, { env }: Pick<Context, 'env'>): string {
+interface PlanningFlags extends CommonFlags {
+  readonly prune?: boolean
+  readonly frozen?: boolean
+  readonly offline?: boolean
+  readonly 'keep-previous'?: boolean
+}
+
+/** The command that carries out what was shown, for the same config and host, or the plan that was saved. */
+export function applyCommand(flags: PlanningFlags, { env }: Pick<Context, 'env'>, planFile?: string): string {
   const value = (name: 'config' | 'cwd' | 'host') => {
     const text = flags[name]
     if (text === undefined) return []
     // An address may hold a password.
-    return [`--${name}`, text.includes('@') ? '…' : /^[\w./:@%+=-]+$/.test(text) ? text : `'${text}'`]
+    return [`--${name}`, text.includes('@') ? '…' : shellWord(text)]
   }
+  const planning = (['prune', 'frozen', 'offline', 'keep-previous'] as const).filter((name) => flags[name])
   // npx sets this; what it ran is on no PATH.
   const program = env['npm_command'] === 'exec' ? ['npx', 'ollama-config'] : ['ollama-config']
   return [
     ...program,
     'apply',
-    ...(flags.prune ? ['--prune'] : []),
+    ...(planFile === undefined ? planning.map((name) => `--${name}`) : [shellWord(planFile)]),
     ...value('config'),
     ...value('cwd'),
     ...value('host'),
   ].join(' ')
+}
+
+function shellWord(text: string): string {
+  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text}'`
 }

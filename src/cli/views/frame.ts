@@ -1,5 +1,6 @@
 /** One frame of the task tree: the rows that fit on the screen, and the total. Pure. */
-import { formatByteShare, formatBytes, formatRate, formatRemaining } from './format.ts'
+import { formatBytes } from '../../artifact/bytes.ts'
+import { formatByteShare, formatRate, formatRemaining } from './format.ts'
 import { type Layout, type Look, layoutFor } from './layout.ts'
 import type { ChangeState, Progress } from './progress.ts'
 import { changeRow, numbersRow } from './row.ts'

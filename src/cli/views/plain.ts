@@ -1,7 +1,8 @@
 /** Progress as plain lines, for logs and CI: no escape sequences, each line with the model's name. */
 import type { Event } from '../../apply/events.ts'
+import { formatBytes } from '../../artifact/bytes.ts'
 import type { ApplyView } from './apply-view.ts'
-import { formatByteShare, formatBytes, formatPercent, formatRate, formatRemaining } from './format.ts'
+import { formatByteShare, formatPercent, formatRate, formatRemaining } from './format.ts'
 import {
   type ChangeState,
   expectedBytes,
@@ -35,9 +36,13 @@ export function createPlainView({ write, now }: PlainViewOptions): ApplyView {
   }
 
   const show = (event: Event, nowMs: number) => {
-    if (event.type === 'apply-started' || event.type === 'apply-finished') return
+    if (!('id' in event)) return
     const state = progress.changes[progress.indexes.get(event.id) ?? -1]
     if (state === undefined) return
+    if (event.type === 'keeping-previous') {
+      say(state, `copying the installed version to ${event.copy}`, nowMs)
+      return
+    }
     if (event.type === 'change-finished') {
       say(state, outcomeText(state), nowMs)
       const error = errorTexts(state)

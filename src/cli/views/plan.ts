@@ -1,13 +1,26 @@
 /** The plan as text for people. */
-import { type Change, type DeleteChange, isPending, type Plan, type PullChange, type Target } from '../../plan/plan.ts'
-import { formatBytes } from './format.ts'
+import { formatBytes } from '../../artifact/bytes.ts'
+import { shortDigest } from '../../artifact/manifest.ts'
+import {
+  type Change,
+  type DeleteChange,
+  type Drift,
+  isFetch,
+  isFine,
+  isPending,
+  type Plan,
+  type PullChange,
+  type RestoreChange,
+  type Target,
+  type UpdateChange,
+} from '../../plan/plan.ts'
 import { formatDiagnostic } from './problems.ts'
 import type { Style } from './style.ts'
 
 export interface PlanViewOptions {
   readonly style: Style
-  /** The config as shown to the reader, such as `ollama.config.ts`. */
-  readonly file: string
+  /** The config as shown to the reader, such as `ollama.config.ts`; `undefined` when there is none. */
+  readonly file: string | undefined
   /** Also list the models that are fine. */
   readonly all: boolean
   /** A question about the deletions follows. Default: false. */
@@ -19,7 +32,7 @@ export function formatPlan(plan: Plan, { style, file, all, asks = false }: PlanV
     .map((target) => {
       const server = target.serverVersion === null ? '' : ` (Ollama ${target.serverVersion})`
       const blocks = [
-        `${style.bold('Config')}  ${file}\n${style.bold('Host')}    ${target.address}${server}`,
+        `${file === undefined ? '' : `${style.bold('Config')}  ${file}\n`}${style.bold('Host')}    ${target.address}${server}`,
         ...(target.diagnostics.length === 0
           ? []
           : [target.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style)).join('\n')]),
@@ -37,24 +50,39 @@ function deletionTitle(prune: boolean, asks: boolean): string {
   return asks ? 'Not in the config' : 'Not in the config (removed only with --prune)'
 }
 
-function changeBlocks({ changes }: Target, title: string, prune: boolean, style: Style): readonly string[] {
-  const pulls = changes.filter((change) => change.action === 'pull')
+function changeBlocks({ changes, drift }: Target, title: string, prune: boolean, style: Style): readonly string[] {
   const deletions = changes.filter((change) => change.action === 'delete')
-  const replaceable = deletions.filter(({ irreplaceable }) => !irreplaceable)
-  const irreplaceable = deletions.filter((change) => change.irreplaceable)
-  const width = nameWidth(changes.filter(({ action }) => action !== 'no-op'))
+  const width = nameWidth([...changes.filter(({ action }) => action !== 'no-op'), ...drift])
+  const open = changes.filter((change) => !isFetch(change) || change.blocked === undefined)
+  const blocked = changes.filter((change) => isFetch(change) && change.blocked !== undefined)
   return [
     block(
+      'Changed by others since the last apply',
+      drift.map((item) => driftLine(item, width, style)),
+    ),
+    block(
       'To pull',
-      pulls.map((change) => pullLine(change, width, style)),
+      open.filter((change) => change.action === 'pull').map((change) => fetchLine(change, width, style)),
+    ),
+    block(
+      'To update',
+      open.filter((change) => change.action === 'update').map((change) => fetchLine(change, width, style)),
+    ),
+    block(
+      'To restore',
+      open.filter((change) => change.action === 'restore').map((change) => restoreLine(change, width, style)),
+    ),
+    block(
+      'Not possible (see above)',
+      blocked.map((change) => line(style.red('x'), change.reference, '', width)),
     ),
     block(
       title,
-      replaceable.map((change) => deleteLine(change, width, prune, style)),
+      deletions.filter(({ irreplaceable }) => !irreplaceable).map((change) => deleteLine(change, width, prune, style)),
     ),
     block(
-      'Not in the config, and made on a host, so no registry can give them back (apply asks in a terminal)',
-      irreplaceable.map((change) => deleteLine(change, width, false, style)),
+      'Not in the config, and perhaps no registry can give them back (apply asks in a terminal)',
+      deletions.filter((change) => change.irreplaceable).map((change) => deleteLine(change, width, false, style)),
     ),
   ].filter((text) => text !== '')
 }
@@ -62,38 +90,51 @@ function changeBlocks({ changes }: Target, title: string, prune: boolean, style:
 function fineBlocks({ changes }: Target, style: Style): readonly string[] {
   const fine = changes.filter(({ action }) => action === 'no-op')
   const width = nameWidth(fine)
-  const lines = fine.map(
-    (change) => `  ${style.dim('=')} ${change.reference.padEnd(width)}  ${style.dim(change.reason.text)}`,
-  )
+  const lines = fine.map((change) => line(style.dim('='), change.reference, style.dim(change.reason.text), width))
   return lines.length === 0 ? [] : [block('As it should be', lines)]
 }
 
-function pullLine(change: PullChange, width: number, style: Style): string {
+function driftLine({ reference, recorded, installed }: Drift, width: number, style: Style): string {
+  const now = installed === null ? 'is gone' : `is ${shortDigest(installed)} now`
+  return line(style.yellow('!'), reference, `${now}, the last apply left ${shortDigest(recorded)}`, width)
+}
+
+function fetchLine(change: PullChange | UpdateChange, width: number, style: Style): string {
   const notes = [
-    ...(change.cloud ? ['cloud model: an entry, no weights'] : []),
+    ...(change.cloud ? ['cloud model: an entry, no weights'] : [sizeText(change)]),
     ...(change.insecure ? ['over plain http'] : []),
+    ...(change.action === 'update' ? [change.reason.text] : []),
+    ...(change.action === 'update' && change.keepAs !== null ? [`kept as ${change.keepAs}`] : []),
   ]
-  return line(style.green('+'), change.reference, notes.join(', '), width)
+  const sign = change.action === 'pull' ? style.green('+') : style.yellow('~')
+  return line(sign, change.reference, notes.join(', '), width)
+}
+
+/** `4.7 GB`, `12 KB (4.7 GB already on the host)`. */
+export function sizeText({ downloadBytes, presentBytes }: PullChange | UpdateChange): string {
+  if (downloadBytes === null) return 'size unknown'
+  const present = presentBytes ? ` (${formatBytes(presentBytes)} already on the host)` : ''
+  return `${downloadBytes === 0 ? 'nothing to download' : formatBytes(downloadBytes)}${present}`
+}
+
+function restoreLine({ reference, from, reason }: RestoreChange, width: number, style: Style): string {
+  return line(style.yellow('~'), reference, `from ${from}, ${reason.text}`, width)
 }
 
 function deleteLine(change: DeleteChange, width: number, prune: boolean, style: Style): string {
-  const parent = change.irreplaceable ? `; ${change.reason.text}` : ''
-  return line(prune ? style.red('-') : style.dim('-'), change.reference, `${freedText(change)}${parent}`, width)
+  const known = change.reason.text === 'not in the config' ? '' : `; ${change.reason.text}`
+  return line(prune ? style.red('-') : style.dim('-'), change.reference, `${freedText(change)}${known}`, width)
 }
 
-/** What deleting frees: at most, since the host does not tell which layers other models share. */
+/** What deleting frees: at most, where it is not known which layers other models share. */
 export function freedText({ freedBytes, nominalBytes }: DeleteChange): string {
   if (freedBytes === 0) return 'frees nothing: another model has the same content'
   return freedBytes === null ? `frees up to ${formatBytes(nominalBytes)}` : `frees ${formatBytes(freedBytes)}`
 }
 
 function summary({ changes }: Target, prune: boolean, style: Style): string {
-  const count = (wanted: (change: Change) => boolean) => changes.filter(wanted).length
   const pending = changes.filter((change) => isPending(change, prune))
-  const declared = count(({ reason }) => reason.code === 'in-sync')
-  const deletions = changes.filter(
-    (change) => change.action === 'delete' && !change.irreplaceable,
-  ) as readonly DeleteChange[]
+  const declared = changes.filter(isFine).length
   if (pending.length === 0) {
     const fine =
       declared === 0
@@ -103,19 +144,45 @@ function summary({ changes }: Target, prune: boolean, style: Style): string {
           : ` The ${declared} declared models are installed.`
     return `${style.bold('No changes.')}${fine}`
   }
-  const pulls = count(({ action }) => action === 'pull')
-  const deleting = prune
-    ? `, ${deletions.length} to delete${deletions.length === 0 ? '' : ` (frees up to ${formatBytes(freedAtMost(deletions))})`}`
-    : ''
-  return `${style.bold('Plan:')} ${pulls} to pull${deleting}, ${declared} as declared.`
+  const deletions = changes.filter(
+    (change): change is DeleteChange => change.action === 'delete' && !change.irreplaceable,
+  )
+  const counts = [
+    ...countText(changes, 'pull', true),
+    ...countText(changes, 'update'),
+    ...countText(changes, 'restore'),
+    ...(prune ? [`${deletions.length} to delete${freedTotal(deletions)}`] : []),
+    `${declared} as declared`,
+  ]
+  return `${style.bold('Plan:')} ${counts.join(', ')}.${downloadTotal(changes)}`
 }
 
-/** Two names of one content are counted once. */
-function freedAtMost(deletions: readonly DeleteChange[]): number {
-  const byDigest = new Map(
-    deletions.map((change) => [change.precondition.digest, change.freedBytes ?? change.nominalBytes]),
-  )
-  return [...byDigest.values()].reduce((sum, bytes) => sum + bytes, 0)
+function countText(changes: readonly Change[], action: Change['action'], always = false): readonly string[] {
+  const count = changes.filter(
+    (change) => change.action === action && !(isFetch(change) && change.blocked !== undefined),
+  ).length
+  return count > 0 || always ? [`${count} to ${action}`] : []
+}
+
+function freedTotal(deletions: readonly DeleteChange[]): string {
+  if (deletions.length === 0) return ''
+  const exact = deletions.every(({ freedBytes }) => freedBytes !== null)
+  const bytes = deletions.reduce((sum, { freedBytes, nominalBytes }) => sum + (freedBytes ?? nominalBytes), 0)
+  return ` (frees ${exact ? '' : 'up to '}${formatBytes(bytes)})`
+}
+
+/** In all, every blob counted once. */
+export function downloadTotal(changes: readonly Change[]): string {
+  const fetches = changes
+    .filter((change) => isFetch(change))
+    .filter((change) => !change.cloud && change.blocked === undefined)
+  if (fetches.length === 0) return ''
+  const unknown = fetches.filter(({ downloadBytes }) => downloadBytes === null).length
+  const bytes = fetches.reduce((sum, { downloadBytes }) => sum + (downloadBytes ?? 0), 0)
+  const present = fetches.reduce((sum, { presentBytes }) => sum + (presentBytes ?? 0), 0)
+  if (unknown === fetches.length) return ' Download: unknown.'
+  const more = unknown === 0 ? '' : ` and ${unknown === 1 ? '1 model' : `${unknown} models`} of unknown size`
+  return ` Download: ${formatBytes(bytes)}${more}${present > 0 ? ` (${formatBytes(present)} already on the host)` : ''}.`
 }
 
 function block(title: string, lines: readonly string[]): string {
@@ -127,7 +194,7 @@ function line(sign: string, name: string, note: string, width: number): string {
 }
 
 /** Names line up unless one of them is so long that the notes would leave an 80-column screen. */
-export function nameWidth(changes: readonly Change[]): number {
+export function nameWidth(changes: readonly { readonly reference: string }[]): number {
   return Math.min(
     44,
     changes.reduce((width, { reference }) => Math.max(width, reference.length), 0),

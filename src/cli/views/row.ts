@@ -1,5 +1,6 @@
 /** One row of the task tree: a change, or the total. Pure. */
-import { formatBar, formatByteShare, formatBytes, formatPercent, formatRate, formatRemaining } from './format.ts'
+import { formatBytes } from '../../artifact/bytes.ts'
+import { formatBar, formatByteShare, formatPercent, formatRate, formatRemaining } from './format.ts'
 import { type Layout, line, type Segment, widths } from './layout.ts'
 import { type ChangeState, expectedBytes, fractionOf, isFinished, rateOf, remainingOf } from './progress.ts'
 import type { Paint } from './style.ts'

@@ -1,13 +1,26 @@
 /** What became of a change, in words: the same in the task tree and in plain lines. Pure. */
 import type { SkipReason } from '../../apply/events.ts'
+import { formatBytes } from '../../artifact/bytes.ts'
 import { printable } from '../../artifact/text.ts'
-import { formatBytes, formatDuration } from './format.ts'
+import { formatDuration } from './format.ts'
 import type { ChangeState } from './progress.ts'
 
 type Action = ChangeState['action']
 
-const present: Readonly<Record<Action, string>> = { 'no-op': 'checking', pull: 'pulling', delete: 'deleting' }
-const past: Readonly<Record<Action, string>> = { 'no-op': 'unchanged', pull: 'pulled', delete: 'deleted' }
+const present: Readonly<Record<Action, string>> = {
+  'no-op': 'checking',
+  pull: 'pulling',
+  update: 'updating',
+  restore: 'restoring',
+  delete: 'deleting',
+}
+const past: Readonly<Record<Action, string>> = {
+  'no-op': 'unchanged',
+  pull: 'pulled',
+  update: 'updated',
+  restore: 'restored',
+  delete: 'deleted',
+}
 
 const skipReasons: Readonly<Record<SkipReason, string>> = {
   'not-approved': 'not approved',
@@ -51,7 +64,7 @@ export function errorTexts(state: ChangeState): { readonly message: string; read
 }
 
 function bytesText({ action, sizeBytes }: ChangeState): string {
-  return action === 'pull' && sizeBytes ? ` ${formatBytes(sizeBytes)}` : ''
+  return (action === 'pull' || action === 'update') && sizeBytes ? ` ${formatBytes(sizeBytes)}` : ''
 }
 
 function timeText(word: string, { durationMs }: ChangeState): string {

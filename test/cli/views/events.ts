@@ -11,15 +11,17 @@ const base = {
   freedBytes: null,
 } as const
 
+const fetch = { insecure: false, manifest: null, presentBytes: null, locked: false } as const
+
 export function pull(reference: string, sizeBytes: number | null = null): PullChange {
   const after = sizeBytes === null ? null : { digest: null, sizeBytes }
   const reason = { code: 'missing', text: 'not installed' } as const
-  return { ...base, id: `pull ${reference}`, action: 'pull', reference, after, insecure: false, reason }
+  return { ...base, id: `pull ${reference}`, action: 'pull', reference, after, ...fetch, reason }
 }
 
 export function deletion(reference: string): DeleteChange {
   const reason = { code: 'undeclared', text: 'not in the config' } as const
-  const facts = { requires: 'prune', nominalBytes: 1e9, irreplaceable: false } as const
+  const facts = { requires: 'prune', nominalBytes: 1e9, irreplaceable: false, parentModel: null } as const
   return { ...base, ...facts, id: `delete ${reference}`, action: 'delete', reference, after: null, reason }
 }
 

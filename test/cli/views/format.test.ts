@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { formatBytes } from '../../../src/artifact/bytes.ts'
 import {
   formatBar,
   formatByteShare,
-  formatBytes,
   formatDuration,
   formatPercent,
   formatRate,

@@ -1,0 +1,103 @@
+/** Carries out a pull or an update: the host fetches what the tag names, and what came is compared with what was planned. */
+import { shortDigest } from '../artifact/manifest.ts'
+import { parseReference } from '../artifact/reference.ts'
+import { OllamaConfigError } from '../errors.ts'
+import type { PullChange, UpdateChange } from '../plan/plan.ts'
+import { rewritesManifests } from '../plan/server-version.ts'
+import type { InstalledModel } from '../plan/state.ts'
+import type { Event } from './events.ts'
+import { findInstalled, type Host, stalePlan, verifyInstalled } from './host.ts'
+import { done, type Outcome } from './outcome.ts'
+import { PullMeter } from './pull-progress.ts'
+
+/** @throws {OllamaConfigError} `stale-plan`, `verification-failed`, and what the host answers */
+export async function* fetchModel(
+  change: PullChange | UpdateChange,
+  host: Host,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Event, Outcome> {
+  const { reference, insecure, manifest } = change
+  const [present] = findInstalled(host.state, reference)
+  if (isDone(change, present)) return done(present)
+  if (change.action === 'update' && present !== undefined && change.keepAs !== null) {
+    yield* keepPrevious(change.id, present, change.keepAs, host)
+  }
+  const meter = new PullMeter(change.id, manifest)
+  for await (const line of host.backend.pull(parseReference(reference), { insecure, signal })) yield meter.update(line)
+  const model = await verifyInstalled(reference, host)
+  if (isOtherVersion(change, model, host)) {
+    if (change.locked) throw otherThanLocked(change, model)
+    yield {
+      type: 'diagnostic',
+      diagnostic: {
+        severity: 'warning',
+        code: 'tag-moved',
+        message: `"${reference}" was pulled as ${shortDigest(model.digest)}, not as the planned ${shortDigest(change.after?.digest ?? '')}: its tag moved since the plan was made`,
+      },
+    }
+  }
+  return { ...done(model), fetched: true }
+}
+
+/**
+ * Whether somebody else was quicker, so that the config has what it wants: a second pull would ask for a newer version.
+ *
+ * @throws {OllamaConfigError} `stale-plan` when something else is there than was planned against
+ */
+function isDone(change: PullChange | UpdateChange, present: InstalledModel | undefined): present is InstalledModel {
+  const { reference, after, precondition, locked } = change
+  if (change.action === 'pull') {
+    if (present !== undefined && locked && present.digest !== after?.digest) {
+      throw stalePlan(
+        `"${reference}" was not pulled: another version than the locked one was installed since the plan was made`,
+      )
+    }
+    return present !== undefined
+  }
+  if (present !== undefined && present.digest === after?.digest) return true
+  if (present?.digest !== precondition.digest) {
+    throw stalePlan(
+      `"${reference}" was not updated: it was ${present === undefined ? 'deleted' : 'replaced'} since the plan was made`,
+    )
+  }
+  return false
+}
+
+/** Told before it is done: who keeps the record then knows of the copy also when this process dies in between. */
+async function* keepPrevious(
+  id: string,
+  { name, digest }: InstalledModel,
+  copy: string,
+  host: Host,
+): AsyncGenerator<Event, void> {
+  yield { type: 'keeping-previous', id, copy, digest }
+  const [existing] = findInstalled(host.state, copy)
+  if (existing !== undefined && existing.digest !== digest) {
+    throw new OllamaConfigError(
+      'stale-plan',
+      `"${name}" was not updated: "${copy}", to which its copy would go, is another model`,
+      {
+        hint: `rename or delete "${copy}", or update without --keep-previous`,
+      },
+    )
+  }
+  if (existing === undefined) await host.backend.copy(name, copy)
+  const kept = await verifyInstalled(copy, host)
+  if (kept.digest !== digest) throw stalePlan(`"${name}" was not updated: it was replaced while it was copied aside`)
+}
+
+function isOtherVersion({ after }: PullChange | UpdateChange, { digest }: InstalledModel, { state }: Host): boolean {
+  const planned = after?.digest ?? null
+  return planned !== null && planned !== digest && !rewritesManifests(state.serverVersion)
+}
+
+function otherThanLocked(
+  { reference, after }: PullChange | UpdateChange,
+  { digest }: InstalledModel,
+): OllamaConfigError {
+  return new OllamaConfigError(
+    'verification-failed',
+    `"${reference}" is installed as ${shortDigest(digest)} now, not as the locked ${shortDigest(after?.digest ?? '')}: its tag moved while it was pulled`,
+    { hint: `"ollama-config update ${reference}" takes the new version and locks it` },
+  )
+}

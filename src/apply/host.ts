@@ -1,0 +1,50 @@
+/** The host as apply last saw it, and looking models up in that. */
+import { parseListedName, sameReference } from '../artifact/reference.ts'
+import type { Backend } from '../backend/backend.ts'
+import { OllamaConfigError } from '../errors.ts'
+import type { ActualState, InstalledModel } from '../plan/state.ts'
+
+/** Looked at anew after each change. */
+export interface Host {
+  readonly backend: Backend
+  state: ActualState
+}
+
+/** What is listed under this name: more than one entry only where they differ. */
+export function findInstalled(state: ActualState, name: string): readonly InstalledModel[] {
+  const reference = parseListedName(name)
+  const found = state.models.filter((model) => sameReference(model.reference, reference))
+  return found.filter((model, index) => found.findIndex((other) => isSameEntry(model, other)) === index)
+}
+
+function isSameEntry(a: InstalledModel, b: InstalledModel): boolean {
+  return a.name === b.name && a.digest === b.digest
+}
+
+/**
+ * A stream that ends in success is a claim; the listing and `show`, which fails when a blob is missing, are the proof.
+ *
+ * @throws {OllamaConfigError} `verification-failed`, `model-not-found`
+ */
+export async function verifyInstalled(name: string, host: Host): Promise<InstalledModel> {
+  // Without a signal: these take moments, and after an interruption the report shall still tell what is installed.
+  const state = await host.backend.readState()
+  host.state = state
+  const [model] = findInstalled(state, name)
+  if (model === undefined) {
+    throw new OllamaConfigError(
+      'verification-failed',
+      `The server reported success for "${name}", but does not list it`,
+      {
+        hint: 'look at the log of the server',
+      },
+    )
+  }
+  // A cloud model is asked for elsewhere, and may need an account.
+  if (model.remoteHost === undefined) await host.backend.show(model.name)
+  return model
+}
+
+export function stalePlan(message: string): OllamaConfigError {
+  return new OllamaConfigError('stale-plan', message, { hint: 'plan again' })
+}

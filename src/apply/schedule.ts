@@ -1,0 +1,53 @@
+/**
+ * Runs fetches, several at once where that is safe: two pulls that want the same blob can crash the server, so that those with
+ * a missing blob in common, and those whose layers are unknown, wait for each other.
+ */
+import { type PullChange, plannedBlobs, type UpdateChange } from '../plan/plan.ts'
+import { Rendezvous } from './rendezvous.ts'
+
+type Fetch = PullChange | UpdateChange
+
+export interface ScheduleOptions<T> {
+  /** At most so many at once; 1 or more. */
+  readonly limit: number
+  /** Never throws. */
+  readonly run: (change: Fetch) => AsyncIterable<T>
+}
+
+/** What the runs yield, as it comes. Each starts in order as far as the rules allow; none is left out. */
+export async function* runScheduled<T>(
+  changes: readonly Fetch[],
+  { limit, run }: ScheduleOptions<T>,
+): AsyncGenerator<T, void> {
+  const waiting = [...changes]
+  const running = new Set<Fetch>()
+  const channel = new Rendezvous<T>()
+  const start = (change: Fetch) => {
+    waiting.splice(waiting.indexOf(change), 1)
+    running.add(change)
+    channel.follow(run(change), () => {
+      running.delete(change)
+    })
+  }
+  const next = () =>
+    running.size < limit
+      ? waiting.find((change) => [...running].every((other) => areIndependent(change, other)))
+      : undefined
+  while (waiting.length > 0 || running.size > 0) {
+    for (let change = next(); change !== undefined; change = next()) start(change)
+    // Until one of them ends, which may let another begin.
+    yield* channel.drainUntilOneEnds()
+  }
+}
+
+function areIndependent(a: Fetch, b: Fetch): boolean {
+  const missing = missingDigests(a)
+  const others = missingDigests(b)
+  return missing !== undefined && others !== undefined && [...missing].every((digest) => !others.has(digest))
+}
+
+/** `undefined` when not known. A blob of which it is not known whether the host has it counts as missing. */
+function missingDigests({ manifest }: Fetch): ReadonlySet<string> | undefined {
+  if (manifest === null) return undefined
+  return new Set(plannedBlobs(manifest).flatMap(({ digest, onHost }) => (onHost === true ? [] : [digest])))
+}

@@ -1,0 +1,205 @@
+/** The commands and their flags: one table, which parsing, help and "did you mean" read. */
+
+export interface Flag {
+  readonly type: 'boolean' | 'string'
+  readonly short?: string
+  /** Shown in help after the flag, as in `--host ADDRESS`. */
+  readonly value?: string
+  readonly summary: string
+}
+
+export type Flags = Readonly<Record<string, Flag>>
+
+export interface CommandInfo {
+  readonly summary: string
+  readonly flags: Flags
+  /** What may follow besides flags. Default: nothing. */
+  readonly words?: Words
+  readonly examples: readonly (readonly [command: string, meaning: string])[]
+}
+
+export interface Words {
+  /** Shown in help, such as `MODEL`. */
+  readonly name: string
+  readonly least: number
+  readonly most: number
+}
+
+const configFlags = {
+  config: { type: 'string', short: 'c', value: 'FILE', summary: 'use this config instead of searching for one' },
+  cwd: { type: 'string', value: 'DIR', summary: 'work as if started in this folder' },
+} as const satisfies Flags
+
+const hostFlags = {
+  host: {
+    type: 'string',
+    value: 'ADDRESS',
+    summary: 'Ollama server; default: host in the config, OLLAMA_HOST, 127.0.0.1:11434',
+  },
+  wait: {
+    type: 'string',
+    value: 'TIME',
+    summary: 'wait that long for the server to answer, such as 60s, 2m; a bare number is seconds',
+  },
+} as const satisfies Flags
+
+const outputFlags = {
+  json: { type: 'boolean', summary: 'write JSON to stdout' },
+  verbose: { type: 'boolean', summary: 'tell every request on stderr' },
+  'log-file': {
+    type: 'string',
+    value: 'FILE',
+    summary: 'append every request to this file, as JSON lines without secrets',
+  },
+  'no-color': { type: 'boolean', summary: 'no colours, like NO_COLOR=1' },
+  debug: { type: 'boolean', summary: 'show stack traces of errors' },
+  help: { type: 'boolean', short: 'h', summary: 'show this text' },
+} as const satisfies Flags
+
+const commonFlags = { ...configFlags, ...hostFlags, ...outputFlags } as const
+
+const pruneFlag = {
+  type: 'boolean',
+  summary: 'also delete installed models that are not in the config',
+} as const satisfies Flag
+
+const versionFlags = {
+  frozen: { type: 'boolean', summary: 'refuse models that the lock file lacks, and never write it' },
+  offline: { type: 'boolean', summary: 'ask no registry; what only it could tell is unknown' },
+} as const satisfies Flags
+
+const yesFlag = {
+  type: 'boolean',
+  short: 'y',
+  summary: 'approve without a question; never approves deletions',
+} as const satisfies Flag
+
+const keepPreviousFlag = {
+  type: 'boolean',
+  summary: 'copy each version aside before it is replaced, for rollback',
+} as const satisfies Flag
+
+const concurrencyFlag = {
+  type: 'string',
+  value: 'N',
+  summary: 'fetch up to N models at once; default 1, never two that share a missing part',
+} as const satisfies Flag
+
+const planFlags = {
+  ...configFlags,
+  ...hostFlags,
+  prune: pruneFlag,
+  ...versionFlags,
+  'keep-previous': keepPreviousFlag,
+  out: { type: 'string', short: 'o', value: 'FILE', summary: 'also save the plan, for "apply FILE"' },
+  all: { type: 'boolean', summary: 'also list the models that are fine' },
+  'config-only': { type: 'boolean', summary: 'only check the config and list what it declares; asks no server' },
+  'detailed-exitcode': { type: 'boolean', summary: 'exit with 2 when changes are pending' },
+  ...outputFlags,
+} as const satisfies Flags
+
+const applyFlags = {
+  ...configFlags,
+  ...hostFlags,
+  yes: yesFlag,
+  prune: pruneFlag,
+  'no-prune': { type: 'boolean', summary: 'delete nothing, and do not ask' },
+  ...versionFlags,
+  'keep-previous': keepPreviousFlag,
+  concurrency: concurrencyFlag,
+  ...outputFlags,
+} as const satisfies Flags
+
+const checkFlags = {
+  ...configFlags,
+  ...hostFlags,
+  prune: pruneFlag,
+  frozen: versionFlags.frozen,
+  ...outputFlags,
+} as const satisfies Flags
+
+const updateFlags = {
+  ...configFlags,
+  ...hostFlags,
+  yes: yesFlag,
+  'keep-previous': keepPreviousFlag,
+  'lock-only': { type: 'boolean', summary: 'only write the new versions into the lock file; changes no host' },
+  concurrency: concurrencyFlag,
+  ...outputFlags,
+} as const satisfies Flags
+
+const rollbackFlags = { ...configFlags, ...hostFlags, yes: yesFlag, ...outputFlags } as const satisfies Flags
+
+export const commands = {
+  plan: {
+    summary: 'show what apply would do, and change nothing',
+    flags: planFlags,
+    examples: [
+      ['ollama-config plan', 'what is missing, and what is not in the config'],
+      ['ollama-config plan --prune --detailed-exitcode', 'exit with 2 when apply --prune would do anything'],
+      ['ollama-config plan --out plan.json', 'save it, so that apply plan.json does exactly this'],
+      ['ollama-config plan --json --host gpu-box', 'the plan as JSON, for another server'],
+    ],
+  },
+  apply: {
+    summary: 'pull what is missing and, when approved, delete what is not in the config',
+    flags: applyFlags,
+    words: { name: 'PLANFILE', least: 0, most: 1 },
+    examples: [
+      ['ollama-config apply', 'plan, ask, apply'],
+      ['ollama-config apply plan.json', 'carry out a saved plan without asking'],
+      ['ollama-config apply --yes --wait 60s', 'for scripts: pull without asking, once the server answers'],
+      ['ollama-config apply --yes --prune', 'for scripts: also delete; needs a "prune" key in the config'],
+    ],
+  },
+  check: {
+    summary: 'exit with 0 when the host has what the config declares, else with 1',
+    flags: checkFlags,
+    examples: [['ollama-config check || ollama-config apply', 'apply only when something is missing']],
+  },
+  outdated: {
+    summary: 'show which declared models have a newer version, and what changed in it',
+    flags: commonFlags,
+    examples: [['ollama-config outdated --json', 'for programs']],
+  },
+  update: {
+    summary: 'bring models to what their tags name now, and lock that',
+    flags: updateFlags,
+    words: { name: 'MODEL', least: 0, most: Number.POSITIVE_INFINITY },
+    examples: [
+      ['ollama-config update', 'all declared models; shows the plan and asks'],
+      ['ollama-config update qwen3:8b --keep-previous', 'one model, with a way back'],
+      ['ollama-config update --lock-only', 'for a pull request: only the lock file'],
+    ],
+  },
+  lock: {
+    summary: 'write the lock file: pin what is installed, else what the registry serves',
+    flags: commonFlags,
+    words: { name: 'MODEL', least: 0, most: Number.POSITIVE_INFINITY },
+    examples: [
+      ['ollama-config lock', 'pin every declared model'],
+      ['ollama-config lock qwen3:8b', 'pin one anew, leave the others'],
+    ],
+  },
+  rollback: {
+    summary: 'go back to the version that update --keep-previous kept',
+    flags: rollbackFlags,
+    words: { name: 'MODEL', least: 1, most: 1 },
+    examples: [['ollama-config rollback qwen3:8b', 'shows what it does and asks']],
+  },
+} as const satisfies Record<string, CommandInfo>
+
+export type CommandName = keyof typeof commands
+
+/** What a command was called with. */
+export type Values<F extends Flags> = {
+  readonly [Name in keyof F]?: F[Name]['type'] extends 'boolean' ? boolean : string
+}
+
+export type PlanFlags = Values<typeof planFlags>
+export type ApplyFlags = Values<typeof applyFlags>
+export type CheckFlags = Values<typeof checkFlags>
+export type UpdateFlags = Values<typeof updateFlags>
+export type RollbackFlags = Values<typeof rollbackFlags>
+/** The flags that every command has. */
+export type CommonFlags = Values<typeof commonFlags>

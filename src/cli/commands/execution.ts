@@ -1,0 +1,93 @@
+/** What apply, update and rollback share: the view of a run, its report, its exit code. */
+import type { ApplyRun } from '../../apply/apply-run.ts'
+import type { Report } from '../../apply/report.ts'
+import { OllamaConfigError } from '../../errors.ts'
+import { type Plan, planErrors } from '../../plan/plan.ts'
+import { type ApplyPlanOptions, applyPlan } from '../../runner.ts'
+import { type Context, exitCodes } from '../context.ts'
+import type { ApplyView } from '../views/apply-view.ts'
+import { JsonLines } from '../views/json.ts'
+import { createPlainView } from '../views/plain.ts'
+import { formatReport } from '../views/report.ts'
+import { createStyle } from '../views/style.ts'
+import { describeTerminal, type Terminal } from '../views/terminal.ts'
+
+interface OutputFlags {
+  readonly json?: boolean
+  readonly verbose?: boolean
+  readonly 'no-color'?: boolean
+}
+
+export interface Screen {
+  readonly context: Context
+  readonly flags: OutputFlags
+  readonly terminal: Terminal
+  /** Somebody can be asked, and JSON is not wanted. */
+  readonly interactive: boolean
+  /** With `--json`. */
+  readonly json: JsonLines | undefined
+}
+
+export function openScreen(flags: OutputFlags, context: Context): Screen {
+  const terminal = describeTerminal(context, flags)
+  return {
+    context,
+    flags,
+    terminal,
+    interactive: terminal.interactive && !flags.json,
+    json: flags.json ? new JsonLines((text) => context.stdout.write(text), Date.now) : undefined,
+  }
+}
+
+/** Runs a command that writes JSON lines: an error is told as one of them too. */
+export async function withJsonError(screen: Screen, command: () => Promise<number>): Promise<number> {
+  try {
+    return await command()
+  } catch (error) {
+    screen.json?.error(error)
+    throw error
+  }
+}
+
+/** @throws {OllamaConfigError} `invalid-plan` */
+export function assertApplicable(plan: Plan): void {
+  const [problem] = planErrors(plan)
+  if (problem !== undefined)
+    throw new OllamaConfigError('invalid-plan', `The plan cannot be applied: ${problem.message}`, {
+      hint: problem.hint,
+    })
+}
+
+/** Carries the plan out, shows how it goes and what became of it. */
+export async function execute(plan: Plan, options: ApplyPlanOptions, screen: Screen): Promise<number> {
+  const { json, terminal, context } = screen
+  const run = applyPlan(plan, options)
+  const report = await follow(run, json ?? (await chooseView(screen)))
+  const told = terminal.animate && context.stdout.isTTY === true
+  if (json === undefined)
+    context.stdout.write(`\n${formatReport(report, { style: createStyle(terminal.stdoutColor), told })}`)
+  else json.report(report)
+  if (report.outcome === 'interrupted') return exitCodes.interrupted
+  return report.outcome === 'failed' ? exitCodes.failed : exitCodes.done
+}
+
+async function chooseView({ terminal, flags, context: { stderr } }: Screen): Promise<ApplyView> {
+  // Log lines would tear the tree apart.
+  if (terminal.animate && !flags.verbose) {
+    const { createTaskTree } = await import('../views/tasks.ts')
+    return createTaskTree({ stream: stderr, color: terminal.stderrColor, unicode: terminal.unicode, now: Date.now })
+  }
+  return createPlainView({ write: (line) => stderr.write(`${line}\n`), now: Date.now })
+}
+
+async function follow(run: ApplyRun, view: ApplyView | JsonLines): Promise<Report> {
+  try {
+    for await (const event of run) {
+      if (view instanceof JsonLines) view.event(event)
+      else view.handle(event)
+    }
+  } finally {
+    if (!(view instanceof JsonLines)) await view.close()
+  }
+  return run.report
+}

@@ -1,0 +1,51 @@
+/** `ollama-config lock`: writes the lock file. */
+import path from 'node:path'
+import { shortDigest } from '../../artifact/manifest.ts'
+import { formatVersion } from '../../plan/plan.ts'
+import { type LockResult, lockModels } from '../../runner.ts'
+import type { CommonFlags } from '../command-table.ts'
+import { type Context, exitCodes } from '../context.ts'
+import { formatDiagnostic } from '../views/problems.ts'
+import { createStyle } from '../views/style.ts'
+import { describeTerminal } from '../views/terminal.ts'
+import { openSession, withHostSource } from './session.ts'
+
+export async function lock(flags: CommonFlags, models: readonly string[], context: Context): Promise<number> {
+  const { loaded, connection, waitMs } = await openSession(flags, context)
+  const result = await withHostSource(loaded, connection, () =>
+    lockModels(loaded, { ...connection, waitMs, models: models.length === 0 ? undefined : models }),
+  )
+  return showLock(result, flags, context)
+}
+
+/** Tells what the lock file says now. Exit code 1 when a model could not be pinned. */
+export function showLock(
+  { file, lock: written, changes, diagnostics }: LockResult,
+  flags: CommonFlags,
+  context: Context,
+): number {
+  const failed = diagnostics.some(({ severity }) => severity === 'error')
+  const code = failed ? exitCodes.failed : exitCodes.done
+  const name = path.relative(context.cwd, file)
+  if (flags.json) {
+    context.stdout.write(`${JSON.stringify({ formatVersion, file, changes, diagnostics }, null, 2)}\n`)
+    return code
+  }
+  const style = createStyle(describeTerminal(context, flags).stdoutColor)
+  const digest = (text: string | null) => (text === null ? 'no entry' : shortDigest(text))
+  const width = Math.max(0, ...changes.map(({ reference }) => reference.length))
+  const count = Object.keys(written.models).length
+  const total = `${name.startsWith('..') ? file : name} pins ${count === 1 ? '1 model' : `${count} models`}`
+  context.stdout.write(
+    [
+      ...diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style)),
+      ...changes.map(
+        ({ reference, before, after }) =>
+          `  ${after === null ? style.red('-') : before === null ? style.green('+') : style.yellow('~')} ${reference.padEnd(width)}  ${before === null ? '' : `${digest(before)} → `}${digest(after)}`,
+      ),
+      `${total}${changes.length === 0 ? ', as before' : ''}.`,
+      '',
+    ].join('\n'),
+  )
+  return code
+}

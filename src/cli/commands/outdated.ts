@@ -1,0 +1,22 @@
+/** `ollama-config outdated`: what registries serve now, against what is installed and locked. */
+import { findOutdated } from '../../runner.ts'
+import type { CommonFlags } from '../command-table.ts'
+import { type Context, exitCodes } from '../context.ts'
+import { formatOutdated } from '../views/outdated.ts'
+import { createStyle } from '../views/style.ts'
+import { describeTerminal } from '../views/terminal.ts'
+import { openSession, withHostSource } from './session.ts'
+
+export async function outdated(flags: CommonFlags, context: Context): Promise<number> {
+  const { loaded, connection, waitMs } = await openSession(flags, context)
+  const result = await withHostSource(loaded, connection, () => findOutdated(loaded, { ...connection, waitMs }))
+  if (flags.json) {
+    context.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
+    return exitCodes.done
+  }
+  const { stdoutColor } = describeTerminal(context, flags)
+  context.stdout.write(
+    formatOutdated(result, { style: createStyle(stdoutColor), columns: context.stdout.columns || 80 }),
+  )
+  return exitCodes.done
+}

@@ -1,0 +1,66 @@
+/** `ollama-config update`: brings models to what their tags name now, and locks that; with `--lock-only` only the latter. */
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { OllamaConfigError } from '../../errors.ts'
+import { pendingChanges } from '../../plan/plan.ts'
+import { createPlan, lockModels, lockPathOf } from '../../runner.ts'
+import { assertApprovable } from '../approval.ts'
+import { parseConcurrency } from '../arguments.ts'
+import type { UpdateFlags } from '../command-table.ts'
+import { type Context, exitCodes } from '../context.ts'
+import { confirm } from '../prompt.ts'
+import { formatPlan } from '../views/plan.ts'
+import { createStyle } from '../views/style.ts'
+import { changesQuestion } from './apply.ts'
+import { assertApplicable, execute, openScreen, type Screen, withJsonError } from './execution.ts'
+import { showLock } from './lock.ts'
+import { openSession, withHostSource } from './session.ts'
+
+export async function update(flags: UpdateFlags, models: readonly string[], context: Context): Promise<number> {
+  const screen = openScreen(flags, context)
+  return withJsonError(screen, () =>
+    flags['lock-only'] ? lockOnly(flags, models, screen) : planAndUpdate(flags, models, screen),
+  )
+}
+
+async function planAndUpdate(flags: UpdateFlags, models: readonly string[], screen: Screen): Promise<number> {
+  const { context, interactive, json, terminal } = screen
+  assertApprovable(flags, interactive)
+  const concurrency = parseConcurrency(flags.concurrency)
+  const { loaded, file, connection, waitMs } = await openSession(flags, context)
+  const onWait = () => context.stderr.write('Waiting for the server to answer …\n')
+  const plan = await withHostSource(loaded, connection, () =>
+    createPlan(loaded, {
+      ...connection,
+      waitMs,
+      onWait,
+      update: models.length === 0 ? 'all' : models,
+      keepPrevious: flags['keep-previous'],
+    }),
+  )
+  if (json === undefined) {
+    context.stdout.write(formatPlan(plan, { style: createStyle(terminal.stdoutColor), file, all: true }))
+  } else json.plan(plan)
+  assertApplicable(plan)
+  const pending = pendingChanges(plan)
+  if (pending.length > 0 && !flags.yes && !(await confirm(`\n${changesQuestion(pending)}`, context))) {
+    context.stderr.write('Nothing was changed.\n')
+    return exitCodes.usage
+  }
+  const approve = { changes: true, deletions: false }
+  return execute(plan, { ...connection, config: loaded, approve, concurrency }, screen)
+}
+
+async function lockOnly(flags: UpdateFlags, models: readonly string[], { context }: Screen): Promise<number> {
+  const { loaded, connection, waitMs } = await openSession(flags, context)
+  const file = lockPathOf(loaded)
+  if (file === undefined || !existsSync(file)) {
+    throw new OllamaConfigError('lock-missing', `There is no ${path.basename(file ?? 'lock file')} beside the config`, {
+      hint: 'write it with "ollama-config lock"',
+    })
+  }
+  const result = await withHostSource(loaded, connection, () =>
+    lockModels(loaded, { ...connection, waitMs, models: models.length === 0 ? undefined : models, from: 'registry' }),
+  )
+  return showLock(result, flags, context)
+}

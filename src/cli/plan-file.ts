@@ -1,0 +1,42 @@
+/** Saved plans: written by `plan --out`, read by `apply FILE`. */
+import { readFile, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { quoted } from '../artifact/text.ts'
+import { OllamaConfigError } from '../errors.ts'
+import { parseJson } from '../json.ts'
+import { formatPlanFile, readPlan } from '../plan/codec.ts'
+import type { Plan } from '../plan/plan.ts'
+import { writeFileAtomically } from '../runtime/atomic-file.ts'
+import type { Context } from './context.ts'
+
+/** A plan for 10,000 models has about 20 MB. */
+const maxBytes = 256 * 1024 * 1024
+
+type Place = Pick<Context, 'cwd'>
+
+/** @throws {OllamaConfigError} `usage` when there is no such file, `invalid-plan` when it is no plan */
+export async function readPlanFile(name: string, cwd: string | undefined, context: Place): Promise<Plan> {
+  const file = path.resolve(context.cwd, cwd ?? '.', name)
+  const found = await stat(file).catch(() => undefined)
+  if (found?.isFile() !== true) {
+    throw new OllamaConfigError('usage', `There is no plan file ${quoted(name)}`, {
+      hint: 'make one with "ollama-config plan --out FILE"',
+    })
+  }
+  const notPlan = (problem: string) =>
+    new OllamaConfigError('invalid-plan', `${quoted(name)} is no plan: ${problem}`, {
+      hint: 'make one with "ollama-config plan --out FILE"',
+    })
+  if (found.size > maxBytes) throw notPlan('it is too large')
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw notPlan(`it cannot be read (${error instanceof Error ? error.message : 'unknown error'})`)
+  })
+  const parsed = parseJson(text.replace(/^\uFEFF/, ''))
+  if (!('value' in parsed)) throw notPlan('it is not valid JSON')
+  return readPlan(parsed.value)
+}
+
+/** Readable by its owner alone: it names models that may be nobody else's business. @throws {OllamaConfigError} `file-not-written` */
+export async function writePlanFile(name: string, plan: Plan, cwd: string | undefined, context: Place): Promise<void> {
+  await writeFileAtomically(path.resolve(context.cwd, cwd ?? '.', name), formatPlanFile(plan), { mode: 0o600 })
+}

@@ -1,0 +1,104 @@
+/** What is outdated, as a table for people; on a narrow terminal as a list. */
+import { formatBytes } from '../../artifact/bytes.ts'
+import { shortDigest } from '../../artifact/manifest.ts'
+import type { OutdatedModel, OutdatedStatus } from '../../plan/outdated.ts'
+import type { Outdated } from '../../runner.ts'
+import { formatDiagnostic } from './problems.ts'
+import type { Style } from './style.ts'
+import { padEnd, textWidth } from './text.ts'
+
+export interface OutdatedViewOptions {
+  readonly style: Style
+  readonly columns: number
+}
+
+export function formatOutdated({ targets }: Outdated, options: OutdatedViewOptions): string {
+  return targets
+    .map(({ models, diagnostics }) => {
+      const shown = models.filter(({ status }) => status !== 'current')
+      const current = models.length - shown.length
+      return [
+        ...(diagnostics.length === 0
+          ? []
+          : [...diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, options.style)), '']),
+        ...(shown.length === 0 ? [] : [...table(shown, options), '']),
+        `${summary(shown, current)}\n`,
+      ].join('\n')
+    })
+    .join('\n')
+}
+
+const header = ['MODEL', 'INSTALLED', 'LOCKED', 'REGISTRY', 'PUSHED', 'WHAT']
+
+function table(models: readonly OutdatedModel[], { style, columns }: OutdatedViewOptions): readonly string[] {
+  const rows = models.map(rowOf)
+  // A column in which nothing is known takes room for nothing.
+  const used = header.flatMap((_, column) => (rows.every((row) => row[column] === '-') ? [] : [column]))
+  const widths = header.map((title, column) =>
+    Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(textWidth)),
+  )
+  const lineOf = (row: readonly string[]) =>
+    used
+      .map((column) => padEnd(row[column] ?? '', widths[column] ?? 0))
+      .join('  ')
+      .trimEnd()
+  const lines = [style.bold(lineOf(header)), ...rows.map(lineOf)]
+  if (used.reduce((sum, column) => sum + (widths[column] ?? 0) + 2, -2) <= columns) return lines
+  return models.flatMap((model, index) => [
+    model.reference,
+    ...used.slice(1).map((column) => `  ${(header[column] ?? '').toLowerCase()}: ${rows[index]?.[column] ?? '-'}`),
+  ])
+}
+
+function rowOf(model: OutdatedModel): readonly string[] {
+  const digest = (text: string | null) => (text === null ? '-' : shortDigest(text))
+  const { reference, installed, locked, registry, pushedAt } = model
+  return [
+    reference,
+    digest(installed),
+    digest(locked),
+    digest(registry),
+    pushedAt?.slice(0, 10) ?? '-',
+    whatText(model),
+  ]
+}
+
+const statusTexts: Readonly<Record<OutdatedStatus, string>> = {
+  current: 'up to date',
+  outdated: 'other content',
+  'same-content': 'same content; an update downloads nothing and mends its manifest',
+  'not-installed': 'not installed',
+  'not-in-registry': 'not at its registry',
+  'server-too-old': 'needs a newer Ollama',
+  unknown: 'unknown',
+}
+
+/** `template and params, 1.9 kB`, `weights, 9.3 GB`. */
+function whatText({ status, differences, downloadBytes }: OutdatedModel): string {
+  if (status !== 'outdated' || differences === null || differences.length === 0) {
+    return status === 'not-installed' && downloadBytes !== null
+      ? `${statusTexts[status]}, ${formatBytes(downloadBytes)}`
+      : statusTexts[status]
+  }
+  const words = differences.map(({ what }) => what)
+  const last = words.pop() ?? ''
+  const bytes = differences.reduce((sum, difference) => sum + difference.bytes, 0)
+  const size = formatBytes(bytes)
+  const download =
+    downloadBytes === null || formatBytes(downloadBytes) === size ? '' : `, ${formatBytes(downloadBytes)} to download`
+  return `${words.length === 0 ? last : `${words.join(', ')} and ${last}`}, ${size}${download}`
+}
+
+function summary(shown: readonly OutdatedModel[], current: number): string {
+  const count = (status: OutdatedStatus) => shown.filter((model) => model.status === status).length
+  const outdated = count('outdated')
+  const parts = [
+    outdated === 1 ? '1 model is outdated' : `${outdated} models are outdated`,
+    `${current} up to date`,
+    ...(['not-installed', 'unknown'] as const).flatMap((status) =>
+      count(status) === 0 ? [] : [`${count(status)} ${status.replace('-', ' ')}`],
+    ),
+  ]
+  const next = outdated > 0 || count('same-content') > 0 ? ' To update: ollama-config update' : ''
+  return `${parts.join(', ')}.${next}`
+}

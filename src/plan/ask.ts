@@ -1,0 +1,66 @@
+/** Which models a registry has to be asked about before the plan can be made: few, and none when nothing is to be done. */
+import { type Reference, referenceKey } from '../artifact/reference.ts'
+import { type Intent, isUpdated, type Resolution } from './resolution.ts'
+import type { ActualState, DesiredState, InstalledModel } from './state.ts'
+import { reasonToSpare } from './undeclared.ts'
+
+export interface Question {
+  readonly key: string
+  readonly reference: Reference
+  readonly insecure: boolean
+  /** To fetch it, or to know whether it could be fetched again. */
+  readonly purpose: 'fetch' | 'deletion'
+}
+
+/** Models to pull or update and, where deletions matter, models of which it is not known whether they could be had again. */
+export function questions(
+  desired: DesiredState,
+  actual: ActualState,
+  resolution: Resolution,
+  intent: Intent,
+): readonly Question[] {
+  const installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model]))
+  const asked: Question[] = []
+  const declared = new Set<string>()
+  for (const { reference, insecure } of desired.models) {
+    const key = referenceKey(reference)
+    declared.add(key)
+    if (!reference.cloud && isInQuestion(key, installed.get(key), resolution, intent))
+      asked.push({ key, reference, insecure, purpose: 'fetch' })
+  }
+  if (!intent.checkDeletions) return asked
+  // Whether a model came over plain http is not listed, but a registry that speaks only http does so for all of them.
+  const plainHosts = new Set(
+    desired.models.filter(({ insecure }) => insecure).map(({ reference }) => reference.host.toLowerCase()),
+  )
+  for (const [key, model] of installed) {
+    if (declared.has(key) || model.parentModel !== undefined || wasBroughtIn(key, model, resolution)) continue
+    if (reasonToSpare(model, false, desired, resolution) !== undefined) continue
+    asked.push({
+      key,
+      reference: model.reference,
+      purpose: 'deletion',
+      insecure: plainHosts.has(model.reference.host.toLowerCase()),
+    })
+  }
+  return asked
+}
+
+function isInQuestion(
+  key: string,
+  installed: InstalledModel | undefined,
+  { pins }: Resolution,
+  intent: Intent,
+): boolean {
+  if (installed?.remoteHost !== undefined) return false
+  // An update looks at nothing else.
+  if (intent.update !== null) return isUpdated(key, intent)
+  if (installed === undefined) return true
+  const pin = pins.get(key)
+  return pin !== undefined && pin.digest !== installed.digest
+}
+
+function wasBroughtIn(key: string, model: InstalledModel, { recorded, copies }: Resolution): boolean {
+  const record = recorded.get(key)
+  return (record?.broughtIn === true && record.digest === model.digest) || copies.get(key)?.digest === model.digest
+}

@@ -1,0 +1,244 @@
+/** What becomes of a declared model: nothing, a pull, or an update to what the lock or the tag says. */
+import {
+  blobsOf,
+  formatManifest,
+  isSameBlobs,
+  isSameContent,
+  type Layer,
+  type Manifest,
+  shortDigest,
+  totalBytes,
+} from '../artifact/manifest.ts'
+import { formatReference, referenceKey } from '../artifact/reference.ts'
+import type { ManifestAnswer, ServedManifest } from '../artifact/served.ts'
+import type { ErrorData } from '../errors.ts'
+import { factsOf, noOp } from './facts.ts'
+import type { Change, PlannedManifest, PullChange, Reason, UpdateChange } from './plan.ts'
+import { previousName } from './previous.ts'
+import { type Intent, isUpdated, type Pin, type Resolution } from './resolution.ts'
+import { rewritesManifests } from './server-version.ts'
+import type { DesiredModel, InstalledModel } from './state.ts'
+
+/** What a fetch is to bring, or why it cannot. */
+interface Goal {
+  readonly digest: string | null
+  readonly manifest: PlannedManifest | null
+  readonly locked: boolean
+  readonly reason: Reason
+  readonly blocked?: ErrorData | undefined
+}
+
+interface Circumstances {
+  readonly resolution: Resolution
+  readonly intent: Intent
+  readonly serverVersion: string | null
+}
+
+export function declaredChange(
+  model: DesiredModel,
+  installed: InstalledModel | undefined,
+  circumstances: Circumstances,
+): Change {
+  const { resolution, intent } = circumstances
+  const key = referenceKey(model.reference)
+  const answer = resolution.answers.get(key)
+  const pin = isUpdated(key, intent) ? undefined : resolution.pins.get(key)
+  if (installed === undefined) {
+    if (pin !== undefined && !model.reference.cloud)
+      return fetch(model, undefined, pinnedGoal(model, pin, answer, circumstances), intent)
+    return fetch(
+      model,
+      undefined,
+      servedGoal(answer, resolution, { code: 'missing', text: 'declared, not installed' }),
+      intent,
+    )
+  }
+  if (installed.remoteHost !== undefined) return inSync(model, installed)
+  if (pin !== undefined) return towardsPin(model, installed, pin, circumstances)
+  return isUpdated(key, intent) ? towardsTag(model, installed, circumstances) : inSync(model, installed)
+}
+
+function inSync(model: DesiredModel, installed: InstalledModel, text = 'installed'): Change {
+  return noOp(model.reference, installed, { code: 'in-sync', text })
+}
+
+function towardsPin(model: DesiredModel, installed: InstalledModel, pin: Pin, circumstances: Circumstances): Change {
+  const { resolution, intent, serverVersion } = circumstances
+  if (installed.digest === pin.digest) return inSync(model, installed, 'installed, as locked')
+  if (pin.manifest !== null && hasContent(installed, pin.manifest, resolution, serverVersion)) {
+    return noOp(model.reference, installed, {
+      code: 'same-content',
+      text: 'installed, with the content that is locked',
+    })
+  }
+  const answer = resolution.answers.get(referenceKey(model.reference))
+  return fetch(model, installed, pinnedGoal(model, pin, answer, circumstances, installed), intent)
+}
+
+/** Whether what is installed is that content under another digest: printed anew by an old server, or by the registry. */
+function hasContent(
+  { digest }: InstalledModel,
+  manifest: Manifest,
+  { blobs, contents }: Resolution,
+  serverVersion: string | null,
+): boolean {
+  const known = contents.get(digest)
+  if (known !== undefined) return isSameBlobs(known, blobsOf(manifest))
+  // An old server never gets the digest right, so that the blobs have to do as the proof.
+  return rewritesManifests(serverVersion) && blobsOf(manifest).every((blob) => blobs.get(blob.digest) === true)
+}
+
+/** A host can only pull the tag, so the tag has to name the locked version still. */
+function pinnedGoal(
+  model: DesiredModel,
+  pin: Pin,
+  answer: ManifestAnswer | undefined,
+  { resolution }: Circumstances,
+  installed?: InstalledModel,
+): Goal {
+  const reason: Reason =
+    installed === undefined
+      ? { code: 'missing', text: 'declared and locked, not installed' }
+      : {
+          code: 'locked-elsewise',
+          text: `locked is ${shortDigest(pin.digest)}, installed ${shortDigest(installed.digest)}`,
+        }
+  const fromLock: Goal = {
+    digest: pin.digest,
+    manifest:
+      pin.manifest === null
+        ? null
+        : planned({ digest: pin.digest, manifest: pin.manifest, text: pin.text }, resolution),
+    locked: true,
+    reason,
+  }
+  switch (answer?.kind) {
+    case 'found': {
+      const { served } = answer
+      if (served.digest === pin.digest) return { ...fromLock, manifest: planned(served, resolution) }
+      if (pin.manifest !== null && isSameContent(pin.manifest, served.manifest)) {
+        return { ...fromLock, digest: served.digest, manifest: planned(served, resolution) }
+      }
+      return { ...fromLock, blocked: lockedVersionGone(model, `the tag names ${shortDigest(served.digest)} now`, pin) }
+    }
+    case 'missing':
+      return { ...fromLock, blocked: lockedVersionGone(model, 'the registry no longer has the tag', pin) }
+    case 'too-new':
+      return fromLock
+    default:
+      // Pulling blindly could put a wrong version in the place of one that works.
+      return installed === undefined ? fromLock : { ...fromLock, blocked: lockUnchecked(model, answer) }
+  }
+}
+
+function lockedVersionGone({ reference }: DesiredModel, problem: string, { digest }: Pin): ErrorData {
+  const name = formatReference(reference)
+  return {
+    code: 'locked-version-gone',
+    message: `"${name}" is locked to ${shortDigest(digest)}, but ${problem}, and a server can only pull what a tag names`,
+    hint: `"ollama-config update ${name}" takes the version of the tag and locks it`,
+  }
+}
+
+function lockUnchecked({ reference }: DesiredModel, answer: ManifestAnswer | undefined): ErrorData {
+  const why = answer !== undefined && 'problem' in answer ? answer.problem : 'no registry was asked (--offline)'
+  return {
+    code: 'registry-unreachable',
+    message: `"${formatReference(reference)}" is not replaced by the locked version, since it is not known whether the registry still serves that: ${why}`,
+    hint: 'try again when the registry can be asked',
+  }
+}
+
+/** What the tag names, as far as known. */
+function servedGoal(answer: ManifestAnswer | undefined, resolution: Resolution, reason: Reason): Goal {
+  const served = answer?.kind === 'found' ? answer.served : undefined
+  const manifest = served === undefined ? null : planned(served, resolution)
+  return { digest: served?.digest ?? null, manifest, locked: false, reason }
+}
+
+function towardsTag(model: DesiredModel, installed: InstalledModel, { resolution, intent }: Circumstances): Change {
+  const answer = resolution.answers.get(referenceKey(model.reference))
+  if (answer?.kind !== 'found') {
+    return noOp(model.reference, installed, {
+      code: 'not-checked',
+      text: 'installed; the registry could not tell its version',
+    })
+  }
+  const { served } = answer
+  if (served.digest === installed.digest) {
+    const pin = resolution.pins.get(referenceKey(model.reference))
+    const upToDate = noOp(model.reference, installed, { code: 'in-sync', text: 'up to date' })
+    return pin === undefined || pin.digest === served.digest
+      ? upToDate
+      : { ...upToDate, lock: planned(served, resolution) }
+  }
+  const goal = servedGoal(answer, resolution, tagReason(installed, served, resolution))
+  return fetch(model, installed, goal, intent)
+}
+
+function tagReason(installed: InstalledModel, { digest, manifest }: ServedManifest, { contents }: Resolution): Reason {
+  const known = contents.get(installed.digest)
+  if (known !== undefined && isSameBlobs(known, blobsOf(manifest))) {
+    return { code: 'manifest-rewritten', text: 'same content, its manifest was printed anew; pulling it mends that' }
+  }
+  return {
+    code: 'tag-moved',
+    text: `the tag names ${shortDigest(digest)}, installed is ${shortDigest(installed.digest)}`,
+  }
+}
+
+function planned(
+  {
+    digest,
+    manifest,
+    text,
+  }: { readonly digest: string; readonly manifest: Manifest; readonly text?: string | undefined },
+  { blobs }: Resolution,
+): PlannedManifest {
+  const blob = (layer: Layer) => ({ ...layer, onHost: blobs.get(layer.digest) ?? null })
+  return {
+    digest,
+    config: manifest.config === null ? null : blob(manifest.config),
+    layers: manifest.layers.map(blob),
+    ...(text === undefined || text === formatManifest(manifest) ? {} : { text }),
+  }
+}
+
+function fetch(
+  model: DesiredModel,
+  installed: InstalledModel | undefined,
+  goal: Goal,
+  { keepPrevious }: Intent,
+): PullChange | UpdateChange {
+  const { reference, insecure } = model
+  const { digest, manifest, locked, reason, blocked } = goal
+  const name = formatReference(reference)
+  const sizeBytes =
+    manifest === null ? null : totalBytes([...manifest.layers, ...(manifest.config === null ? [] : [manifest.config])])
+  const common = {
+    reference: name,
+    cloud: reference.cloud,
+    after: { digest, sizeBytes: reference.cloud ? null : sizeBytes },
+    dependsOn: [],
+    // Counted once all changes are known: blobs are shared among them.
+    downloadBytes: null,
+    freedBytes: installed === undefined ? 0 : null,
+    presentBytes: null,
+    insecure,
+    manifest,
+    locked,
+    ...(blocked === undefined ? {} : { blocked }),
+    reason,
+  }
+  if (installed === undefined) {
+    return { id: `pull:${name}`, action: 'pull', before: null, precondition: { digest: null }, ...common }
+  }
+  return {
+    id: `update:${name}`,
+    action: 'update',
+    before: factsOf(installed),
+    precondition: { digest: installed.digest },
+    ...common,
+    keepAs: keepPrevious && blocked === undefined ? previousName(reference, installed.digest) : null,
+  }
+}

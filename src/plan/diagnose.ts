@@ -1,0 +1,189 @@
+/** What a plan has to say that belongs to no single change, or that people must not overlook. */
+import { matchesPattern } from '../artifact/pattern.ts'
+import { compareText, formatReference, isAddressable, referenceKey } from '../artifact/reference.ts'
+import type { ManifestAnswer } from '../artifact/served.ts'
+import { printable } from '../artifact/text.ts'
+import type { Diagnostic } from '../errors.ts'
+import { type Change, isFetch } from './plan.ts'
+import { type Intent, isUpdated, type Resolution } from './resolution.ts'
+import type { ActualState, DesiredModel, DesiredState, InstalledModel } from './state.ts'
+
+export interface Findings {
+  readonly desired: DesiredState
+  readonly actual: ActualState
+  readonly installed: ReadonlyMap<string, readonly InstalledModel[]>
+  readonly resolution: Resolution
+  readonly intent: Intent
+  readonly changes: readonly Change[]
+}
+
+/** Sorted. */
+export function diagnose(findings: Findings): readonly Diagnostic[] {
+  return [
+    ...patternProblems(findings),
+    ...nameProblems(findings),
+    ...worldProblems(findings),
+    ...blockedProblems(findings),
+    ...registryProblems(findings),
+  ].sort(
+    (a, b) =>
+      compareText(a.code, b.code) || compareText(a.path ?? '', b.path ?? '') || compareText(a.message, b.message),
+  )
+}
+
+function warning(code: string, message: string, hint?: string, path?: string): Diagnostic {
+  return {
+    severity: 'warning',
+    code,
+    message,
+    ...(path === undefined ? {} : { path }),
+    ...(hint === undefined ? {} : { hint }),
+  }
+}
+
+function patternProblems({ desired, actual }: Findings): readonly Diagnostic[] {
+  return desired.keep.flatMap((pattern, index) => {
+    if (actual.models.some((model) => matchesPattern(pattern, model.reference))) return []
+    const path = `keep[${index}]`
+    const hint = pattern.text.includes('/')
+      ? undefined
+      : 'it covers the default registry only: "*/*/*" covers every model of every registry'
+    return [warning('keep-matches-nothing', `${path}: "${pattern.text}" matches no installed model`, hint, path)]
+  })
+}
+
+function nameProblems({ actual, installed }: Findings): readonly Diagnostic[] {
+  const found: Diagnostic[] = []
+  for (const models of installed.values()) {
+    const names = models.map(({ name }) => `"${name}"`).sort(compareText)
+    if (names.length > 1) {
+      found.push(
+        warning(
+          'ambiguous-name',
+          `The server lists ${names.join(' and ')}, which are one name to it: they are left alone`,
+          'rename one of them in the model directory',
+        ),
+      )
+    } else if (models.some(({ name }) => !isAddressable(name))) {
+      found.push(
+        warning(
+          'not-addressable',
+          `The server lists ${names.join('')}, but takes ":local" for a routing word: the model is left alone`,
+          'copy it to another name',
+        ),
+      )
+    }
+  }
+  for (const name of actual.unreadable) {
+    found.push(
+      warning(
+        'unreadable-name',
+        `The server lists ${JSON.stringify(name)}, which is no valid model name: it is left alone`,
+      ),
+    )
+  }
+  return found
+}
+
+/** A world that looks wrong: nothing declared, or nothing left of what was there. */
+function worldProblems({ desired, actual, resolution }: Findings): readonly Diagnostic[] {
+  const found: Diagnostic[] = []
+  if (desired.models.length === 0) {
+    found.push(warning('nothing-declared', 'The config declares no model', 'add names to "models"', 'models'))
+  }
+  const { size } = resolution.recorded
+  if (size > 0 && actual.models.length === 0) {
+    const models =
+      size === 1
+        ? 'the 1 model that the last apply left there'
+        : `any of the ${size} models that the last apply left there`
+    found.push(
+      warning(
+        'empty-host',
+        `The server lists no model at all, not even ${models}`,
+        'is it the same server, run by the same user, with the same model directory (OLLAMA_MODELS)? Otherwise all of it is downloaded again',
+      ),
+    )
+  }
+  return found
+}
+
+function blockedProblems({ changes }: Findings): readonly Diagnostic[] {
+  return changes.flatMap((change) => {
+    if (!isFetch(change) || change.blocked === undefined) return []
+    const { code, message, hint } = change.blocked
+    return [warning(code, message, hint)]
+  })
+}
+
+/** What the registries answered, where it is no manifest: grouped, since a dead network would say it for every model. */
+function registryProblems({ desired, installed, resolution, intent, changes }: Findings): readonly Diagnostic[] {
+  const declared = new Map(desired.models.map((model) => [referenceKey(model.reference), model]))
+  const groups = new Map<string, { readonly answer: ManifestAnswer; readonly names: string[] }>()
+  const found: Diagnostic[] = []
+  for (const [key, answer] of resolution.answers) {
+    const model = declared.get(key)
+    const name = model === undefined ? installed.get(key)?.[0]?.name : formatReference(model.reference)
+    if (name === undefined || answer.kind === 'found') continue
+    if (answer.kind === 'missing' || answer.kind === 'too-new') {
+      if (model !== undefined && !resolution.pins.has(key))
+        found.push(sureProblem(model, answer.kind, installed.has(key)))
+      continue
+    }
+    const group = `${answer.kind} ${answer.problem}`
+    const entry = groups.get(group) ?? { answer, names: [] }
+    entry.names.push(name)
+    groups.set(group, entry)
+  }
+  for (const { answer, names } of groups.values()) {
+    if (!('problem' in answer)) continue
+    found.push(
+      warning(
+        `registry-${answer.kind}`,
+        `${printable(answer.problem)}: nothing is known of ${listed(names)}`,
+        answer.hint,
+      ),
+    )
+  }
+  if (resolution.offline) found.push(...offlineNote(desired, changes, intent))
+  return found
+}
+
+function sureProblem({ reference, path }: DesiredModel, kind: 'missing' | 'too-new', isInstalled: boolean): Diagnostic {
+  const name = formatReference(reference)
+  const end = isInstalled ? 'it stays as it is' : 'the pull will fail'
+  return kind === 'missing'
+    ? warning('not-in-registry', `The registry has no "${name}": ${end}`, 'check the name and the tag', path)
+    : warning(
+        'server-too-old',
+        `"${name}" needs a newer Ollama than the server has: ${end}`,
+        'update Ollama on the server: https://ollama.com/download',
+        path,
+      )
+}
+
+function offlineNote({ models }: DesiredState, changes: readonly Change[], intent: Intent): readonly Diagnostic[] {
+  const updated = models
+    .filter(({ reference }) => isUpdated(referenceKey(reference), intent))
+    .map(({ reference }) => formatReference(reference))
+  const fetched = changes.filter((change) => isFetch(change) && !change.cloud).map(({ reference }) => reference)
+  const names = [...new Set([...updated, ...fetched])]
+  if (names.length === 0) return []
+  return [
+    warning(
+      'offline',
+      `Offline, so no registry was asked about ${listed(names)}`,
+      'leave out --offline to have versions and sizes checked',
+    ),
+  ]
+}
+
+/** More names than this make no line that anyone reads. */
+const namesShown = 5
+
+function listed(names: readonly string[]): string {
+  const sorted = [...names].sort(compareText)
+  const shown = sorted.slice(0, namesShown).map((name) => printable(name, 100))
+  const more = sorted.length - shown.length
+  return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ')
+}

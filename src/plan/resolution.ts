@@ -1,0 +1,75 @@
+/** What a plan looks at besides the config and the listing: the lock, the record, registries, blobs on the host. */
+import type { Layer, Manifest } from '../artifact/manifest.ts'
+import type { ManifestAnswer } from '../artifact/served.ts'
+
+/** Everything by `referenceKey`, unless said otherwise. What was not looked at is not in it. */
+export interface Resolution {
+  readonly pins: ReadonlyMap<string, Pin>
+  readonly answers: ReadonlyMap<string, ManifestAnswer>
+  /** Whether the host has a blob, by digest. */
+  readonly blobs: ReadonlyMap<string, boolean>
+  /** Which blobs an installed version is made of, config last, by its digest. */
+  readonly contents: ReadonlyMap<string, readonly Layer[]>
+  /** What the last apply of this config left. */
+  readonly recorded: ReadonlyMap<string, Recorded>
+  /** Copies of replaced versions that configs of this user made. */
+  readonly copies: ReadonlyMap<string, PreviousVersion>
+  /** Other configs of this user that declared the model at their last apply. */
+  readonly declaredBy: ReadonlyMap<string, string>
+  /** No registry was to be asked. */
+  readonly offline: boolean
+}
+
+/** What the lock says of one model. */
+export interface Pin {
+  readonly digest: string
+  /** `null` where the lock does not have it. */
+  readonly manifest: Manifest | null
+  /** The manifest's bytes, where `formatManifest` gives others. */
+  readonly text?: string
+}
+
+export interface Recorded {
+  readonly reference: string
+  readonly digest: string
+  readonly broughtIn: boolean
+}
+
+export interface PreviousVersion {
+  /** Key of the model it is a copy of. */
+  readonly of: string
+  /** That model in its shortest spelling. */
+  readonly reference: string
+  readonly digest: string
+  /** When it was made, ISO 8601. */
+  readonly at: string
+  /** Made by the config that is planned. */
+  readonly own: boolean
+}
+
+export const nothingResolved: Resolution = {
+  pins: new Map(),
+  answers: new Map(),
+  blobs: new Map(),
+  contents: new Map(),
+  recorded: new Map(),
+  copies: new Map(),
+  declaredBy: new Map(),
+  offline: false,
+}
+
+/** What the caller wants beyond "as declared". */
+export interface Intent {
+  /** Models, by key, that are to be brought to what their tag names now, whatever the lock says; `all`: every declared one. */
+  readonly update: ReadonlySet<string> | 'all' | null
+  /** Keep a copy of each version that is replaced. */
+  readonly keepPrevious: boolean
+  /** Deletions are to be carried out or asked about, so it matters whether a registry could give the model back. */
+  readonly checkDeletions: boolean
+}
+
+export const asDeclared: Intent = { update: null, keepPrevious: false, checkDeletions: false }
+
+export function isUpdated(key: string, { update }: Intent): boolean {
+  return update !== null && (update === 'all' || update.has(key))
+}

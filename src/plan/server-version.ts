@@ -1,0 +1,10 @@
+/** Versions of the Ollama server, as far as plans depend on them. */
+
+/**
+ * Servers before 0.19 printed a pulled manifest anew, so that the digest they list is not the registry's for the same content.
+ * A development build calls itself 0.0.0; what says nothing is taken to be new.
+ */
+export function rewritesManifests(version: string | null): boolean {
+  const [, major, minor] = /^v?(\d+)\.(\d+)\./.exec(version ?? '') ?? []
+  return major === '0' && Number(minor) > 0 && Number(minor) < 19
+}

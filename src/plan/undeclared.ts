@@ -1,0 +1,125 @@
+/** What becomes of an installed model that the config does not declare: spared, with the reason, or proposed for deletion. */
+import { matchesPattern } from '../artifact/pattern.ts'
+import { formatReference, isAddressable, referenceKey } from '../artifact/reference.ts'
+import { factsOf } from './facts.ts'
+import type { DeleteChange, Reason } from './plan.ts'
+import type { Intent, PreviousVersion, Resolution } from './resolution.ts'
+import type { DesiredState, InstalledModel } from './state.ts'
+
+/** Why an undeclared model is not to be deleted; `undefined` when nothing speaks for it. */
+export function reasonToSpare(
+  model: InstalledModel,
+  ambiguous: boolean,
+  desired: DesiredState,
+  resolution: Resolution,
+): Reason | undefined {
+  if (model.remoteHost !== undefined) return { code: 'undeclared-cloud', text: 'cloud models are never deleted' }
+  const copy = copyOf(model, resolution)
+  if (copy !== undefined) {
+    const spared = reasonToSpareCopy(model, copy, desired, resolution)
+    if (spared !== undefined) return spared
+  }
+  if (desired.prune === false) return { code: 'prune-disabled', text: 'not in the config, which says prune: false' }
+  if (desired.models.length === 0)
+    return { code: 'nothing-declared', text: 'a config that declares no model deletes nothing' }
+  const pattern = desired.keep.find((candidate) => matchesPattern(candidate, model.reference))
+  if (pattern !== undefined) return { code: 'kept', text: `kept by "${pattern.text}"` }
+  if (ambiguous || !isAddressable(model.name)) {
+    return { code: 'not-addressable', text: 'the server would take its name for that of another model' }
+  }
+  if (desired.prune === 'managed' && copy === undefined) return reasonNotManaged(model, resolution)
+  return undefined
+}
+
+/** With `prune: 'managed'` only what this config brought in, and nobody else wants, may go. */
+function reasonNotManaged(model: InstalledModel, { recorded, declaredBy }: Resolution): Reason | undefined {
+  const key = referenceKey(model.reference)
+  const record = recorded.get(key)
+  if (record?.broughtIn !== true) return { code: 'not-managed', text: 'not brought in by this config' }
+  if (record.digest !== model.digest) return { code: 'not-managed', text: 'replaced since this config brought it in' }
+  const other = declaredBy.get(key)
+  return other === undefined ? undefined : { code: 'not-managed', text: `declared by ${other}` }
+}
+
+/** The record's entry that says that the model is a copy of ours; one that was replaced since is none any more. */
+function copyOf(model: InstalledModel, { copies }: Resolution): PreviousVersion | undefined {
+  const copy = copies.get(referenceKey(model.reference))
+  return copy?.digest === model.digest ? copy : undefined
+}
+
+/** The newest copy of each declared model waits for a rollback. */
+function reasonToSpareCopy(
+  model: InstalledModel,
+  copy: PreviousVersion,
+  { models }: DesiredState,
+  { copies }: Resolution,
+): Reason | undefined {
+  const spared = (text: string): Reason => ({ code: 'previous-version', text })
+  if (!copy.own) return spared(`previous version of ${copy.reference}, kept by another config`)
+  if (!models.some(({ reference }) => referenceKey(reference) === copy.of)) return undefined
+  const key = referenceKey(model.reference)
+  const newer = [...copies].some(
+    ([name, other]) => name !== key && other.own && other.of === copy.of && other.at > copy.at,
+  )
+  return newer ? undefined : spared(`previous version of ${copy.reference}, kept for rollback`)
+}
+
+/** The entry that proposes to delete it. Its bytes are counted once all changes are known. */
+export function deletion(model: InstalledModel, resolution: Resolution, intent: Intent): DeleteChange {
+  const name = formatReference(model.reference)
+  const { irreplaceable, reason } = judge(model, resolution, intent)
+  return {
+    id: `delete:${name}`,
+    action: 'delete',
+    reference: name,
+    cloud: false,
+    before: factsOf(model),
+    after: null,
+    dependsOn: [],
+    precondition: { digest: model.digest },
+    downloadBytes: 0,
+    freedBytes: null,
+    requires: 'prune',
+    nominalBytes: model.sizeBytes,
+    irreplaceable,
+    parentModel: model.parentModel ?? null,
+    reason,
+  }
+}
+
+/** Whether anybody could give the model back, and what to say of it. */
+function judge(
+  model: InstalledModel,
+  resolution: Resolution,
+  { checkDeletions }: Intent,
+): { readonly irreplaceable: boolean; readonly reason: Reason } {
+  const { recorded, answers, declaredBy } = resolution
+  const key = referenceKey(model.reference)
+  const copy = copyOf(model, resolution)
+  if (copy !== undefined) {
+    return {
+      irreplaceable: false,
+      reason: { code: 'superseded', text: `older copy of ${copy.reference}, made by an update` },
+    }
+  }
+  const undeclared = (text: string): Reason => ({ code: 'undeclared', text })
+  const record = recorded.get(key)
+  // What an apply of this config brought in came from a registry, or is built again from the config.
+  if (record?.broughtIn === true && record.digest === model.digest) {
+    return { irreplaceable: false, reason: undeclared('brought in by an earlier apply, no longer in the config') }
+  }
+  if (model.parentModel !== undefined)
+    return { irreplaceable: true, reason: undeclared(`built from ${model.parentModel}`) }
+  const answer = answers.get(key)
+  if (checkDeletions && answer?.kind === 'missing') {
+    return { irreplaceable: true, reason: undeclared('its registry does not have it') }
+  }
+  if (checkDeletions && (answer === undefined || answer.kind === 'unknown' || answer.kind === 'unauthorized')) {
+    return { irreplaceable: true, reason: undeclared('it is not known whether its registry has it') }
+  }
+  const other = declaredBy.get(key)
+  return {
+    irreplaceable: false,
+    reason: undeclared(other === undefined ? 'not in the config' : `not in this config, but in ${other}`),
+  }
+}

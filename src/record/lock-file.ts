@@ -1,0 +1,238 @@
+/** Reads and writes the lock file. It is printed so that one layer is one line: a diff shows what changed, and merges work. */
+import { readFile, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { formatManifest, type Manifest } from '../artifact/manifest.ts'
+import { compareText, formatReference, parseListedName, referenceKey } from '../artifact/reference.ts'
+import { printable } from '../artifact/text.ts'
+import { OllamaConfigError } from '../errors.ts'
+import { type JsonMistake, parseJson } from '../json.ts'
+import { writeFileAtomically } from '../runtime/atomic-file.ts'
+import { sha256 } from '../runtime/sha256.ts'
+import {
+  isLockedPull,
+  type Lock,
+  type LockedDerivation,
+  type LockedModel,
+  type LockedPull,
+  lockFormatVersion,
+} from './lock.ts'
+import {
+  digestAt,
+  entriesAt,
+  fieldsAt,
+  layerAt,
+  layerJson,
+  listAt,
+  majorAt,
+  ShapeError,
+  textAt,
+  wrong,
+} from './shape.ts'
+
+/** Some kilobytes a model; nothing that anyone commits comes near. */
+const maxBytes = 64 * 1024 * 1024
+
+/** @returns `undefined` when there is no such file. @throws {OllamaConfigError} `lock-invalid` */
+export async function readLock(file: string): Promise<Lock | undefined> {
+  const found = await stat(file).catch(() => undefined)
+  if (found === undefined) return undefined
+  const name = path.basename(file)
+  if (!found.isFile()) throw invalid(name, 'is no file', 'remove what is in its place')
+  if (found.size > maxBytes) throw invalid(name, `is larger than ${maxBytes} bytes`, restoreHint)
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
+    throw invalid(name, `cannot be read (${message})`, 'check its owner and mode')
+  })
+  return parseLock(text, name)
+}
+
+/** Unknown fields are ignored, as a newer minor version may have added them. @throws {OllamaConfigError} `lock-invalid` */
+export function parseLock(written: string, name: string): Lock {
+  const text = written.replace(/^\uFEFF/, '')
+  if (/^(<<<<<<<|=======|>>>>>>>)/m.test(text)) {
+    throw invalid(name, 'has the marks of a merge conflict in it', 'take either side, then run "ollama-config lock"')
+  }
+  const parsed = parseJson(text)
+  if (!('value' in parsed)) throw invalid(name, `is broken JSON at ${placeOf(text, parsed)}`, restoreHint)
+  try {
+    return readLockValue(parsed.value, text, name)
+  } catch (error) {
+    if (error instanceof ShapeError) throw invalid(name, `is not valid: ${error.message}`, restoreHint)
+    throw error
+  }
+}
+
+function placeOf(text: string, { offset, expected }: JsonMistake): string {
+  const before = text.slice(0, offset).split('\n')
+  return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}: expected ${expected}`
+}
+
+function readLockValue(value: unknown, text: string, name: string): Lock {
+  const lock = fieldsAt(value, 'the file')
+  if (majorAt(lock['formatVersion'], 'formatVersion') !== Number.parseInt(lockFormatVersion, 10)) {
+    throw invalid(
+      name,
+      `has format ${JSON.stringify(lock['formatVersion'])}, which this version does not read`,
+      'update ollama-config',
+    )
+  }
+  const models = entriesAt(lock['models'], 'models', readEntry)
+  assertNoKeyTwice(text, models)
+  const seen = new Map<string, string>()
+  for (const model of Object.keys(models)) {
+    const key = referenceKey(parseListedName(model))
+    const other = seen.get(key)
+    if (other !== undefined) throw new ShapeError(`models names one model twice, as "${other}" and "${model}"`)
+    seen.set(key, model)
+  }
+  return { models }
+}
+
+/** `JSON.parse` keeps the last of two equal keys, which a bad merge leaves. */
+function assertNoKeyTwice(text: string, models: Lock['models']): void {
+  const seen = new Set<string>()
+  for (const [, key = ''] of text.matchAll(/"([^"\\]*)"\s*:\s*\{/g)) {
+    if (seen.has(key) && Object.hasOwn(models, key)) throw new ShapeError(`models has "${key}" twice`)
+    seen.add(key)
+  }
+}
+
+function readEntry(value: unknown, place: string, model: string): LockedModel {
+  let reference: string
+  try {
+    reference = formatReference(parseListedName(model))
+  } catch {
+    throw wrong(place, 'the entry of a model: its key is no model name')
+  }
+  if (reference !== model) throw wrong(place, `in the shortest spelling, which is "${reference}"`)
+  const fields = fieldsAt(value, place)
+  return fields['base'] === undefined ? readPull(fields, place) : readDerivation(fields, place)
+}
+
+function readPull(fields: Readonly<Record<string, unknown>>, place: string): LockedPull {
+  const digest = digestAt(fields['digest'], `${place}.digest`)
+  const registry = textAt(fields['registry'], `${place}.registry`)
+  if (fields['layers'] === null) {
+    if (fields['config'] !== null) throw wrong(`${place}.config`, 'null, as its layers are')
+    return { digest, registry, config: null, layers: null }
+  }
+  const layers = listAt(fields['layers'], `${place}.layers`).map((layer, index) =>
+    layerAt(layer, `${place}.layers[${index}]`),
+  )
+  const config = fields['config'] === null ? null : layerAt(fields['config'], `${place}.config`)
+  const manifest = fields['manifest'] === undefined ? undefined : textAt(fields['manifest'], `${place}.manifest`)
+  const entry: LockedPull = { digest, registry, config, layers, ...(manifest === undefined ? {} : { manifest }) }
+  if (`sha256:${sha256(manifestText(entry) ?? '')}` !== digest) {
+    throw new ShapeError(`${place} does not fit together: its config and layers do not give its digest`)
+  }
+  return entry
+}
+
+function readDerivation(fields: Readonly<Record<string, unknown>>, place: string): LockedDerivation {
+  const base = fieldsAt(fields['base'], `${place}.base`)
+  const declaration = textAt(fields['declaration'], `${place}.declaration`)
+  if (!/^[0-9a-f]{64}$/.test(declaration)) throw wrong(`${place}.declaration`, 'a SHA-256')
+  const reference = textAt(base['reference'], `${place}.base.reference`)
+  try {
+    parseListedName(reference)
+  } catch {
+    throw wrong(`${place}.base.reference`, 'a model name')
+  }
+  return {
+    digest: fields['digest'] === null ? null : digestAt(fields['digest'], `${place}.digest`),
+    declaration,
+    base: { reference, digest: digestAt(base['digest'], `${place}.base.digest`) },
+  }
+}
+
+/** The manifest's very bytes; `null` when its layers are not known. */
+export function manifestText({ config, layers, manifest }: LockedPull): string | null {
+  return layers === null ? null : (manifest ?? formatManifest({ config, layers }))
+}
+
+export interface Pinned {
+  readonly registry: string
+  readonly digest: string
+  /** `null` when it is not known. */
+  readonly manifest: Manifest | null
+  /** Its bytes, where they are not what `formatManifest` prints. */
+  readonly text?: string | undefined
+}
+
+/** An entry; without layers when those that are given are not what the digest stands for. */
+export function lockedPull({ registry, digest, manifest, text }: Pinned): LockedPull {
+  const printed = manifest === null ? undefined : formatManifest(manifest)
+  const bytes = text ?? printed
+  if (manifest === null || bytes === undefined || `sha256:${sha256(bytes)}` !== digest) {
+    return { digest, registry, config: null, layers: null }
+  }
+  return { digest, registry, ...manifest, ...(bytes === printed ? {} : { manifest: bytes }) }
+}
+
+/** Sorted by code unit. The same lock gives the same bytes. */
+export function formatLock({ models }: Lock): string {
+  const entries = Object.entries(models)
+    .sort(([a], [b]) => compareText(a, b))
+    .map(
+      ([name, entry]) =>
+        `    ${JSON.stringify(name)}: {\n${isLockedPull(entry) ? pullLines(entry) : derivationLines(entry)}\n    }`,
+    )
+  const body = entries.length === 0 ? '{}' : `{\n${entries.join(',\n')}\n  }`
+  return `{\n  "formatVersion": ${JSON.stringify(lockFormatVersion)},\n  "models": ${body}\n}\n`
+}
+
+function pullLines({ digest, registry, config, layers, manifest }: LockedPull): string {
+  const rows = (layers ?? []).map((layer) => `        ${spaced(layerJson(layer))}`)
+  return [
+    `      "digest": ${JSON.stringify(digest)}`,
+    `      "registry": ${JSON.stringify(registry)}`,
+    `      "config": ${config === null ? 'null' : spaced(layerJson(config))}`,
+    `      "layers": ${layers === null ? 'null' : rows.length === 0 ? '[]' : `[\n${rows.join(',\n')}\n      ]`}`,
+    ...(manifest === undefined ? [] : [`      "manifest": ${JSON.stringify(manifest)}`]),
+  ].join(',\n')
+}
+
+function derivationLines({ digest, declaration, base }: LockedDerivation): string {
+  return [
+    `      "digest": ${JSON.stringify(digest)}`,
+    `      "declaration": ${JSON.stringify(declaration)}`,
+    `      "base": ${spaced(base)}`,
+  ].join(',\n')
+}
+
+/** `{ "a": 1, "b": 2 }` on one line. */
+function spaced(value: object): string {
+  return `{ ${Object.entries(value)
+    .map(([key, item]) => `${JSON.stringify(key)}: ${JSON.stringify(item)}`)
+    .join(', ')} }`
+}
+
+/** Writes nothing when it says the same already. @throws {OllamaConfigError} `file-not-written` */
+export async function writeLock(file: string, lock: Lock): Promise<boolean> {
+  const text = formatLock(lock)
+  const before = await readFile(file, 'utf8').catch(() => undefined)
+  // Git may have given it other line ends.
+  if (before?.replaceAll('\r\n', '\n') === text) return false
+  await writeFileAtomically(file, text)
+  return true
+}
+
+/**
+ * Puts entries into a lock file that exists, keeping the others; never makes one. Whether anything changed.
+ *
+ * @throws {OllamaConfigError} `lock-invalid`, `file-not-written`
+ */
+export async function extendLock(file: string, entries: ReadonlyMap<string, LockedModel>): Promise<boolean> {
+  const before = await readLock(file)
+  if (before === undefined) return false
+  const keyOf = (name: string) => referenceKey(parseListedName(name))
+  const replaced = new Set([...entries.keys()].map(keyOf))
+  const kept = Object.entries(before.models).filter(([name]) => !replaced.has(keyOf(name)))
+  return writeLock(file, { models: Object.fromEntries([...kept, ...entries]) })
+}
+
+const restoreHint = 'restore it from version control, or delete it and run "ollama-config lock"'
+
+function invalid(name: string, problem: string, hint: string): OllamaConfigError {
+  return new OllamaConfigError('lock-invalid', `The lock file ${printable(name, 100)} ${problem}`, { hint })
+}

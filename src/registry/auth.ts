@@ -1,0 +1,67 @@
+/** Ollama's sign-in at a registry: a bearer token for a request that is signed with the server's key (server/auth.go in v0.33). */
+import type { SigningKey } from './ssh-key.ts'
+
+export interface Challenge {
+  readonly realm: URL
+  readonly service: string
+  /** One or more, separated by spaces. */
+  readonly scope: string
+}
+
+/** Reads `Bearer realm="…",service="…",scope="…"`; `undefined` for anything else. */
+export function parseChallenge(header: string | undefined): Challenge | undefined {
+  const parameters = /^\s*bearer\s+(.*)$/is.exec(header ?? '')?.[1]
+  if (parameters === undefined) return undefined
+  const values = new Map<string, string>()
+  for (const [, name = '', quoted, bare = ''] of parameters.matchAll(/([a-z_]+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))/gi)) {
+    values.set(name.toLowerCase(), quoted ?? bare)
+  }
+  try {
+    return {
+      realm: new URL(values.get('realm') ?? ''),
+      service: values.get('service') ?? '',
+      scope: values.get('scope') ?? '',
+    }
+  } catch {
+    return undefined
+  }
+}
+
+export interface TokenRequest {
+  readonly url: URL
+  /** Secret. */
+  readonly authorization: string
+}
+
+/** SHA-256 of nothing, in hex, in base64: the body that is signed is always empty. */
+const emptyBodyHash = btoa('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855')
+
+/** @param nonce 16 random bytes, base64url without padding. @param nowMs Epoch milliseconds. */
+export function tokenRequest(
+  { realm, service, scope }: Challenge,
+  key: SigningKey,
+  nonce: string,
+  nowMs: number,
+): TokenRequest {
+  const url = new URL(realm)
+  url.searchParams.append('nonce', nonce)
+  for (const one of scope.split(' ').filter((text) => text !== '')) url.searchParams.append('scope', one)
+  url.searchParams.append('service', service)
+  url.searchParams.append('ts', String(Math.floor(nowMs / 1000)))
+  // Go writes query keys in alphabetical order, and the text that is signed holds the whole URL.
+  url.searchParams.sort()
+  return { url, authorization: `${key.publicKey}:${key.sign(`GET,${url.href},${emptyBodyHash}`)}` }
+}
+
+/** The token in `{"token": "…"}`. */
+export function readToken(text: string): string | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  const token = typeof value === 'object' && value !== null && 'token' in value ? value.token : undefined
+  // It becomes a header: nothing that could end one.
+  return typeof token === 'string' && /^[\x21-\x7e]{1,16384}$/.test(token) ? token : undefined
+}

@@ -1,0 +1,177 @@
+/** Asks registries for manifests, as the Ollama server that is to pull would ask. */
+import { isDigest, manifestMediaType, parseManifest } from '../artifact/manifest.ts'
+import { printable } from '../artifact/text.ts'
+import { isOllamaConfigError } from '../errors.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { sha256 } from '../runtime/sha256.ts'
+import { Connections } from './connections.ts'
+import { type Got, get, type Question } from './get.ts'
+import { failureAnswer, statusAnswer } from './problems.ts'
+import type { ManifestAnswer, ManifestRequest, RegistryClient } from './registry.ts'
+import { Shared } from './shared.ts'
+import { readSigningKey, refused, type SignIn, signIn } from './sign-in.ts'
+import type { KeyError, SigningKey } from './ssh-key.ts'
+
+export interface RegistryClientOptions {
+  /** Of the server on whose behalf is asked: registries refuse what a version cannot run. `null`: not known. */
+  readonly serverVersion: string | null
+  /** For the proxies in it. */
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Gives the text of the server's private key. Called after a 401 only; left out where the server's key is not on this machine. */
+  readonly readKey?: (() => Promise<string | undefined>) | undefined
+  readonly logger?: Logger | undefined
+  /** Default: `https://HOST`, or `http://HOST` when insecure. */
+  readonly baseUrl?: ((host: string, insecure: boolean) => string) | undefined
+  /** Longest time for one request, in milliseconds. Default: 10 000. */
+  readonly timeoutMs?: number | undefined
+  /** How often a request that was reset, or answered 429 or 5xx, is repeated. Default: 2. */
+  readonly retries?: number | undefined
+  /** Longest pause before the first repetition, in milliseconds; it doubles. Default: 250. */
+  readonly pauseMs?: number | undefined
+}
+
+export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
+  return new Client(options)
+}
+
+/** Real manifests have some kilobytes. */
+const maxManifestBytes = 4 * 1024 * 1024
+const maxTokenBytes = 64 * 1024
+
+class Client implements RegistryClient {
+  readonly #options: RegistryClientOptions
+  readonly #connections: Connections
+  readonly #userAgent: string
+  /** By registry and repository, as each is signed for once. Secret. */
+  readonly #tokens = new Map<string, string>()
+  readonly #signIns = new Shared<SignIn>()
+  /** Whatever a registry may repeat: tokens and signatures. */
+  readonly #secrets = new Set<string>()
+  #key: Promise<SigningKey | KeyError | undefined> | undefined
+
+  constructor(options: RegistryClientOptions) {
+    this.#options = options
+    const { serverVersion, env, logger, timeoutMs = 10_000 } = options
+    this.#connections = new Connections({ env, logger, timeoutMs, hide: (text) => this.#hide(text) })
+    const version = /^[0-9a-z.+-]{1,40}$/i.test(serverVersion ?? '') ? serverVersion : '0.0.0'
+    // Which machine the server runs on is not known; Linux is what nearly all of them say.
+    this.#userAgent = `ollama/${version} (amd64 linux) Go/go1.26.0`
+  }
+
+  async manifest(request: ManifestRequest): Promise<ManifestAnswer> {
+    const { reference, signal } = request
+    signal?.throwIfAborted()
+    let answer: ManifestAnswer
+    try {
+      answer = await this.#ask(request)
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason
+      answer = failureAnswer(error, reference.host)
+    }
+    return 'problem' in answer ? { ...answer, problem: this.#hide(answer.problem) } : answer
+  }
+
+  close(): void {
+    this.#connections.close()
+  }
+
+  async #ask({ reference, insecure, digest, signal }: ManifestRequest): Promise<ManifestAnswer> {
+    const { host, namespace, model, tag } = reference
+    const base = this.#options.baseUrl?.(host, insecure) ?? `${insecure ? 'http' : 'https'}://${host}`
+    const repository = `${base}/v2/${namespace}/${model}`
+    const url = new URL(`${repository}/manifests/${digest ?? tag}`)
+    const known = this.#tokens.get(repository)
+    const first = await this.#manifest(url, known, signal)
+    if (first.status !== 401) return this.#read(first, host, digest)
+    // It may have grown too old; another request may have a new one already.
+    if (known !== undefined && this.#tokens.get(repository) === known) this.#tokens.delete(repository)
+    const token = this.#tokens.get(repository)
+    const signed =
+      token === undefined
+        ? await this.#signIn(repository, url, host, first.header('www-authenticate'), signal)
+        : { token }
+    if ('refusal' in signed) return signed.refusal
+    const second = await this.#manifest(url, signed.token, signal)
+    if (second.status !== 401) return this.#read(second, host, digest)
+    return refused(`${host} refuses access, also with the key of the server`).refusal
+  }
+
+  async #signIn(
+    repository: string,
+    url: URL,
+    host: string,
+    challenge: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<SignIn> {
+    const signed = await this.#signIns.join(repository, signal, (shared) =>
+      signIn({
+        url,
+        host,
+        challenge,
+        key: () => this.#signingKey(),
+        ask: (question) => this.#get(question, maxTokenBytes, shared),
+        keepSecret: (text) => this.#secrets.add(text),
+      }),
+    )
+    if ('token' in signed) this.#tokens.set(repository, signed.token)
+    return signed
+  }
+
+  #signingKey(): Promise<SigningKey | KeyError | undefined> {
+    const { readKey } = this.#options
+    this.#key ??= readKey === undefined ? Promise.resolve(undefined) : readSigningKey(readKey)
+    return this.#key
+  }
+
+  #manifest(url: URL, token: string | undefined, signal: AbortSignal | undefined): Promise<Got> {
+    const headers = { accept: manifestMediaType, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
+    return this.#get(() => ({ url, headers }), maxManifestBytes, signal)
+  }
+
+  #get(question: () => Question, maxBytes: number, signal: AbortSignal | undefined): Promise<Got> {
+    const { retries = 2, pauseMs = 250 } = this.#options
+    const asked = () => {
+      const { url, headers } = question()
+      return { url, headers: { ...headers, 'user-agent': this.#userAgent } }
+    }
+    return get(this.#connections, asked, { maxBytes, retries, pauseMs, signal })
+  }
+
+  #read({ status, header, bytes, text: said }: Got, host: string, digest: string | undefined): ManifestAnswer {
+    if (status === 404) return { kind: 'missing' }
+    // Hidden before it is cut: the rest of a token would not be found.
+    if (status !== 200) return statusAnswer(status, this.#hide(said), host)
+    const found = `sha256:${sha256(bytes)}`
+    if (digest !== undefined && isDigest(digest) && found !== digest) {
+      return noManifest(host, 'it is not what was asked for by its digest')
+    }
+    try {
+      const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+      const pushedAt = pushTime(header('ollama-push-time'))
+      return { kind: 'found', served: { digest: found, text, manifest: parseManifest(text), pushedAt } }
+    } catch (error) {
+      return noManifest(host, isOllamaConfigError(error) ? error.message.replace(/^.*?: /, '') : 'it is no text')
+    }
+  }
+
+  #hide(text: string): string {
+    return [...this.#secrets].reduce(
+      (shown, secret) => shown.replaceAll(secret, '***').replaceAll(encodeURIComponent(secret), '***'),
+      text,
+    )
+  }
+}
+
+function noManifest(host: string, problem: string): ManifestAnswer {
+  return {
+    kind: 'unknown',
+    problem: `The answer of ${host} is no manifest: ${printable(problem, 200)}`,
+    hint: 'check that the host in the name is a model registry, and not a web page or a sign-in portal',
+  }
+}
+
+/** Unix seconds. */
+function pushTime(header: string | undefined): string | null {
+  const seconds = /^\d{9,11}$/.test(header ?? '') ? Number(header) : Number.NaN
+  return Number.isNaN(seconds) ? null : new Date(seconds * 1000).toISOString()
+}

@@ -1,0 +1,182 @@
+/** GET requests to any origin: kept connections, proxies, redirects, and at most eight under way at once. */
+import { readBeginning } from '../runtime/body.ts'
+import { createHttpClient, type Exchange, type HttpClient, type HttpResponse } from '../runtime/http.ts'
+import type { Logger } from '../runtime/logger.ts'
+import { proxyFor, proxyName, refusalOf } from '../runtime/proxy.ts'
+import { isReset, TransportError } from '../runtime/transport-error.ts'
+
+const mostAtOnce = 8
+const maxRedirects = 5
+const maxIgnoredBytes = 4 * 1024
+
+export interface ConnectionsOptions {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly logger?: Logger | undefined
+  /** Longest time for one request with its answer. */
+  readonly timeoutMs: number
+  /** Takes secrets out of what is logged: a redirect may repeat them. */
+  readonly hide: (text: string) => string
+}
+
+type Headers = Readonly<Record<string, string>>
+
+export class Connections {
+  readonly #options: ConnectionsOptions
+  readonly #clients = new Map<string, HttpClient>()
+  readonly #waiting: (() => void)[] = []
+  #running = 0
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Follows redirects. The `authorization` header goes to the first host only.
+   *
+   * @throws {TransportError} also for redirects that lead nowhere
+   */
+  async get(url: URL, headers: Headers, signal: AbortSignal | undefined): Promise<HttpResponse> {
+    await this.#turn(signal)
+    let free = () => {
+      free = () => {}
+      this.#free()
+    }
+    try {
+      let target = url
+      let sent = headers
+      for (let count = 0; ; count++) {
+        const response = await this.#send(target, sent, signal)
+        const location = isRedirect(response.status) ? response.header('location') : undefined
+        if (location === undefined) return whenRead(response, () => free())
+        // Read, so that the connection can be used again.
+        await readBeginning(response, maxIgnoredBytes)
+        if (count === maxRedirects) throw new TransportError('redirect', `it redirects more than ${maxRedirects} times`)
+        const next = redirectTarget(location, target)
+        if (hostAndPort(next) !== hostAndPort(target)) sent = withoutAuthorization(sent)
+        target = next
+      }
+    } catch (error) {
+      free()
+      throw error
+    }
+  }
+
+  close(): void {
+    for (const client of this.#clients.values()) client.close()
+  }
+
+  async #send(url: URL, headers: Headers, signal: AbortSignal | undefined): Promise<HttpResponse> {
+    const { timeoutMs } = this.#options
+    const proxy = proxyFor(url, this.#options.env)
+    const unusable = (problem: string, cause?: unknown) =>
+      new TransportError('proxy', `the proxy ${proxyName(proxy ?? '')} cannot be used: ${problem}`, { cause })
+    try {
+      const response = await this.#client(url.origin, proxy).send({
+        path: `${url.pathname}${url.search}`,
+        headers,
+        signal,
+        totalMs: timeoutMs,
+      })
+      if (proxy === undefined || response.status !== 407) return response
+      response.cancel()
+    } catch (error) {
+      if (proxy === undefined || !(error instanceof TransportError)) throw error
+      // In a tunnel only its making concerns the proxy; the rest is between us and the registry.
+      const isOfProxy =
+        error.problem === 'proxy' || (url.protocol === 'http:' && error.problem === 'network' && !isReset(error))
+      throw isOfProxy ? unusable(error.message, error) : error
+    }
+    throw unusable(refusalOf(407))
+  }
+
+  #client(origin: string, proxy: string | undefined): HttpClient {
+    const known = this.#clients.get(origin)
+    if (known !== undefined) return known
+    const { logger, hide } = this.#options
+    const onExchange =
+      logger === undefined
+        ? undefined
+        : (exchange: Exchange) =>
+            logger.debug('request', { host: hide(origin), ...exchange, path: hide(exchange.path) })
+    const client = createHttpClient({ url: origin, connections: mostAtOnce, proxy, onExchange })
+    this.#clients.set(origin, client)
+    return client
+  }
+
+  async #turn(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted()
+    if (this.#running < mostAtOnce) {
+      this.#running++
+      return
+    }
+    await new Promise<void>((resolve, reject) => {
+      const go = () => {
+        signal?.removeEventListener('abort', leave)
+        resolve()
+      }
+      const leave = () => {
+        this.#waiting.splice(this.#waiting.indexOf(go), 1)
+        reject(signal?.reason)
+      }
+      this.#waiting.push(go)
+      signal?.addEventListener('abort', leave, { once: true })
+    })
+  }
+
+  /** The place goes on to whoever waits longest. */
+  #free(): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#running--
+    else next()
+  }
+}
+
+function hostAndPort({ hostname, port, protocol }: URL): string {
+  return `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
+}
+
+function isRedirect(status: number): boolean {
+  return [301, 302, 303, 307, 308].includes(status)
+}
+
+function redirectTarget(location: string, from: URL): URL {
+  let target: URL | undefined
+  try {
+    target = new URL(location, from)
+  } catch {
+    // Told below.
+  }
+  if (target === undefined || !/^https?:$/.test(target.protocol) || target.username !== '' || target.password !== '') {
+    throw new TransportError('redirect', 'it redirects to what is no address')
+  }
+  if (from.protocol === 'https:' && target.protocol === 'http:')
+    throw new TransportError('redirect', 'it redirects from https to http')
+  return target
+}
+
+function withoutAuthorization({
+  authorization: _,
+  ...headers
+}: Headers & { readonly authorization?: string }): Headers {
+  return headers
+}
+
+/** The answer counts as under way until it has been read or given up. */
+function whenRead(response: HttpResponse, done: () => void): HttpResponse {
+  return {
+    ...response,
+    status: response.status,
+    header: (name) => response.header(name),
+    body: (async function* () {
+      try {
+        yield* response.body
+      } finally {
+        done()
+      }
+    })(),
+    cancel: () => {
+      response.cancel()
+      done()
+    },
+  }
+}

@@ -1,0 +1,66 @@
+/** What a failed request to a registry means, in the words of people. */
+import { printable } from '../artifact/text.ts'
+import { TransportError } from '../runtime/transport-error.ts'
+import type { ManifestAnswer } from './registry.ts'
+
+export const unauthorizedHint =
+  "the server's own key decides (~/.ollama/id_ed25519.pub of its user must have access): the pull may work all the same"
+
+const networkHint =
+  'check the network and HTTPS_PROXY of this machine, or use --offline; the server downloads by itself'
+
+/** For a status that is neither 200 nor 404 nor 401. */
+export function statusAnswer(status: number, body: string, host: string): ManifestAnswer {
+  if (status === 412 || /requires a newer version of Ollama/i.test(body)) return { kind: 'too-new' }
+  const said = printable(body, 200)
+  const problem = `${host} answered with status ${status}${said === '' || said.startsWith('<') ? '' : `: ${said}`}`
+  if (status === 403) return { kind: 'unauthorized', problem, hint: unauthorizedHint }
+  if (status === 429)
+    return { kind: 'unknown', problem: `${host} limits requests (status 429)`, hint: 'wait and try again' }
+  if (status >= 500) return { kind: 'unknown', problem, hint: 'the registry has a problem: try again later' }
+  return { kind: 'unknown', problem, hint: 'check that the host in the name is a model registry' }
+}
+
+/** For whatever else was thrown, too: asking a registry never fails. */
+export function failureAnswer(error: unknown, host: string): ManifestAnswer {
+  const unknown = (problem: string, hint = networkHint): ManifestAnswer => ({ kind: 'unknown', problem, hint })
+  if (!(error instanceof TransportError)) {
+    const message = error instanceof Error ? error.message : String(error)
+    return unknown(`${host} cannot be asked: ${printable(message, 150)}`)
+  }
+  const { problem, code = '', message } = error
+  if (problem === 'timeout') return unknown(`${host} does not answer in time`)
+  if (problem === 'too-large')
+    return unknown(
+      `The answer of ${host} is no manifest: it is too long`,
+      'check that the host in the name is a model registry',
+    )
+  if (problem === 'proxy')
+    return unknown(
+      `${host} cannot be reached: ${printable(message, 200)}`,
+      'check HTTPS_PROXY and NO_PROXY, with user and password as in http://user:password@proxy, or use --offline',
+    )
+  if (problem === 'redirect')
+    return unknown(`${host} cannot be asked: ${message}`, 'check that the host in the name is a model registry')
+  return unknown(
+    `${host} cannot be reached: ${reasonOf(code, message)}`,
+    /CERT|SELF_SIGNED|UNABLE_TO/.test(code) ? certificateHint : networkHint,
+  )
+}
+
+const certificateHint = 'for a private authority set NODE_EXTRA_CA_CERTS to its certificate'
+
+function reasonOf(code: string, message: string): string {
+  if (code === 'ECONNREFUSED') return 'connection refused'
+  if (/^(ENOTFOUND|EAI_AGAIN|EAI_NODATA)$/.test(code)) return 'its name cannot be resolved'
+  if (/^(EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/.test(code)) return 'there is no route to it'
+  if (
+    /WRONG[_ ]VERSION[_ ]NUMBER|PACKET[_ ]LENGTH[_ ]TOO[_ ]LONG|INVALIDCONTENTTYPE/.test(
+      `${code} ${message.toUpperCase()}`,
+    )
+  )
+    return 'it speaks plain http, not https (see "insecure" in the config)'
+  if (/CERT|SELF_SIGNED|UNABLE_TO/.test(code)) return `its certificate is not accepted (${printable(message, 150)})`
+  if (/^(ECONNRESET|EPIPE|ECONNABORTED)$/.test(code)) return 'it closed the connection'
+  return printable(message, 150)
+}

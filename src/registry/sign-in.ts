@@ -1,0 +1,75 @@
+/** Signs in at a registry with the key of the server. Never gives anything of the key or a signature away. */
+import { printable } from '../artifact/text.ts'
+import { parseChallenge, readToken, tokenRequest } from './auth.ts'
+import type { Got, Question } from './get.ts'
+import { unauthorizedHint } from './problems.ts'
+import type { ManifestAnswer } from './registry.ts'
+import { KeyError, parsePrivateKey, type SigningKey } from './ssh-key.ts'
+
+/** What a repository wants before it answers, or why there is none. */
+export type SignIn = { readonly token: string } | { readonly refusal: ManifestAnswer }
+
+export interface SignInOptions {
+  /** Of the manifest that was asked for. */
+  readonly url: URL
+  /** As people know it. */
+  readonly host: string
+  /** The `WWW-Authenticate` header. */
+  readonly challenge: string | undefined
+  readonly key: () => Promise<SigningKey | KeyError | undefined>
+  readonly ask: (question: () => Question) => Promise<Got>
+  /** Told of what must not be shown. */
+  readonly keepSecret: (text: string) => void
+}
+
+export async function signIn({ url, host, challenge: header, key, ask, keepSecret }: SignInOptions): Promise<SignIn> {
+  const challenge = parseChallenge(header)
+  if (challenge === undefined) return refused(`${host} refuses access, and does not say where to sign in`)
+  const { realm } = challenge
+  // The signature is worth something to whoever gets it.
+  if (
+    !/^https?:$/.test(realm.protocol) ||
+    realm.host !== url.host ||
+    (url.protocol === 'https:' && realm.protocol !== 'https:') ||
+    realm.username !== '' ||
+    realm.password !== ''
+  ) {
+    const hint =
+      host.toLowerCase() === 'hf.co'
+        ? 'the repository may be missing, gated or private: check the name, or write huggingface.co instead of hf.co'
+        : unauthorizedHint
+    return refused(`${host} wants a sign-in at another place (${printable(realm.host, 100)})`, hint)
+  }
+  const signing = await key()
+  if (signing === undefined)
+    return refused(`${host} wants a sign-in with the key of the server, which is not to be had here`)
+  if (signing instanceof KeyError)
+    return refused(`${host} wants a sign-in, and the key of the server cannot be used: ${signing.message}`)
+  const got = await ask(() => {
+    const nonce = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('base64url')
+    const request = tokenRequest(challenge, signing, nonce, Date.now())
+    for (const part of request.authorization.split(':')) keepSecret(part)
+    return { url: request.url, headers: { authorization: request.authorization } }
+  })
+  if (got.status !== 200) return refused(`${host} does not accept the key of the server (status ${got.status})`)
+  const token = readToken(new TextDecoder().decode(got.bytes))
+  if (token === undefined) return refused(`${host} answered the sign-in with no token`)
+  keepSecret(token)
+  return { token }
+}
+
+/** Reads the key once. */
+export async function readSigningKey(
+  read: () => Promise<string | undefined>,
+): Promise<SigningKey | KeyError | undefined> {
+  try {
+    const text = await read()
+    return text === undefined ? undefined : parsePrivateKey(text)
+  } catch (error) {
+    return error instanceof KeyError ? error : new KeyError('it cannot be read')
+  }
+}
+
+export function refused(problem: string, hint: string = unauthorizedHint): { readonly refusal: ManifestAnswer } {
+  return { refusal: { kind: 'unauthorized', problem, hint } }
+}

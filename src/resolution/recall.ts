@@ -1,0 +1,61 @@
+/** What lock and record know, in the terms of the plan. Pure. */
+import { blobsOf, formatManifest, type Layer, type Manifest } from '../artifact/manifest.ts'
+import { parseListedName, referenceKey } from '../artifact/reference.ts'
+import type { Pin, PreviousVersion, Recorded, Resolution } from '../plan/resolution.ts'
+import { isLockedPull, type Lock, type LockedPull } from '../record/lock.ts'
+import type { HostRecord } from '../record/record.ts'
+
+export interface Memory {
+  readonly lock: Lock | undefined
+  readonly record: HostRecord | undefined
+  /** The config that is planned, as the record names it. */
+  readonly configFile: string | undefined
+  /** Whether another config, by its path, is still there. */
+  readonly exists: (file: string) => boolean
+}
+
+export type Recalled = Pick<Resolution, 'pins' | 'contents' | 'recorded' | 'copies' | 'declaredBy'>
+
+export function recall({ lock, record, configFile, exists }: Memory): Recalled {
+  const pins = new Map<string, Pin>()
+  const contents = new Map<string, readonly Layer[]>()
+  const recorded = new Map<string, Recorded>()
+  const copies = new Map<string, PreviousVersion>()
+  const declaredBy = new Map<string, string>()
+  for (const [file, config] of Object.entries(record?.configs ?? {})) {
+    const own = file === configFile
+    for (const { digest, blobs } of [...Object.values(config.models), ...Object.values(config.copies)]) {
+      if (blobs !== null) contents.set(digest, blobs)
+    }
+    for (const [name, { of, digest, at }] of Object.entries(config.copies)) {
+      copies.set(keyOf(name), { of: keyOf(of), reference: of, digest, at, own })
+    }
+    if (own) {
+      for (const [reference, { digest, broughtIn }] of Object.entries(config.models)) {
+        recorded.set(keyOf(reference), { reference, digest, broughtIn })
+      }
+    } else if (exists(file)) {
+      for (const reference of config.declared) declaredBy.set(keyOf(reference), file)
+    }
+  }
+  for (const [reference, entry] of Object.entries(lock?.models ?? {})) {
+    if (!isLockedPull(entry)) continue
+    const pin = pinOf(entry)
+    pins.set(keyOf(reference), pin)
+    if (pin.manifest !== null) contents.set(pin.digest, blobsOf(pin.manifest))
+  }
+  return { pins, contents, recorded, copies, declaredBy }
+}
+
+function pinOf({ digest, config, layers, manifest: text }: LockedPull): Pin {
+  const manifest: Manifest | null = layers === null ? null : { config, layers }
+  return {
+    digest,
+    manifest,
+    ...(text === undefined || manifest === null || text === formatManifest(manifest) ? {} : { text }),
+  }
+}
+
+function keyOf(reference: string): string {
+  return referenceKey(parseListedName(reference))
+}

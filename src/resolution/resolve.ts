@@ -1,0 +1,134 @@
+/** Gathers what a plan looks at: asks registries about the few models in question, and the host about their blobs. */
+import { blobsOf } from '../artifact/manifest.ts'
+import { referenceKey } from '../artifact/reference.ts'
+import type { ManifestAnswer } from '../artifact/served.ts'
+import type { Backend, BlobLookup } from '../backend/backend.ts'
+import { type Question, questions } from '../plan/ask.ts'
+import type { Intent, Resolution } from '../plan/resolution.ts'
+import type { ActualState, DesiredState } from '../plan/state.ts'
+import type { RegistryClient } from '../registry/registry.ts'
+import { sharedSignal } from '../runtime/abortable.ts'
+import type { Recalled } from './recall.ts'
+
+export interface ResolveOptions {
+  readonly desired: DesiredState
+  readonly actual: ActualState
+  readonly recalled: Recalled
+  readonly intent: Intent
+  readonly backend: Backend
+  readonly offline: boolean
+  /** Called at most once, when there is something to ask. */
+  readonly openRegistry: () => Promise<RegistryClient>
+  /** Longest time for all registries together, in milliseconds; the rest is then unknown. */
+  readonly budgetMs: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Never fails because of a registry; what it did not tell is unknown. @throws `signal.reason` when aborted */
+export async function resolvePlan(options: ResolveOptions): Promise<Resolution> {
+  const { desired, actual, recalled, intent, offline, signal } = options
+  const known: Resolution = { ...recalled, answers: new Map(), blobs: new Map(), offline }
+  const asked = questions(desired, actual, known, intent)
+  if (asked.length === 0) return known
+  const lookup = options.backend.openBlobs()
+  const blobs = new BlobSurvey(lookup, sharedSignal(signal))
+  try {
+    for (const { key } of asked) {
+      // Also what the lock says: the registry may not answer, or serve another version.
+      const manifest = known.pins.get(key)?.manifest ?? null
+      if (manifest !== null) blobs.ask(blobsOf(manifest).map(({ digest }) => digest))
+    }
+    const answers = offline ? new Map<string, ManifestAnswer>() : await askRegistries(asked, options, blobs)
+    return { ...known, answers, blobs: await blobs.results() }
+  } finally {
+    lookup.close()
+  }
+}
+
+async function askRegistries(
+  asked: readonly Question[],
+  { actual, openRegistry, budgetMs, signal }: ResolveOptions,
+  blobs: BlobSurvey,
+): Promise<ReadonlyMap<string, ManifestAnswer>> {
+  const registry = await openRegistry()
+  const installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model.digest]))
+  const over = new AbortController()
+  const timer = setTimeout(() => over.abort(), budgetMs)
+  const both = sharedSignal(signal, over.signal)
+  try {
+    const answers = asked.map(
+      async ({ key, reference, insecure, purpose }): Promise<readonly [string, ManifestAnswer]> => {
+        try {
+          const answer = await registry.manifest({ reference, insecure, signal: both })
+          if (purpose === 'fetch' && answer.kind === 'found' && answer.served.digest !== installed.get(key)) {
+            blobs.ask(blobsOf(answer.served.manifest).map(({ digest }) => digest))
+          }
+          return [key, answer]
+        } catch (error) {
+          if (signal?.aborted || !over.signal.aborted) throw error
+          return [key, notInTime(reference.host, budgetMs)]
+        }
+      },
+    )
+    return new Map(await Promise.all(answers))
+  } finally {
+    clearTimeout(timer)
+    over.abort()
+    registry.close()
+  }
+}
+
+function notInTime(host: string, budgetMs: number): ManifestAnswer {
+  const problem = `${host} did not answer within ${budgetMs / 1000} s`
+  return { kind: 'unknown', problem, hint: 'try again; "ollama-config outdated" waits longer' }
+}
+
+/** More at once than to a registry: the host is near, and looks only whether a file is there. */
+const headsAtOnce = 32
+
+/** Asks the host whether it has blobs, each once, while the registries are still being asked. */
+class BlobSurvey {
+  readonly #lookup: BlobLookup
+  readonly #signal: AbortSignal
+  readonly #found = new Map<string, boolean>()
+  readonly #asked = new Set<string>()
+  readonly #waiting: string[] = []
+  readonly #workers = new Set<Promise<void>>()
+
+  constructor(lookup: BlobLookup, signal: AbortSignal) {
+    this.#lookup = lookup
+    this.#signal = signal
+  }
+
+  ask(digests: readonly string[]): void {
+    for (const digest of digests) {
+      if (this.#asked.has(digest)) continue
+      this.#asked.add(digest)
+      this.#waiting.push(digest)
+      if (this.#workers.size < headsAtOnce) this.#start()
+    }
+  }
+
+  /** What the host said of each; a blob of which it said nothing is not in it. */
+  async results(): Promise<ReadonlyMap<string, boolean>> {
+    while (this.#workers.size > 0) await Promise.all(this.#workers)
+    this.#signal.throwIfAborted()
+    return this.#found
+  }
+
+  #start(): void {
+    const worker = this.#work().finally(() => this.#workers.delete(worker))
+    this.#workers.add(worker)
+  }
+
+  async #work(): Promise<void> {
+    for (let digest = this.#waiting.shift(); digest !== undefined; digest = this.#waiting.shift()) {
+      if (this.#signal.aborted) return
+      try {
+        this.#found.set(digest, await this.#lookup.has(digest, { signal: this.#signal }))
+      } catch {
+        // Unknown. A host that fails altogether is told of by whatever else is asked of it.
+      }
+    }
+  }
+}

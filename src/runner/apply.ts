@@ -1,0 +1,86 @@
+/** `applyPlan`: carries out a plan, and keeps record and lock file. */
+import { basename } from 'node:path'
+import { type Approval, applyTarget } from '../apply/apply.ts'
+import { type ApplyRun, createApplyRun } from '../apply/apply-run.ts'
+import { quoted } from '../artifact/text.ts'
+import type { Config } from '../config/config.ts'
+import { OllamaConfigError } from '../errors.ts'
+import { formatVersion, knownActions, type Plan, planErrors, type Target } from '../plan/plan.ts'
+import type { Books } from './bookkeeping.ts'
+import { type ConnectOptions, connect, desiredOf, type LoadedConfig, selectTarget } from './connection.ts'
+import { configFileOf, lockPathOf, recordPlace } from './survey.ts'
+
+export interface ApplyPlanOptions extends ConnectOptions {
+  /** Gives the connection: host and headers are not in the plan. */
+  readonly config: LoadedConfig | Config
+  readonly approve: Approval
+  /** At most so many models are fetched at once. Default: 1, since one pull opens many connections as it is. */
+  readonly concurrency?: number | undefined
+  /** Refuse all of it when any precondition no longer holds, as for a plan that was saved. Default: false. */
+  readonly strict?: boolean | undefined
+  /** Never write the lock file. Default: false; it is extended where it exists. */
+  readonly frozen?: boolean | undefined
+}
+
+/**
+ * Carries out a plan: starts at once. An unapproved change is reported as skipped.
+ *
+ * @throws {OllamaConfigError} `invalid-plan`, `stale-plan` through `report`, before anything happens
+ */
+export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
+  return createApplyRun(async function* start(signal) {
+    const target = applicableTarget(plan)
+    const { config, approve, concurrency, strict } = options
+    const { address } = selectTarget(config, options)
+    const backend = connect(address, config, options)
+    if (backend.address !== target.address) {
+      throw invalidPlan(
+        `The plan was made for ${target.address}, not for ${backend.address}`,
+        'plan again, or give the host it was made for',
+      )
+    }
+    const books = await openBooks(target, options, Date.now)
+    const events = applyTarget(target, { backend, approve, concurrency, strict, signal, now: Date.now })
+    const { keepBooks } = await import('./bookkeeping.ts')
+    yield* keepBooks(events, books)
+  }, options.signal)
+}
+
+function applicableTarget(plan: Plan): Target {
+  const [target] = plan.targets
+  if (Number.parseInt(plan.formatVersion, 10) !== Number.parseInt(formatVersion, 10)) {
+    throw invalidPlan(
+      `The plan has format ${JSON.stringify(plan.formatVersion)}, which this version does not read`,
+      'plan again',
+    )
+  }
+  if (target === undefined || plan.targets.length > 1)
+    throw invalidPlan(`A plan for ${plan.targets.length} hosts cannot be applied`)
+  const [problem] = planErrors(plan)
+  if (problem !== undefined) throw invalidPlan(`The plan has an error: ${problem.message}`, problem.hint)
+  const unknown = target.changes.find(({ action }) => !knownActions.has(action))
+  if (unknown !== undefined)
+    throw invalidPlan(`The plan has a change of a kind that this version does not know: ${quoted(unknown.action)}`)
+  return target
+}
+
+async function openBooks(target: Target, options: ApplyPlanOptions, now: () => number): Promise<Books> {
+  const { config, frozen = false } = options
+  const configFile = configFileOf(config)
+  const place = recordPlace(selectTarget(config, options).address, options)
+  const lockFile = lockPathOf(config)
+  const { openRecord } = await import('../record/record-file.ts')
+  const { extendLock } = await import('../record/lock-file.ts')
+  return {
+    target,
+    desired: await desiredOf(config),
+    record: place === undefined || configFile === undefined ? undefined : { keeper: openRecord(place), configFile },
+    lock: lockFile === undefined || frozen ? undefined : (entries) => extendLock(lockFile, entries),
+    lockFile: lockFile === undefined ? undefined : basename(lockFile),
+    now,
+  }
+}
+
+function invalidPlan(message: string, hint?: string): OllamaConfigError {
+  return new OllamaConfigError('invalid-plan', message, { hint })
+}

@@ -1,0 +1,199 @@
+/** What an apply leaves behind on this machine: the record of what it brought in, and the lock file's new entries. */
+import type { ApplyStarted, ChangeFinished, Event, KeepingPrevious } from '../apply/events.ts'
+import { blobsOf, type Layer, layerWord, type Manifest } from '../artifact/manifest.ts'
+import { formatReference, parseListedName } from '../artifact/reference.ts'
+import { type Diagnostic, toErrorData } from '../errors.ts'
+import { type Change, isFetch, isFine, manifestOf, type PlannedManifest, type Target } from '../plan/plan.ts'
+import type { DesiredState } from '../plan/state.ts'
+import type { LockedModel } from '../record/lock.ts'
+import { lockedPull } from '../record/lock-file.ts'
+import { type ConfigRecord, emptyConfigRecord, type HostRecord, type RecordedModel } from '../record/record.ts'
+
+/** The record of one host, as `record-file` keeps it. */
+export interface RecordKeeper {
+  update(change: (record: HostRecord) => HostRecord): Promise<HostRecord>
+}
+
+export interface Books {
+  readonly target: Target
+  readonly desired: DesiredState
+  /** `undefined`: no record is kept. */
+  readonly record: { readonly keeper: RecordKeeper; readonly configFile: string } | undefined
+  /** Writes entries into the lock file, where there is one that may be written. Returns whether anything changed. */
+  readonly lock: ((entries: ReadonlyMap<string, LockedModel>) => Promise<boolean>) | undefined
+  /** Name of the lock file in messages. */
+  readonly lockFile: string | undefined
+  /** Epoch milliseconds. */
+  readonly now: () => number
+}
+
+/** Passes the events on. A record that cannot be kept is a warning; a lock file that cannot be written is a failure. */
+export async function* keepBooks(events: AsyncIterable<Event>, books: Books): AsyncGenerator<Event, void> {
+  const keeper = new Bookkeeper(books)
+  for await (const event of events) {
+    if (event.type === 'apply-started') yield* keeper.begin(event)
+    if (event.type === 'keeping-previous') yield* keeper.keepCopy(event)
+    if (event.type === 'change-finished') yield* keeper.finish(event)
+    if (event.type !== 'apply-finished') {
+      yield event
+      continue
+    }
+    const lock = await keeper.extendLock()
+    yield* lock.events
+    yield lock.failed && event.outcome === 'done' ? { ...event, outcome: 'failed' } : event
+  }
+}
+
+class Bookkeeper {
+  readonly #books: Books
+  readonly #changes: ReadonlyMap<string, Change>
+  readonly #entries = new Map<string, LockedModel>()
+  /** One warning is enough. */
+  #recordLost = false
+
+  constructor(books: Books) {
+    this.#books = books
+    this.#changes = new Map(books.target.changes.map((change) => [change.id, change]))
+    for (const change of books.target.changes) {
+      if (change.action === 'no-op' && change.lock !== undefined) this.#pin(change.reference, change.lock)
+    }
+  }
+
+  /** What is declared, and what was found there as it should be. */
+  begin(_event: ApplyStarted): AsyncGenerator<Event, void> {
+    const { desired, target } = this.#books
+    const declared = desired.models.map(({ reference }) => formatReference(reference)).sort()
+    const fine = target.changes.filter((change) => isFine(change) && !change.cloud)
+    return this.#record((config) => ({
+      ...config,
+      declared,
+      models: {
+        ...config.models,
+        ...Object.fromEntries(
+          fine
+            .map(({ reference, before }) => [reference, this.#seen(config.models[reference], before?.digest ?? null)])
+            .filter(isKnown),
+        ),
+      },
+    }))
+  }
+
+  #seen(earlier: RecordedModel | undefined, digest: string | null): RecordedModel | undefined {
+    if (digest === null) return earlier
+    return earlier?.digest === digest ? earlier : { digest, broughtIn: false, at: this.#time(), blobs: null }
+  }
+
+  keepCopy({ id, copy, digest }: KeepingPrevious): AsyncGenerator<Event, void> {
+    const of = this.#changes.get(id)?.reference ?? ''
+    return this.#record((config) => ({
+      ...config,
+      copies: { ...config.copies, [copy]: { of, digest, at: this.#time(), blobs: blobsKnown(config, digest) } },
+    }))
+  }
+
+  async *finish({ id, outcome, digest, fetched }: ChangeFinished): AsyncGenerator<Event, void> {
+    const change = this.#changes.get(id)
+    if (change === undefined || outcome !== 'done' || change.cloud) return
+    const { reference } = change
+    if (change.action === 'delete') {
+      yield* this.#record((config) => ({
+        ...config,
+        models: without(config.models, reference),
+        copies: without(config.copies, reference),
+      }))
+      return
+    }
+    if (digest === null) return
+    const manifest = isFetch(change) && change.manifest?.digest === digest ? change.manifest : null
+    const restored = change.action === 'restore' ? change.from : undefined
+    let known: readonly Layer[] | null = null
+    yield* this.#record((config) => {
+      known = blobsKnown(config, digest)
+      const blobs = manifest === null ? known : blobsOf(manifestOf(manifest))
+      const earlier = config.models[reference]
+      const broughtIn = fetched === true || (restored === undefined && earlier?.digest === digest && earlier.broughtIn)
+      return {
+        ...config,
+        models: { ...config.models, [reference]: { digest, broughtIn, at: this.#time(), blobs } },
+        copies: restored === undefined ? config.copies : without(config.copies, restored),
+      }
+    })
+    if (restored !== undefined || (fetched === true && !isLocked(change))) {
+      this.#pin(reference, manifest ?? { digest, manifest: known === null ? null : manifestFrom(known) })
+    }
+  }
+
+  /** Puts the version into the lock file at the end. */
+  #pin(reference: string, version: PlannedManifest | KnownVersion): void {
+    const known =
+      'layers' in version ? { digest: version.digest, manifest: manifestOf(version), text: version.text } : version
+    const registry = parseListedName(reference).host
+    this.#entries.set(reference, lockedPull({ registry, ...known }))
+  }
+
+  async extendLock(): Promise<{ readonly events: readonly Event[]; readonly failed: boolean }> {
+    const { lock, lockFile = '' } = this.#books
+    if (lock === undefined || this.#entries.size === 0) return { events: [], failed: false }
+    try {
+      const changed = await lock(this.#entries)
+      return {
+        events: changed ? [{ type: 'lock-updated', file: lockFile, references: [...this.#entries.keys()].sort() }] : [],
+        failed: false,
+      }
+    } catch (error) {
+      return { events: [{ type: 'diagnostic', diagnostic: diagnosticOf(error, 'error') }], failed: true }
+    }
+  }
+
+  async *#record(change: (config: ConfigRecord) => ConfigRecord): AsyncGenerator<Event, void> {
+    const { record } = this.#books
+    if (record === undefined || this.#recordLost) return
+    try {
+      await record.keeper.update((host) => ({
+        ...host,
+        configs: { ...host.configs, [record.configFile]: change(host.configs[record.configFile] ?? emptyConfigRecord) },
+      }))
+    } catch (error) {
+      this.#recordLost = true
+      yield { type: 'diagnostic', diagnostic: diagnosticOf(error, 'warning') }
+    }
+  }
+
+  #time(): string {
+    return new Date(this.#books.now()).toISOString()
+  }
+}
+
+/** What a restored version is made of, from the record: its config comes last. */
+interface KnownVersion {
+  readonly digest: string
+  readonly manifest: Manifest | null
+}
+
+function manifestFrom(blobs: readonly Layer[]): Manifest {
+  const last = blobs.at(-1)
+  const hasConfig = last !== undefined && layerWord(last) === 'config'
+  return { config: hasConfig ? last : null, layers: hasConfig ? blobs.slice(0, -1) : blobs }
+}
+
+function isLocked(change: Change): boolean {
+  return isFetch(change) && change.locked && change.after?.digest === change.manifest?.digest
+}
+
+function blobsKnown(config: ConfigRecord, digest: string): readonly Layer[] | null {
+  const entries = [...Object.values(config.models), ...Object.values(config.copies)]
+  return entries.find((entry) => entry.digest === digest && entry.blobs !== null)?.blobs ?? null
+}
+
+function without<T>(entries: Readonly<Record<string, T>>, name: string): Readonly<Record<string, T>> {
+  return Object.fromEntries(Object.entries(entries).filter(([key]) => key !== name))
+}
+
+function isKnown<T>(entry: readonly [string, T | undefined] | (string | T | undefined)[]): entry is [string, T] {
+  return entry[1] !== undefined
+}
+
+function diagnosticOf(error: unknown, severity: Diagnostic['severity']): Diagnostic {
+  const { code, message, hint } = toErrorData(error)
+  return { severity, code, message, ...(hint === undefined ? {} : { hint }) }
+}

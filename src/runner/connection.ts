@@ -1,0 +1,120 @@
+/** Which server, with which headers, and how registries are asked on its behalf. */
+
+import { readFile } from 'node:fs/promises'
+import { homedir, platform } from 'node:os'
+import path from 'node:path'
+import { quoted } from '../artifact/text.ts'
+import { type Address, type HostSelection, selectHost } from '../backend/address.ts'
+import type { Backend } from '../backend/backend.ts'
+import { createHostBackend } from '../backend/http.ts'
+import type { Config } from '../config/config.ts'
+import { OllamaConfigError } from '../errors.ts'
+import type { DesiredState } from '../plan/state.ts'
+import type { RegistryClient } from '../registry/registry.ts'
+import type { Logger } from '../runtime/logger.ts'
+
+/** Environment variables. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface LoadedConfig {
+  /** Absolute path of the file it was loaded from. */
+  readonly file: string
+  readonly config: Config
+  readonly desired: DesiredState
+}
+
+export interface ConnectOptions {
+  /** Wins over the config and over `OLLAMA_HOST`. */
+  readonly host?: string | undefined
+  /** Default: that of the process. */
+  readonly env?: Environment | undefined
+  readonly logger?: Logger | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Base URL at which a registry is asked. Default: `https://HOST`, or `http://HOST` for an insecure model. */
+  readonly registryUrl?: ((host: string, insecure: boolean) => string) | undefined
+}
+
+/** Which server a config and these options lead to, and who said so. */
+export function selectTarget(config: LoadedConfig | Config, options: ConnectOptions = {}): HostSelection {
+  const { env = process.env, host } = options
+  return selectHost({ flag: host, config: configOf(config).host, env: env['OLLAMA_HOST'] })
+}
+
+export function connect(address: Address, config: LoadedConfig | Config, options: ConnectOptions): Backend {
+  const { env = process.env, logger } = options
+  return createHostBackend({ address, headers: resolveHeaders(configOf(config), env), logger })
+}
+
+export function configOf(config: LoadedConfig | Config): Config {
+  return 'desired' in config ? config.config : config
+}
+
+/** With it comes valibot, which a program that only applies a plan does not need. */
+export function importResolve(): Promise<typeof import('../config/resolve.ts')> {
+  return import('../config/resolve.ts')
+}
+
+export async function desiredOf(config: LoadedConfig | Config): Promise<DesiredState> {
+  if ('desired' in config) return config.desired
+  const { resolveConfig } = await importResolve()
+  return resolveConfig(config).desired
+}
+
+/** A client that asks registries as this server would. Imported when it is needed: a plan that wants nothing asks nobody. */
+export async function openRegistry(
+  address: Address,
+  serverVersion: string | null,
+  { env = process.env, logger, registryUrl }: ConnectOptions,
+): Promise<RegistryClient> {
+  const { createRegistryClient } = await import('../registry/client.ts')
+  return createRegistryClient({
+    serverVersion,
+    env,
+    logger,
+    // Another machine's server has another key.
+    readKey: address.loopback ? () => readServerKey(env) : undefined,
+    baseUrl: registryUrl,
+  })
+}
+
+/** The key that a server on this machine signs in with: of this user, else of the service that Ollama's installer sets up. */
+async function readServerKey(env: Environment): Promise<string | undefined> {
+  for (const folder of ollamaFolders(env)) {
+    const text = await readFile(path.join(folder, 'id_ed25519'), 'utf8').catch(() => undefined)
+    if (text !== undefined) return text
+  }
+  return undefined
+}
+
+/** Where the server's own files may be, the likeliest first. */
+export function ollamaFolders(env: Environment): readonly string[] {
+  const home = homeOf(env)
+  const own = home === undefined ? [] : [path.join(home, '.ollama')]
+  return platform() === 'linux' ? [...own, '/usr/share/ollama/.ollama'] : own
+}
+
+/** `undefined` when the environment does not say: a program that gives one of its own decides what is written where. */
+export function homeOf(env: Environment): string | undefined {
+  const home = env['HOME'] || env['USERPROFILE'] || (env === process.env ? homedir() : undefined)
+  return home === undefined || !path.isAbsolute(home) ? undefined : home
+}
+
+function resolveHeaders({ headers = {} }: Config, env: Environment): Record<string, string> {
+  const values: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    const text = typeof value === 'string' ? value : env[value.env]
+    if (text === undefined) throw missingVariable(name, typeof value === 'string' ? '' : value.env)
+    values[name] = text
+  }
+  return values
+}
+
+function missingVariable(header: string, variable: string): OllamaConfigError {
+  const of = `The header ${quoted(header)} takes its value from an environment variable`
+  // Whoever writes `env: process.env.TOKEN` has put the secret where the name belongs.
+  return /^[A-Z_][A-Z0-9_]{0,39}$/.test(variable)
+    ? new OllamaConfigError('config-invalid', `${of} that is not set: ${variable}`, { hint: `set ${variable}` })
+    : new OllamaConfigError('config-invalid', `${of}, but what is given is no name of one`, {
+        hint: `write the name of the variable, as in { env: 'OLLAMA_AUTHORIZATION' }`,
+      })
+}

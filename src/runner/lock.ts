@@ -1,0 +1,216 @@
+/** `lockModels`: writes the lock file, which pins what was tested. */
+import { blobsOf, isSameBlobs, shortDigest } from '../artifact/manifest.ts'
+import { compareText, formatReference, referenceKey } from '../artifact/reference.ts'
+import type { ManifestAnswer, ServedManifest } from '../artifact/served.ts'
+import type { Config } from '../config/config.ts'
+import { type Diagnostic, OllamaConfigError } from '../errors.ts'
+import type { DesiredModel, InstalledModel } from '../plan/state.ts'
+import type { Lock, LockedModel } from '../record/lock.ts'
+import type { RegistryClient } from '../registry/registry.ts'
+import { sharedSignal } from '../runtime/abortable.ts'
+import { type LoadedConfig, openRegistry } from './connection.ts'
+import { keysOf, longRegistryBudgetMs } from './plan.ts'
+import { lockPathOf, type Survey, type SurveyOptions, survey } from './survey.ts'
+
+export interface LockModelsOptions extends Omit<SurveyOptions, 'frozen'> {
+  /** Only these; the others keep their entries. Default: every declared model, and entries of others are dropped. */
+  readonly models?: readonly string[] | undefined
+  /** `host`: pins what is installed, else what the registry serves. `registry`: pins what the tags name now. Default: `host`. */
+  readonly from?: 'host' | 'registry' | undefined
+}
+
+export interface LockResult {
+  /** Absolute path. */
+  readonly file: string
+  readonly lock: Lock
+  /** What the file says differently now. Sorted. */
+  readonly changes: readonly LockChange[]
+  /** Errors are models that could not be pinned; they keep the entry they had. */
+  readonly diagnostics: readonly Diagnostic[]
+}
+
+export interface LockChange {
+  readonly reference: string
+  /** Digests; `null`: no entry. */
+  readonly before: string | null
+  readonly after: string | null
+}
+
+type Pinned = { readonly entry: LockedModel; readonly note?: Diagnostic } | { readonly problem: Diagnostic }
+
+/**
+ * Writes `ollama.lock.json` beside the config.
+ *
+ * @throws {OllamaConfigError} `usage` for a config that is in no file or a model that is not declared, `lock-invalid`,
+ * `file-not-written`, and what the host answers
+ */
+export async function lockModels(config: LoadedConfig | Config, options: LockModelsOptions = {}): Promise<LockResult> {
+  const file = lockPathOf(config)
+  if (file === undefined)
+    throw new OllamaConfigError('usage', 'A config that is in no file has no lock file', {
+      hint: 'load it with loadConfig',
+    })
+  const found = await survey(config, options)
+  const { desired, lock: before = { models: {} }, diagnostics: notes } = found
+  const chosen = options.models === undefined ? undefined : keysOf(options.models, desired)
+  const models = desired.models.filter(
+    ({ reference }) => !reference.cloud && (chosen?.has(referenceKey(reference)) ?? true),
+  )
+  const pinned = await pinAll(models, found, options)
+
+  const entries = new Map(chosen === undefined ? [] : Object.entries(before.models))
+  const diagnostics = [...notes]
+  for (const { reference } of models) {
+    const name = formatReference(reference)
+    const result = pinned.get(name)
+    const old = entryOf(before, name)
+    for (const key of [...entries.keys()]) if (key.toLowerCase() === name.toLowerCase()) entries.delete(key)
+    if (result !== undefined && 'entry' in result) entries.set(name, result.entry)
+    else if (old !== undefined) entries.set(name, old)
+    if (result !== undefined && 'problem' in result) diagnostics.push(result.problem)
+    else if (result?.note !== undefined) diagnostics.push(result.note)
+  }
+  const lock: Lock = { models: Object.fromEntries(entries) }
+  const { writeLock } = await import('../record/lock-file.ts')
+  await writeLock(file, lock)
+  return { file, lock, changes: changesBetween(before, lock), diagnostics }
+}
+
+async function pinAll(
+  models: readonly DesiredModel[],
+  found: Survey,
+  options: LockModelsOptions,
+): Promise<ReadonlyMap<string, Pinned>> {
+  const { address, actual } = found
+  const installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model]))
+  const over = AbortSignal.timeout(longRegistryBudgetMs)
+  const signal = sharedSignal(options.signal, over)
+  const registry = await openRegistry(address, actual.serverVersion, options)
+  try {
+    const pinned = models.map(async (model): Promise<readonly [string, Pinned]> => {
+      const present = options.from === 'registry' ? undefined : installed.get(referenceKey(model.reference))
+      const pinning = new Pinning(model, registry, found, signal)
+      return [
+        formatReference(model.reference),
+        present === undefined ? await pinning.served() : await pinning.installed(present),
+      ]
+    })
+    return new Map(await Promise.all(pinned))
+  } catch (error) {
+    if (!over.aborted || options.signal?.aborted) throw error
+    throw new OllamaConfigError(
+      'registry-unreachable',
+      `The registries did not answer within ${longRegistryBudgetMs / 1000} s`,
+      { hint: 'try again' },
+    )
+  } finally {
+    registry.close()
+  }
+}
+
+/** Pins one model. */
+class Pinning {
+  readonly #model: DesiredModel
+  readonly #registry: RegistryClient
+  readonly #survey: Survey
+  readonly #signal: AbortSignal
+
+  constructor(model: DesiredModel, registry: RegistryClient, found: Survey, signal: AbortSignal) {
+    this.#model = model
+    this.#registry = registry
+    this.#survey = found
+    this.#signal = signal
+  }
+
+  /** What the tag names now. */
+  async served(): Promise<Pinned> {
+    const answer = await this.#ask()
+    return answer.kind === 'found'
+      ? { entry: await this.#entry(answer.served) }
+      : { problem: cannotPin(this.#model, answer) }
+  }
+
+  /** The version that is installed, with its layers where they can be had: from the lock, the tag, or by its digest. */
+  async installed({ digest }: InstalledModel): Promise<Pinned> {
+    const old = entryOf(this.#survey.lock, formatReference(this.#model.reference))
+    if (old !== undefined && !('base' in old) && old.digest === digest && old.layers !== null) return { entry: old }
+    const answer = await this.#ask()
+    if (answer.kind === 'found') {
+      if (answer.served.digest === digest) return { entry: await this.#entry(answer.served) }
+      if (await this.#isSameContent(digest, answer.served)) return this.#rewritten(answer.served, digest)
+    }
+    const byDigest = await this.#ask(digest)
+    if (byDigest.kind === 'found') return { entry: await this.#entry(byDigest.served) }
+    return { entry: { digest, registry: this.#model.reference.host, config: null, layers: null } }
+  }
+
+  /** Nobody else could pull the digest that is listed here. */
+  async #rewritten(served: ServedManifest, digest: string): Promise<Pinned> {
+    const name = formatReference(this.#model.reference)
+    return {
+      entry: await this.#entry(served),
+      note: {
+        severity: 'warning',
+        code: 'manifest-rewritten',
+        message: `"${name}" is installed as ${shortDigest(digest)}, which is the content that the registry serves as ${shortDigest(served.digest)}: that is locked`,
+        hint: `"ollama-config apply" pulls it once more, which downloads nothing and makes the two equal`,
+      },
+    }
+  }
+
+  async #isSameContent(digest: string, { manifest }: ServedManifest): Promise<boolean> {
+    const { backend, recalled } = this.#survey
+    const known = recalled.contents.get(digest)
+    if (known !== undefined) return isSameBlobs(known, blobsOf(manifest))
+    const lookup = backend.openBlobs()
+    try {
+      for (const { digest: blob } of blobsOf(manifest))
+        if (!(await lookup.has(blob, { signal: this.#signal }))) return false
+      return true
+    } finally {
+      lookup.close()
+    }
+  }
+
+  #ask(digest?: string): Promise<ManifestAnswer> {
+    const { reference, insecure } = this.#model
+    return this.#registry.manifest({ reference, insecure, digest, signal: this.#signal })
+  }
+
+  async #entry({ digest, manifest, text }: ServedManifest): Promise<LockedModel> {
+    const { lockedPull } = await import('../record/lock-file.ts')
+    return lockedPull({ registry: this.#model.reference.host, digest, manifest, text })
+  }
+}
+
+function cannotPin({ reference, path }: DesiredModel, answer: ManifestAnswer): Diagnostic {
+  const why =
+    'problem' in answer
+      ? answer.problem
+      : answer.kind === 'too-new'
+        ? 'it needs a newer Ollama than the server has'
+        : 'the registry has no such model or tag'
+  const hint = 'hint' in answer ? answer.hint : 'check the name and the tag'
+  return {
+    severity: 'error',
+    code: 'not-locked',
+    path,
+    message: `"${formatReference(reference)}" is not installed and cannot be locked: ${why}`,
+    hint,
+  }
+}
+
+function entryOf(lock: Lock | undefined, name: string): LockedModel | undefined {
+  return Object.entries(lock?.models ?? {}).find(([key]) => key.toLowerCase() === name.toLowerCase())?.[1]
+}
+
+function changesBetween(before: Lock, after: Lock): readonly LockChange[] {
+  const names = [...new Set([...Object.keys(before.models), ...Object.keys(after.models)])].sort(compareText)
+  return names
+    .map((reference) => ({
+      reference,
+      before: before.models[reference]?.digest ?? null,
+      after: after.models[reference]?.digest ?? null,
+    }))
+    .filter((change) => change.before !== change.after)
+}

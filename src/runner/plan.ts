@@ -1,0 +1,132 @@
+/** `createPlan`: compares the config with what the host has. */
+import path from 'node:path'
+import { formatReference, parseReference, referenceKey } from '../artifact/reference.ts'
+import { quoted } from '../artifact/text.ts'
+import type { Config } from '../config/config.ts'
+import { OllamaConfigError } from '../errors.ts'
+import { diff } from '../plan/diff.ts'
+import { type Change, formatVersion, type Plan } from '../plan/plan.ts'
+import { type Intent, isUpdated } from '../plan/resolution.ts'
+import type { DesiredState } from '../plan/state.ts'
+import { resolvePlan } from '../resolution/resolve.ts'
+import { suggest } from '../suggest.ts'
+import { type ConnectOptions, desiredOf, type LoadedConfig, ollamaFolders, openRegistry } from './connection.ts'
+import { type Survey, type SurveyOptions, survey } from './survey.ts'
+
+export interface CreatePlanOptions extends SurveyOptions {
+  /** Count deletions among what this plan applies. Default: false; they are listed all the same. */
+  readonly prune?: boolean | undefined
+  /** Ask registries whether they could give back what is not in the config, since it may be deleted. Default: as `prune`. */
+  readonly checkDeletions?: boolean | undefined
+  /** Ask no registry: versions and sizes then come from the lock file, or are unknown. Default: false. */
+  readonly offline?: boolean | undefined
+  /** Bring these models, or all, to what their tags name now, whatever the lock says. Default: none. */
+  readonly update?: readonly string[] | 'all' | undefined
+  /** Copy each version aside before it is replaced, for a rollback. Default: false. */
+  readonly keepPrevious?: boolean | undefined
+}
+
+/** A plan is made while someone waits. */
+const registryBudgetMs = 5000
+/** An update is asked for by name, and worth waiting for. */
+export const longRegistryBudgetMs = 60_000
+
+/**
+ * Compares the config with what the host has. Changes nothing.
+ *
+ * @throws {ConfigError} when `config` was not loaded by `loadConfig` and is wrong
+ * @throws {OllamaConfigError} when the host cannot be read, such as `host-unreachable`; `lock-invalid`, `lock-missing`,
+ * `lock-frozen`; `usage` when `update` names a model that is not declared
+ */
+export async function createPlan(config: LoadedConfig | Config, options: CreatePlanOptions = {}): Promise<Plan> {
+  const { prune = false, offline = false, update, keepPrevious = false, checkDeletions = prune } = options
+  const desired = await desiredOf(config)
+  if (prune && desired.prune === false) {
+    throw new OllamaConfigError('prune-refused', 'The config says prune: false, so nothing may be deleted', {
+      hint: 'drop --prune, or change "prune" in the config',
+    })
+  }
+  const intent: Intent = {
+    update: update === undefined || update === 'all' ? (update ?? null) : keysOf(update, desired),
+    keepPrevious,
+    checkDeletions,
+  }
+  const found = await survey(config, options)
+  return { formatVersion, prune, targets: [await planTarget(found, intent, { ...options, offline })] }
+}
+
+async function planTarget(
+  { desired, address, backend, actual, recalled, diagnostics: notes }: Survey,
+  intent: Intent,
+  options: CreatePlanOptions & { readonly offline: boolean },
+): Promise<Plan['targets'][number]> {
+  const { offline, env = process.env, signal } = options
+  const { serverVersion } = actual
+  const resolution = await resolvePlan({
+    desired,
+    actual,
+    recalled,
+    intent,
+    backend,
+    offline,
+    openRegistry: () => openRegistry(address, serverVersion, options),
+    budgetMs: intent.update === null ? registryBudgetMs : longRegistryBudgetMs,
+    signal,
+  })
+  const { changes: all, drift, diagnostics } = diff(desired, actual, resolution, intent)
+  const changes = intent.update === null ? all : onlyUpdates(all, desired, intent)
+  const disk =
+    address.loopback && changes.some(({ downloadBytes }) => downloadBytes !== null && downloadBytes > 0)
+      ? await diskOf({ changes, actual, backend, candidates: modelFolders(env), signal })
+      : []
+  return {
+    address: backend.address,
+    kind: backend.kind,
+    serverVersion,
+    changes,
+    drift,
+    diagnostics: [...notes, ...disk, ...diagnostics],
+  }
+}
+
+/** An update leaves alone what was not named. */
+function onlyUpdates(changes: readonly Change[], { models }: DesiredState, intent: Intent): readonly Change[] {
+  const wanted = new Set(
+    models
+      .filter(({ reference }) => isUpdated(referenceKey(reference), intent))
+      .map(({ reference }) => formatReference(reference)),
+  )
+  return changes.filter(({ reference }) => wanted.has(reference))
+}
+
+async function diskOf(options: Parameters<typeof import('../resolution/disk.ts').diskProblem>[0]) {
+  const { diskProblem } = await import('../resolution/disk.ts')
+  const problem = await diskProblem(options)
+  return problem === undefined ? [] : [problem]
+}
+
+function modelFolders(env: NonNullable<ConnectOptions['env']>): readonly string[] {
+  const set = env['OLLAMA_MODELS']
+  return [
+    ...(set === undefined || set === '' ? [] : [set]),
+    ...ollamaFolders(env).map((folder) => path.join(folder, 'models')),
+  ]
+}
+
+/** @throws {OllamaConfigError} `usage` when a name is not declared */
+export function keysOf(names: readonly string[], { models }: DesiredState): ReadonlySet<string> {
+  const declared = new Map(models.map(({ reference }) => [referenceKey(reference), formatReference(reference)]))
+  return new Set(
+    names.map((name) => {
+      const key = referenceKey(parseReference(name))
+      if (declared.has(key)) return key
+      const near = suggest(name, [...declared.values()])
+      throw new OllamaConfigError('usage', `${quoted(name)} is not declared in the config`, {
+        hint:
+          near === undefined
+            ? `declared are ${[...declared.values()].join(', ') || 'no models'}`
+            : `did you mean "${near}"?`,
+      })
+    }),
+  )
+}

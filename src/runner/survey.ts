@@ -1,0 +1,141 @@
+/** What every look at a host begins with: what is declared, installed, locked and recorded. */
+import { existsSync } from 'node:fs'
+import { platform } from 'node:os'
+import path from 'node:path'
+import { formatReference } from '../artifact/reference.ts'
+import type { Address } from '../backend/address.ts'
+import type { Backend } from '../backend/backend.ts'
+import { readStateWhenReady } from '../backend/wait.ts'
+import type { Config } from '../config/config.ts'
+import { type Diagnostic, isOllamaConfigError, OllamaConfigError, toErrorData } from '../errors.ts'
+import type { ActualState, DesiredState } from '../plan/state.ts'
+import { type Lock, lockFileOf } from '../record/lock.ts'
+import type { HostRecord } from '../record/record.ts'
+import { stateFolder } from '../record/state-folder.ts'
+import { type Recalled, recall } from '../resolution/recall.ts'
+import { type ConnectOptions, connect, desiredOf, homeOf, type LoadedConfig, selectTarget } from './connection.ts'
+
+export interface SurveyOptions extends ConnectOptions {
+  /** Go on trying that long, in milliseconds, while the server does not answer. Default: 0. */
+  readonly waitMs?: number | undefined
+  /** Called once when waiting begins. */
+  readonly onWait?: (() => void) | undefined
+  /** Refuse a declared model that the lock file does not have, and never write that file. Default: false. */
+  readonly frozen?: boolean | undefined
+}
+
+export interface Survey {
+  readonly desired: DesiredState
+  readonly address: Address
+  readonly backend: Backend
+  readonly actual: ActualState
+  readonly lock: Lock | undefined
+  readonly record: HostRecord | undefined
+  readonly recalled: Recalled
+  /** What could not be looked at. */
+  readonly diagnostics: readonly Diagnostic[]
+}
+
+/** @throws {OllamaConfigError} `lock-invalid`, `lock-missing`, `lock-frozen`, and what the host answers */
+export async function survey(config: LoadedConfig | Config, options: SurveyOptions): Promise<Survey> {
+  const desired = await desiredOf(config)
+  const lock = await readLockOf(config)
+  if (options.frozen) assertLocked(desired, lock, config)
+  const { address } = selectTarget(config, options)
+  const backend = connect(address, config, options)
+  const [actual, remembered] = await Promise.all([
+    readStateWhenReady(backend, options),
+    readRecordOf(config, address, options),
+  ])
+  const { record, diagnostics } = remembered
+  const configFile = configFileOf(config)
+  const recalled = recall({ lock, record, configFile, exists: existsSync })
+  const misread: readonly Diagnostic[] =
+    address.warning === undefined ? [] : [{ severity: 'warning', code: 'address', message: address.warning }]
+  return { desired, address, backend, actual, lock, record, recalled, diagnostics: [...misread, ...diagnostics] }
+}
+
+/** A config that was never in a file has no lock file and no record. */
+export function configFileOf(config: LoadedConfig | Config): string | undefined {
+  return 'desired' in config ? config.file : undefined
+}
+
+export function lockPathOf(config: LoadedConfig | Config): string | undefined {
+  const file = configFileOf(config)
+  return file === undefined ? undefined : lockFileOf(file)
+}
+
+/** @throws {OllamaConfigError} `lock-invalid` */
+export async function readLockOf(config: LoadedConfig | Config): Promise<Lock | undefined> {
+  const file = lockPathOf(config)
+  // Most commands have none: what reads it is not loaded then.
+  if (file === undefined || !existsSync(file)) return undefined
+  const { readLock } = await import('../record/lock-file.ts')
+  return readLock(file)
+}
+
+function assertLocked({ models }: DesiredState, lock: Lock | undefined, config: LoadedConfig | Config): void {
+  const file = path.basename(lockPathOf(config) ?? 'ollama.lock.json')
+  if (lock === undefined) {
+    throw new OllamaConfigError(
+      'lock-missing',
+      `--frozen wants a lock file, and there is no ${file} beside the config`,
+      {
+        hint: 'write it with "ollama-config lock" and commit it',
+      },
+    )
+  }
+  const missing = models
+    .filter(({ reference }) => !reference.cloud)
+    .map(({ reference }) => formatReference(reference))
+    .filter((name) => !hasEntry(lock, name))
+  if (missing.length === 0) return
+  throw new OllamaConfigError(
+    'lock-frozen',
+    `With --frozen, ${file} has to have every declared model: it lacks ${missing.join(', ')}`,
+    {
+      hint: 'run "ollama-config lock" without --frozen and commit the file',
+    },
+  )
+}
+
+/** Names in a lock file and in a config may differ in case. */
+export function hasEntry({ models }: Lock, name: string): boolean {
+  const wanted = name.toLowerCase()
+  return Object.keys(models).some((other) => other.toLowerCase() === wanted)
+}
+
+/** Where the record of a host is kept; `undefined` when the environment names no home. */
+export function recordPlace(
+  address: Address,
+  { env = process.env }: ConnectOptions,
+): { readonly folder: string; readonly host: string } | undefined {
+  const home = homeOf(env)
+  if (home === undefined) return undefined
+  // The three ways to name this machine mean one server.
+  const host = address.loopback
+    ? address.origin.replace(/\/\/(localhost|\[::1\])(?=[:/]|$)/, '//127.0.0.1')
+    : address.origin
+  return { folder: stateFolder(env, platform(), home), host }
+}
+
+async function readRecordOf(
+  config: LoadedConfig | Config,
+  address: Address,
+  options: ConnectOptions,
+): Promise<{ readonly record: HostRecord | undefined; readonly diagnostics: readonly Diagnostic[] }> {
+  const place = recordPlace(address, options)
+  if (place === undefined || configFileOf(config) === undefined || !existsSync(place.folder))
+    return { record: undefined, diagnostics: [] }
+  try {
+    const { openRecord } = await import('../record/record-file.ts')
+    return { record: await openRecord(place).read(), diagnostics: [] }
+  } catch (error) {
+    // The record only informs, and what needs it, such as prune: 'managed', deletes nothing without it.
+    const { code, message, hint } = isOllamaConfigError(error) ? error : toErrorData(error)
+    return {
+      record: undefined,
+      diagnostics: [{ severity: 'warning', code, message, ...(hint === undefined ? {} : { hint }) }],
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import {
+  blobsOf,
+  formatManifest,
+  isSameContent,
+  layerWord,
+  type Manifest,
+  parseManifest,
+} from '../../src/artifact/manifest.ts'
+import { isOllamaConfigError } from '../../src/errors.ts'
+
+interface Recorded {
+  models: { repository: string; manifest: { text: string; sha256: string } }[]
+}
+
+const { models } = JSON.parse(
+  readFileSync(new URL('../fixtures/transcripts/registry-content.json', import.meta.url), 'utf8'),
+) as Recorded
+
+const digest = (fill: string) => `sha256:${fill.repeat(64).slice(0, 64)}`
+const layer = (kind: string, fill: string, sizeBytes = 1) => ({
+  mediaType: `application/vnd.ollama.image.${kind}`,
+  digest: digest(fill),
+  sizeBytes,
+})
+
+test('manifests of real registries are read, and compact ones are printed to the same bytes', () => {
+  let exact = 0
+  for (const { manifest } of models) {
+    const read = parseManifest(manifest.text)
+    assert.ok(read.config !== null || read.layers.length > 0)
+    const printed = formatManifest(read)
+    if (printed === manifest.text) exact++
+    else assert.ok(/^\s*\{\s/.test(manifest.text), `${manifest.text.slice(0, 80)} is not what is printed`)
+    if (printed === manifest.text) assert.equal(createHash('sha256').update(printed).digest('hex'), manifest.sha256)
+  }
+  assert.ok(exact > 5, `${exact} exact`)
+})
+
+test('what is no manifest is refused, with what is wrong', () => {
+  const good = { mediaType: 'm', digest: digest('a'), size: 1 }
+  const cases: [unknown, RegExp][] = [
+    ['<html>', /no JSON/],
+    [[], /no JSON object/],
+    [{}, /names no layers/],
+    [{ manifests: [] }, /names no layers/],
+    [{ layers: {} }, /layers are no list/],
+    [{ layers: [null] }, /layers\[0\] is no object/],
+    [{ layers: [{ ...good, digest: 'sha256:../../etc/passwd' }] }, /layers\[0\] has no SHA-256 digest/],
+    [{ layers: [{ ...good, size: -1 }] }, /layers\[0\] has no size/],
+    [{ layers: [{ ...good, size: 2 ** 60 }] }, /layers\[0\] has no size/],
+    [{ layers: [{ ...good, size: '1' }] }, /layers\[0\] has no size/],
+    [{ layers: [{ digest: digest('a'), size: 1 }] }, /no media type/],
+    [{ config: 'x', layers: [] }, /config is no object/],
+  ]
+  for (const [value, message] of cases) {
+    const text = typeof value === 'string' ? value : JSON.stringify(value)
+    assert.throws(() => parseManifest(text), { code: 'registry-error', message }, text)
+  }
+  assert.deepEqual(parseManifest('{"layers":null,"config":{"mediaType":"c","digest":"","size":0}}').layers, [])
+})
+
+test('parseManifest() never throws anything else', () => {
+  const anything = fc.oneof(fc.string(), fc.json(), fc.constantFrom('{"layers":[{"__proto__":1}]}', '[]', 'null'))
+  fc.assert(
+    fc.property(anything, (text) => {
+      try {
+        parseManifest(text)
+      } catch (error) {
+        assert.ok(isOllamaConfigError(error))
+      }
+    }),
+  )
+})
+
+test('blobs come in the order of a pull, each once; content is what counts, not how it was printed', () => {
+  const config = { ...layer('x', 'c'), mediaType: 'application/vnd.docker.container.image.v1+json' }
+  const manifest: Manifest = { config, layers: [layer('model', 'a'), layer('license', 'b'), layer('license', 'b')] }
+  assert.deepEqual(
+    blobsOf(manifest).map((blob) => blob.digest),
+    [digest('a'), digest('b'), digest('c')],
+  )
+  assert.ok(isSameContent(manifest, parseManifest(JSON.stringify(JSON.parse(formatManifest(manifest)), null, 2))))
+  assert.ok(!isSameContent(manifest, { ...manifest, layers: [...manifest.layers].reverse() }))
+  assert.ok(!isSameContent(manifest, { ...manifest, layers: [layer('template', 'a'), ...manifest.layers.slice(1)] }))
+  assert.ok(!isSameContent(manifest, { ...manifest, config: null }))
+})
+
+test('layerWord() names a layer for people, whatever its type says', () => {
+  assert.equal(layerWord(layer('model', 'a')), 'weights')
+  assert.equal(layerWord(layer('params', 'a')), 'params')
+  assert.equal(layerWord({ ...layer('x', 'a'), mediaType: 'application/vnd.docker.container.image.v1+json' }), 'config')
+  for (const kind of ['constructor', '__proto__', 'new-thing']) assert.equal(layerWord(layer(kind, 'a')), 'other')
+})
