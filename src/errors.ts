@@ -91,6 +91,8 @@ export interface Diagnostic {
   readonly message: string
   /** Where in the config, such as `models[2].name`; absent when it concerns no single place. */
   readonly path?: string
+  /** The model that it is about, where it is one. */
+  readonly reference?: string
   readonly hint?: string
 }
 
@@ -108,6 +110,11 @@ export class ConfigError extends OllamaConfigError {
 /** True for errors of this package, also when they come from another copy of it. */
 export function isOllamaConfigError(value: unknown): value is OllamaConfigError {
   return typeof value === 'object' && value !== null && brand in value
+}
+
+/** True for a {@link ConfigError}, also of another copy of this package. */
+export function isConfigError(value: unknown): value is ConfigError {
+  return isOllamaConfigError(value) && value.code === 'config-invalid' && 'diagnostics' in value
 }
 
 /** True for errors that a change of the command, the config or the approval mends. */

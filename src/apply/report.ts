@@ -18,7 +18,7 @@ export interface TargetReport {
   /** What people should know and is no failure of a change. */
   readonly diagnostics: readonly Diagnostic[]
   /** Models whose entry in the lock file was written; empty where there is no such file. */
-  readonly locked: readonly string[]
+  readonly lockUpdated: readonly string[]
 }
 
 /** Adds one event to the report of a target. An apply whose `apply-finished` never came counts as interrupted. */
@@ -35,7 +35,7 @@ export function foldEvent(report: TargetReport, event: Event): TargetReport {
     case 'diagnostic':
       return { ...report, diagnostics: [...report.diagnostics, event.diagnostic] }
     case 'lock-updated':
-      return { ...report, locked: [...report.locked, ...event.references] }
+      return { ...report, lockUpdated: [...report.lockUpdated, ...event.references] }
     case 'change-started':
     case 'keeping-previous':
     case 'change-progress':
@@ -48,7 +48,7 @@ export const emptyReport: TargetReport = {
   outcome: 'interrupted',
   results: [],
   diagnostics: [],
-  locked: [],
+  lockUpdated: [],
 }
 
 /** One report over all targets: the worst outcome counts. */

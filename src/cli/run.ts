@@ -34,6 +34,9 @@ export async function run(words: readonly string[], context: Context): Promise<n
     return await execute(invocation, context)
   } catch (thrown) {
     if (context.signal.aborted) {
+      if (words.includes('--json') && !writesJsonLines(words)) {
+        context.stdout.write(errorDocument(interruption('a signal')))
+      }
       context.stderr.write('Interrupted: nothing was changed\n')
       return exitCodes.interrupted
     }
@@ -72,8 +75,8 @@ async function execute(invocation: Invocation, context: Context): Promise<number
 }
 
 /** These tell their errors as lines of their own. */
-function writesJsonLines([command = '']: readonly string[]): boolean {
-  return ['apply', 'update', 'rollback'].includes(command)
+function writesJsonLines([command = '', ...flags]: readonly string[]): boolean {
+  return ['apply', 'update', 'rollback'].includes(command) && !flags.includes('--lock-only')
 }
 
 function showError(error: unknown, words: readonly string[], context: Context): void {

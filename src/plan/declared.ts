@@ -101,7 +101,7 @@ function pinnedGoal(
       ? { code: 'missing', text: 'declared and locked, not installed' }
       : {
           code: 'locked-elsewise',
-          text: `locked is ${shortDigest(pin.digest)}, installed ${shortDigest(installed.digest)}`,
+          text: `${shortDigest(installed.digest)} → ${shortDigest(pin.digest)}, as locked`,
         }
   const fromLock: Goal = {
     digest: pin.digest,
@@ -183,7 +183,7 @@ function tagReason(installed: InstalledModel, { digest, manifest }: ServedManife
   }
   return {
     code: 'tag-moved',
-    text: `the tag names ${shortDigest(digest)}, installed is ${shortDigest(installed.digest)}`,
+    text: `${shortDigest(installed.digest)} → ${shortDigest(digest)}`,
   }
 }
 

@@ -31,12 +31,13 @@ export function diagnose(findings: Findings): readonly Diagnostic[] {
   )
 }
 
-function warning(code: string, message: string, hint?: string, path?: string): Diagnostic {
+function warning(code: string, message: string, hint?: string, path?: string, reference?: string): Diagnostic {
   return {
     severity: 'warning',
     code,
     message,
     ...(path === undefined ? {} : { path }),
+    ...(reference === undefined ? {} : { reference }),
     ...(hint === undefined ? {} : { hint }),
   }
 }
@@ -112,7 +113,7 @@ function blockedProblems({ changes }: Findings): readonly Diagnostic[] {
   return changes.flatMap((change) => {
     if (!isFetch(change) || change.blocked === undefined) return []
     const { code, message, hint } = change.blocked
-    return [warning(code, message, hint)]
+    return [warning(code, message, hint, undefined, change.reference)]
   })
 }
 
@@ -153,12 +154,13 @@ function sureProblem({ reference, path }: DesiredModel, kind: 'missing' | 'too-n
   const name = formatReference(reference)
   const end = isInstalled ? 'it stays as it is' : 'the pull will fail'
   return kind === 'missing'
-    ? warning('not-in-registry', `The registry has no "${name}": ${end}`, 'check the name and the tag', path)
+    ? warning('not-in-registry', `The registry has no "${name}": ${end}`, 'check the name and the tag', path, name)
     : warning(
         'server-too-old',
         `"${name}" needs a newer Ollama than the server has: ${end}`,
         'update Ollama on the server: https://ollama.com/download',
         path,
+        name,
       )
 }
 

@@ -11,7 +11,8 @@ export interface OutdatedModel {
   /** Digests; `null`: not installed, not locked, not known. */
   readonly installed: string | null
   readonly locked: string | null
-  readonly registry: string | null
+  /** What the tag names at its registry now. */
+  readonly served: string | null
   readonly status: OutdatedStatus
   /** What the tag names differs from what is installed in these; `null` when not known. */
   readonly differences: readonly LayerDifference[] | null
@@ -65,7 +66,7 @@ function describe(
     reference: formatReference(reference),
     installed,
     locked: resolution.pins.get(key)?.digest ?? null,
-    registry: served?.digest ?? null,
+    served: served?.digest ?? null,
     pushedAt: served?.pushedAt ?? null,
   }
   if (served === undefined) {

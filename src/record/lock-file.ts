@@ -2,12 +2,25 @@
 import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { formatManifest, type Manifest } from '../artifact/manifest.ts'
-import { compareText, formatReference, parseListedName, referenceKey } from '../artifact/reference.ts'
+import { compareText, parseListedName, referenceKey } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { type JsonMistake, parseJson } from '../json.ts'
 import { writeFileAtomically } from '../runtime/atomic-file.ts'
 import { sha256 } from '../runtime/sha256.ts'
+import {
+  digestAt,
+  entriesAt,
+  type Fields,
+  fieldsAt,
+  listAt,
+  majorAt,
+  referenceAt,
+  ShapeError,
+  textAt,
+  wrong,
+} from '../shape.ts'
+import { layerAt, layerJson } from './layer.ts'
 import {
   isLockedPull,
   type Lock,
@@ -16,18 +29,6 @@ import {
   type LockedPull,
   lockFormatVersion,
 } from './lock.ts'
-import {
-  digestAt,
-  entriesAt,
-  fieldsAt,
-  layerAt,
-  layerJson,
-  listAt,
-  majorAt,
-  ShapeError,
-  textAt,
-  wrong,
-} from './shape.ts'
 
 /** Some kilobytes a model; nothing that anyone commits comes near. */
 const maxBytes = 64 * 1024 * 1024
@@ -98,27 +99,19 @@ function assertNoKeyTwice(text: string, models: Lock['models']): void {
 }
 
 function readEntry(value: unknown, place: string, model: string): LockedModel {
-  let reference: string
-  try {
-    reference = formatReference(parseListedName(model))
-  } catch {
-    throw wrong(place, 'the entry of a model: its key is no model name')
-  }
-  if (reference !== model) throw wrong(place, `in the shortest spelling, which is "${reference}"`)
+  referenceAt(model, place)
   const fields = fieldsAt(value, place)
   return fields['base'] === undefined ? readPull(fields, place) : readDerivation(fields, place)
 }
 
-function readPull(fields: Readonly<Record<string, unknown>>, place: string): LockedPull {
+function readPull(fields: Fields, place: string): LockedPull {
   const digest = digestAt(fields['digest'], `${place}.digest`)
   const registry = textAt(fields['registry'], `${place}.registry`)
   if (fields['layers'] === null) {
     if (fields['config'] !== null) throw wrong(`${place}.config`, 'null, as its layers are')
     return { digest, registry, config: null, layers: null }
   }
-  const layers = listAt(fields['layers'], `${place}.layers`).map((layer, index) =>
-    layerAt(layer, `${place}.layers[${index}]`),
-  )
+  const layers = listAt(fields['layers'], `${place}.layers`, layerAt)
   const config = fields['config'] === null ? null : layerAt(fields['config'], `${place}.config`)
   const manifest = fields['manifest'] === undefined ? undefined : textAt(fields['manifest'], `${place}.manifest`)
   const entry: LockedPull = { digest, registry, config, layers, ...(manifest === undefined ? {} : { manifest }) }
@@ -128,20 +121,17 @@ function readPull(fields: Readonly<Record<string, unknown>>, place: string): Loc
   return entry
 }
 
-function readDerivation(fields: Readonly<Record<string, unknown>>, place: string): LockedDerivation {
+function readDerivation(fields: Fields, place: string): LockedDerivation {
   const base = fieldsAt(fields['base'], `${place}.base`)
   const declaration = textAt(fields['declaration'], `${place}.declaration`)
   if (!/^[0-9a-f]{64}$/.test(declaration)) throw wrong(`${place}.declaration`, 'a SHA-256')
-  const reference = textAt(base['reference'], `${place}.base.reference`)
-  try {
-    parseListedName(reference)
-  } catch {
-    throw wrong(`${place}.base.reference`, 'a model name')
-  }
   return {
     digest: fields['digest'] === null ? null : digestAt(fields['digest'], `${place}.digest`),
     declaration,
-    base: { reference, digest: digestAt(base['digest'], `${place}.base.digest`) },
+    base: {
+      reference: referenceAt(base['reference'], `${place}.base.reference`),
+      digest: digestAt(base['digest'], `${place}.base.digest`),
+    },
   }
 }
 

@@ -5,7 +5,6 @@
  */
 import { link, open, readdir, readFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { formatReference, parseListedName } from '../artifact/reference.ts'
 import { printable, quoted } from '../artifact/text.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { makePrivateFolder, notWritten, writeTemporary } from '../runtime/atomic-file.ts'
@@ -13,24 +12,19 @@ import { sha256 } from '../runtime/sha256.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import {
-  type ConfigRecord,
-  type HostRecord,
-  type RecordedCopy,
-  type RecordedModel,
-  recordFormatVersion,
-} from './record.ts'
-import {
   digestAt,
   entriesAt,
   fieldsAt,
-  layerAt,
-  layerJson,
+  flagAt,
   listAt,
   majorAt,
+  referenceAt,
   ShapeError,
   textAt,
-  wrong,
-} from './shape.ts'
+  timeAt,
+} from '../shape.ts'
+import { layerAt, layerJson } from './layer.ts'
+import { type ConfigRecord, type HostRecord, type RecordedModel, recordFormatVersion } from './record.ts'
 
 export interface RecordPlace {
   /** The state folder of the user; need not be there yet. */
@@ -227,47 +221,23 @@ export function parseRecord(text: string, file: string): HostRecord {
 function readConfig(value: unknown, place: string): ConfigRecord {
   const { declared, models, copies } = fieldsAt(value, place)
   return {
-    declared: listAt(declared, `${place}.declared`).map((name, index) =>
-      referenceAt(name, `${place}.declared[${index}]`),
-    ),
+    declared: listAt(declared, `${place}.declared`, referenceAt),
     models: entriesAt(models, `${place}.models`, readModel),
-    copies: entriesAt(copies, `${place}.copies`, readCopy),
+    copies: entriesAt(copies, `${place}.copies`, (copy, at, name) => ({
+      ...readModel(copy, at, name),
+      of: referenceAt(fieldsAt(copy, at)['of'], `${at}.of`),
+    })),
   }
 }
 
 function readModel(value: unknown, place: string, name: string): RecordedModel {
   referenceAt(name, place)
   const { digest, broughtIn, at, blobs } = fieldsAt(value, place)
-  if (typeof broughtIn !== 'boolean') throw wrong(`${place}.broughtIn`, 'true or false')
   return {
     digest: digestAt(digest, `${place}.digest`),
-    broughtIn,
-    at: textAt(at, `${place}.at`),
-    blobs: blobsAt(blobs, `${place}.blobs`),
-  }
-}
-
-function readCopy(value: unknown, place: string, name: string): RecordedCopy {
-  referenceAt(name, place)
-  const { of, digest, at, blobs } = fieldsAt(value, place)
-  return {
-    of: referenceAt(of, `${place}.of`),
-    digest: digestAt(digest, `${place}.digest`),
-    at: textAt(at, `${place}.at`),
-    blobs: blobsAt(blobs, `${place}.blobs`),
-  }
-}
-
-function blobsAt(value: unknown, place: string): RecordedModel['blobs'] {
-  return value === null ? null : listAt(value, place).map((blob, index) => layerAt(blob, `${place}[${index}]`))
-}
-
-function referenceAt(value: unknown, place: string): string {
-  const text = textAt(value, place)
-  try {
-    return formatReference(parseListedName(text))
-  } catch {
-    throw wrong(place, 'a model name')
+    broughtIn: flagAt(broughtIn, `${place}.broughtIn`),
+    at: timeAt(at, `${place}.at`),
+    blobs: blobs === null ? null : listAt(blobs, `${place}.blobs`, layerAt),
   }
 }
 

@@ -32,12 +32,10 @@ export interface RecordedModel {
   readonly blobs: readonly Layer[] | null
 }
 
-export interface RecordedCopy {
+/** What was replaced, under the name of its copy: `at` is when it was made. */
+export interface RecordedCopy extends RecordedModel {
   /** The model that was replaced. */
   readonly of: string
-  readonly digest: string
-  readonly at: string
-  readonly blobs: readonly Layer[] | null
 }
 
 export const emptyConfigRecord: ConfigRecord = { declared: [], models: {}, copies: {} }

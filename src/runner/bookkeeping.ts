@@ -87,7 +87,16 @@ class Bookkeeper {
     const of = this.#changes.get(id)?.reference ?? ''
     return this.#record((config) => ({
       ...config,
-      copies: { ...config.copies, [copy]: { of, digest, at: this.#time(), blobs: blobsKnown(config, digest) } },
+      copies: {
+        ...config.copies,
+        [copy]: {
+          of,
+          digest,
+          broughtIn: broughtIn(config, of, digest),
+          at: this.#time(),
+          blobs: blobsKnown(config, digest),
+        },
+      },
     }))
   }
 
@@ -110,11 +119,10 @@ class Bookkeeper {
     yield* this.#record((config) => {
       known = blobsKnown(config, digest)
       const blobs = manifest === null ? known : blobsOf(manifestOf(manifest))
-      const earlier = config.models[reference]
-      const broughtIn = fetched === true || (restored === undefined && earlier?.digest === digest && earlier.broughtIn)
+      const own = fetched === true || (config.copies[restored ?? '']?.broughtIn ?? broughtIn(config, reference, digest))
       return {
         ...config,
-        models: { ...config.models, [reference]: { digest, broughtIn, at: this.#time(), blobs } },
+        models: { ...config.models, [reference]: { digest, broughtIn: own, at: this.#time(), blobs } },
         copies: restored === undefined ? config.copies : without(config.copies, restored),
       }
     })
@@ -178,6 +186,11 @@ function manifestFrom(blobs: readonly Layer[]): Manifest {
 
 function isLocked(change: Change): boolean {
   return isFetch(change) && change.locked && change.after?.digest === change.manifest?.digest
+}
+
+function broughtIn({ models }: ConfigRecord, reference: string, digest: string): boolean {
+  const model = models[reference]
+  return model?.digest === digest && model.broughtIn
 }
 
 function blobsKnown(config: ConfigRecord, digest: string): readonly Layer[] | null {

@@ -194,6 +194,7 @@ function cannotPin({ reference, path }: DesiredModel, answer: ManifestAnswer): D
   return {
     severity: 'error',
     code: 'not-locked',
+    reference: formatReference(reference),
     path,
     message: `"${formatReference(reference)}" is not installed and cannot be locked: ${why}`,
     hint,

@@ -172,7 +172,8 @@ export function spawnCli(
   return { child, kill, done }
 }
 
-function runtimeArguments(denoPermissions: readonly string[]): readonly string[] {
+/** What `process.execPath` needs before a TypeScript file. */
+export function runtimeArguments(denoPermissions: readonly string[] = ['--allow-all']): readonly string[] {
   if ('Deno' in globalThis) return ['run', ...denoPermissions, '--no-prompt', '--no-check']
   return 'Bun' in globalThis ? [] : ['--import', import.meta.resolve('tsx')]
 }

@@ -17,10 +17,9 @@ import { showLock } from './lock.ts'
 import { openSession, withHostSource } from './session.ts'
 
 export async function update(flags: UpdateFlags, models: readonly string[], context: Context): Promise<number> {
+  if (flags['lock-only']) return lockOnly(flags, models, context)
   const screen = openScreen(flags, context)
-  return withJsonError(screen, () =>
-    flags['lock-only'] ? lockOnly(flags, models, screen) : planAndUpdate(flags, models, screen),
-  )
+  return withJsonError(screen, () => planAndUpdate(flags, models, screen))
 }
 
 async function planAndUpdate(flags: UpdateFlags, models: readonly string[], screen: Screen): Promise<number> {
@@ -51,7 +50,7 @@ async function planAndUpdate(flags: UpdateFlags, models: readonly string[], scre
   return execute(plan, { ...connection, config: loaded, approve, concurrency }, screen)
 }
 
-async function lockOnly(flags: UpdateFlags, models: readonly string[], { context }: Screen): Promise<number> {
+async function lockOnly(flags: UpdateFlags, models: readonly string[], context: Context): Promise<number> {
   const { loaded, connection, waitMs } = await openSession(flags, context)
   const file = lockPathOf(loaded)
   if (file === undefined || !existsSync(file)) {

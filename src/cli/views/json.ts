@@ -1,15 +1,17 @@
 /** JSON for programs: one document for `plan`, JSON lines for `apply`. */
 import type { Event } from '../../apply/events.ts'
 import type { Report } from '../../apply/report.ts'
-import { ConfigError, toErrorData } from '../../errors.ts'
-import { formatVersion, type Plan } from '../../plan/plan.ts'
+import { isConfigError, toErrorData } from '../../errors.ts'
+import { formatVersion, type Plan, pendingChanges } from '../../plan/plan.ts'
 import { version } from '../../version.ts'
 
 /** Progress of one change is told at most so often. */
 const progressEveryMs = 1000
 
+/** The plan, and the ids of its changes that the same flags would apply. */
 export function planDocument(plan: Plan): string {
-  return `${JSON.stringify(plan, null, 2)}\n`
+  const pending = pendingChanges(plan).map(({ id }) => id)
+  return `${JSON.stringify({ ...plan, pending }, null, 2)}\n`
 }
 
 export function errorDocument(error: unknown): string {
@@ -55,5 +57,5 @@ export class JsonLines {
 }
 
 function errorJson(error: unknown): object {
-  return error instanceof ConfigError ? { ...toErrorData(error), diagnostics: error.diagnostics } : toErrorData(error)
+  return isConfigError(error) ? { ...toErrorData(error), diagnostics: error.diagnostics } : toErrorData(error)
 }

@@ -52,15 +52,8 @@ function table(models: readonly OutdatedModel[], { style, columns }: OutdatedVie
 
 function rowOf(model: OutdatedModel): readonly string[] {
   const digest = (text: string | null) => (text === null ? '-' : shortDigest(text))
-  const { reference, installed, locked, registry, pushedAt } = model
-  return [
-    reference,
-    digest(installed),
-    digest(locked),
-    digest(registry),
-    pushedAt?.slice(0, 10) ?? '-',
-    whatText(model),
-  ]
+  const { reference, installed, locked, served, pushedAt } = model
+  return [reference, digest(installed), digest(locked), digest(served), pushedAt?.slice(0, 10) ?? '-', whatText(model)]
 }
 
 const statusTexts: Readonly<Record<OutdatedStatus, string>> = {
@@ -82,16 +75,16 @@ function whatText({ status, differences, downloadBytes }: OutdatedModel): string
   }
   const words = differences.map(({ what }) => what)
   const last = words.pop() ?? ''
-  const bytes = differences.reduce((sum, difference) => sum + difference.bytes, 0)
-  const size = formatBytes(bytes)
-  const download =
-    downloadBytes === null || formatBytes(downloadBytes) === size ? '' : `, ${formatBytes(downloadBytes)} to download`
-  return `${words.length === 0 ? last : `${words.join(', ')} and ${last}`}, ${size}${download}`
+  const bytes = downloadBytes ?? differences.reduce((sum, difference) => sum + difference.bytes, 0)
+  const size = downloadBytes === 0 ? 'nothing to download' : formatBytes(bytes)
+  return `${words.length === 0 ? last : `${words.join(', ')} and ${last}`}, ${size}`
 }
 
 function summary(shown: readonly OutdatedModel[], current: number): string {
   const count = (status: OutdatedStatus) => shown.filter((model) => model.status === status).length
   const outdated = count('outdated')
+  if (shown.length === 0)
+    return current === 1 ? 'The declared model is up to date.' : `All ${current} models are up to date.`
   const parts = [
     outdated === 1 ? '1 model is outdated' : `${outdated} models are outdated`,
     `${current} up to date`,

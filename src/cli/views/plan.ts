@@ -104,7 +104,7 @@ function fetchLine(change: PullChange | UpdateChange, width: number, style: Styl
     ...(change.cloud ? ['cloud model: an entry, no weights'] : [sizeText(change)]),
     ...(change.insecure ? ['over plain http'] : []),
     ...(change.action === 'update' ? [change.reason.text] : []),
-    ...(change.action === 'update' && change.keepAs !== null ? [`kept as ${change.keepAs}`] : []),
+    ...(change.action === 'update' && change.keepAs !== null ? ['previous version kept'] : []),
   ]
   const sign = change.action === 'pull' ? style.green('+') : style.yellow('~')
   return line(sign, change.reference, notes.join(', '), width)
@@ -147,17 +147,17 @@ function summary({ changes }: Target, prune: boolean, style: Style): string {
   const deletions = changes.filter(
     (change): change is DeleteChange => change.action === 'delete' && !change.irreplaceable,
   )
+  const others = [...countText(changes, 'update'), ...countText(changes, 'restore')]
   const counts = [
-    ...countText(changes, 'pull', true),
-    ...countText(changes, 'update'),
-    ...countText(changes, 'restore'),
+    ...countText(changes, 'pull', others.length === 0),
+    ...others,
     ...(prune ? [`${deletions.length} to delete${freedTotal(deletions)}`] : []),
     `${declared} as declared`,
   ]
   return `${style.bold('Plan:')} ${counts.join(', ')}.${downloadTotal(changes)}`
 }
 
-function countText(changes: readonly Change[], action: Change['action'], always = false): readonly string[] {
+function countText(changes: readonly Change[], action: Change['action'], always: boolean = false): readonly string[] {
   const count = changes.filter(
     (change) => change.action === action && !(isFetch(change) && change.blocked !== undefined),
   ).length

@@ -1,6 +1,6 @@
 /** Errors and diagnostics as text: what is wrong, where, and the next thing to try. */
 import { printable, visible } from '../../artifact/text.ts'
-import { ConfigError, type Diagnostic, isOllamaConfigError, toErrorData } from '../../errors.ts'
+import { type Diagnostic, isConfigError, isOllamaConfigError, toErrorData } from '../../errors.ts'
 import type { Style } from './style.ts'
 
 /** For stderr; ends with a newline. */
@@ -12,7 +12,7 @@ export function formatError(
   const lines = [`${style.red('Error:')} ${printable(message, 1000)}`]
   const frame = isOllamaConfigError(error) ? error.details?.['frame'] : undefined
   if (typeof frame === 'string') lines.push('', frame, '')
-  if (error instanceof ConfigError) lines.push(diagnosticsText(error.diagnostics, style))
+  if (isConfigError(error)) lines.push(diagnosticsText(error.diagnostics, style))
   if (hint !== undefined) lines.push(`${style.cyan('Next:')} ${printable(hint)}`)
   if (debug) lines.push('', stackOf(error))
   return `${lines.join('\n')}\n`

@@ -1,5 +1,6 @@
 /** The report as text: one summary line, and what is left. */
 import { countResults, type Report } from '../../apply/report.ts'
+import { formatDiagnostic } from './problems.ts'
 import type { Style } from './style.ts'
 
 export interface ReportViewOptions {
@@ -9,7 +10,6 @@ export interface ReportViewOptions {
 }
 
 export function formatReport(report: Report, { style, told }: ReportViewOptions): string {
-  const pulled = countResults(report, 'pull', 'done')
   const deleted = countResults(report, 'delete', 'done')
   const results = report.targets.flatMap((target) => target.results)
   const failed = results.filter(({ outcome }) => outcome === 'failed')
@@ -18,6 +18,9 @@ export function formatReport(report: Report, { style, told }: ReportViewOptions)
     `  ${style.red('x')} ${failureText(action, reference, error?.message ?? 'failed')}`,
     ...(error?.hint === undefined ? [] : [`    ${style.dim(error.hint)}`]),
   ])
+  for (const diagnostic of report.targets.flatMap(({ diagnostics }) => diagnostics)) {
+    lines.push(formatDiagnostic(diagnostic, style))
+  }
   if (left.length > 0) {
     lines.push(['  Left to do:', ...left.map(({ action, reference }) => `    ${action} ${reference}`)].join('\n'))
   }
@@ -34,12 +37,23 @@ export function formatReport(report: Report, { style, told }: ReportViewOptions)
     lines.push(
       `  Left alone: ${unapproved === 1 ? '1 model that is' : `${unapproved} models that are`} not in the config`,
     )
-  const counts = [`${pulled} pulled`, `${deleted} deleted`, ...(failed.length > 0 ? [`${failed.length} failed`] : [])]
+  const locked = report.targets.flatMap(({ lockUpdated }) => lockUpdated).length
+  if (locked > 0) lines.push(`  Written to the lock file: ${locked === 1 ? '1 model' : `${locked} models`}`)
   const title = { done: style.green('Done:'), failed: style.red('Failed:'), interrupted: style.yellow('Interrupted:') }[
     report.outcome
   ]
   const next = left.length > 0 ? '\nRun the same command again to go on from here' : ''
-  return `${[...lines, `${title} ${counts.join(', ')}`].join('\n')}${next}\n`
+  return `${[...lines, `${title} ${countsText(report, failed.length)}`].join('\n')}${next}\n`
+}
+
+function countsText(report: Report, failed: number): string {
+  const past = { pull: 'pulled', update: 'updated', restore: 'restored', delete: 'deleted' } as const
+  const counts = (['pull', 'update', 'restore', 'delete'] as const).flatMap((action) => {
+    const count = countResults(report, action, 'done')
+    // Pulls and deletions are what everybody looks for.
+    return count > 0 || action === 'pull' || action === 'delete' ? [`${count} ${past[action]}`] : []
+  })
+  return [...counts, ...(failed > 0 ? [`${failed} failed`] : [])].join(', ')
 }
 
 function failureText(action: string, reference: string, message: string): string {

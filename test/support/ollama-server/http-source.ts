@@ -73,23 +73,18 @@ export class HttpSource implements Source {
 
   async fetch({ digest }: ManifestLayer, download: Download): Promise<Blob> {
     const path = `${this.#repository}/blobs/${digest}`
-    try {
-      const partial = this.#partials.get(digest) ?? (await this.#prepare(path, download.signal))
-      this.#partials.set(digest, partial)
-      const { bytes } = partial
-      download.size = bytes.length
-      download.completed = completedOf(partial)
-      download.sizeKnown = true
-      const location = await this.#locate(path, download.signal)
-      await this.#fetchParts(location, partial, download)
-      this.#partials.delete(digest)
-      const real = `sha256:${sha256(bytes)}`
-      const kept = bytes.length <= keptSize ? { bytes } : { bytes: undefined }
-      return { size: bytes.length, ...kept, served: real === digest ? undefined : real }
-    } catch (error) {
-      download.checkWanted()
-      throw error
-    }
+    const partial = this.#partials.get(digest) ?? (await this.#prepare(path, download.signal))
+    this.#partials.set(digest, partial)
+    const { bytes } = partial
+    download.size = bytes.length
+    download.completed = completedOf(partial)
+    download.sizeKnown = true
+    const location = await this.#locate(path, download.signal)
+    await this.#fetchParts(location, partial, download)
+    this.#partials.delete(digest)
+    const real = `sha256:${sha256(bytes)}`
+    const kept = bytes.length <= keptSize ? { bytes } : { bytes: undefined }
+    return { size: bytes.length, ...kept, served: real === digest ? undefined : real }
   }
 
   async #prepare(path: string, signal: AbortSignal): Promise<Partial> {
