@@ -59,7 +59,7 @@ function rowOf(model: OutdatedModel): readonly string[] {
 const statusTexts: Readonly<Record<OutdatedStatus, string>> = {
   current: 'up to date',
   outdated: 'other content',
-  'same-content': 'same content; an update downloads nothing and mends its manifest',
+  'same-content': 'same content, an update mends its manifest',
   'not-installed': 'not installed',
   'not-in-registry': 'not at its registry',
   'server-too-old': 'needs a newer Ollama',
@@ -80,6 +80,12 @@ function whatText({ status, differences, downloadBytes }: OutdatedModel): string
   return `${words.length === 0 ? last : `${words.join(', ')} and ${last}`}, ${size}`
 }
 
+const summaryWords = {
+  'same-content': 'with the same content',
+  'not-installed': 'not installed',
+  unknown: 'unknown',
+} as const
+
 function summary(shown: readonly OutdatedModel[], current: number): string {
   const count = (status: OutdatedStatus) => shown.filter((model) => model.status === status).length
   const outdated = count('outdated')
@@ -88,8 +94,8 @@ function summary(shown: readonly OutdatedModel[], current: number): string {
   const parts = [
     outdated === 1 ? '1 model is outdated' : `${outdated} models are outdated`,
     `${current} up to date`,
-    ...(['not-installed', 'unknown'] as const).flatMap((status) =>
-      count(status) === 0 ? [] : [`${count(status)} ${status.replace('-', ' ')}`],
+    ...(['same-content', 'not-installed', 'unknown'] as const).flatMap((status) =>
+      count(status) === 0 ? [] : [`${count(status)} ${summaryWords[status]}`],
     ),
   ]
   const next = outdated > 0 || count('same-content') > 0 ? ' To update: ollama-config update' : ''
