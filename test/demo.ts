@@ -1,13 +1,14 @@
 /**
- * `npm start`: the main job, shown in a few seconds with nothing installed. A stand-in for Ollama (the test server) on
- * loopback, a config in a temporary folder, and the built command, run as a user would.
+ * `npm start`: the main job, shown in a few seconds with nothing installed. Stand-ins for Ollama and its registry (those of the
+ * tests) on loopback, a config in a temporary folder, and the command.
  */
-import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { run } from '../src/cli/run.ts'
 import { startOllamaServer } from './support/ollama-server.ts'
+import { startRegistry } from './support/registry.ts'
 
 const root = path.resolve(fileURLToPath(new URL('..', import.meta.url)))
 const megabyte = 1_000_000
@@ -15,17 +16,18 @@ const megabyte = 1_000_000
 const slowly = (name: string, megabytes: number) => ({
   name,
   layers: [{ mediaType: 'application/vnd.ollama.image.model', size: megabytes * megabyte }],
+  fill: { repeat: new Uint8Array([7]) },
   bytesPerTick: 12 * megabyte,
   tickMs: 60,
 })
 
-const server = await startOllamaServer({
-  models: [
-    { name: 'qwen3:8b', size: 5225 * megabyte },
-    { name: 'llava:7b', size: 4733 * megabyte },
-  ],
-  registry: [slowly('all-minilm:latest', 90), slowly('llama3.2:1b', 640), 'qwen3:8b'],
-})
+const installed = [
+  { name: 'qwen3:8b', size: 5225 * megabyte },
+  { name: 'llava:7b', size: 4733 * megabyte },
+]
+const pulled = [slowly('all-minilm:latest', 90), slowly('llama3.2:1b', 640)]
+const server = await startOllamaServer({ models: installed, registry: [...pulled, 'qwen3:8b'] })
+const registry = await startRegistry({ models: [...installed, ...pulled] })
 const folder = mkdtempSync(path.join(tmpdir(), 'ollama-config-demo-'))
 
 try {
@@ -39,7 +41,11 @@ try {
   config(['qwen3:8b', 'all-minilm', 'llama3.2:1b'])
   await command('apply', '--yes', '--prune')
   await command('plan')
-  say(`That was a stand-in for Ollama, in memory. Your own, in a folder of yours:
+  say('Pinned for the team, and a look at what has moved on since.')
+  await command('lock')
+  registry.publish({ name: 'qwen3:8b', revision: 'newer' })
+  await command('outdated')
+  say(`Those were stand-ins for Ollama and its registry. Your own, in a folder of yours:
 
   cat > ollama.config.ts <<'END'
   import { defineConfig } from 'ollama-config'
@@ -49,7 +55,7 @@ try {
   node ${path.join(root, 'dist/cli/main.js')} plan`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
-  await server.close()
+  await Promise.all([server.close(), registry.close()])
 }
 
 function config(models: readonly string[]): void {
@@ -69,18 +75,19 @@ function say(text: string): void {
   console.log(`\n${text}`)
 }
 
-function command(...args: readonly string[]): Promise<void> {
-  console.log(`\n$ ollama-config ${args.join(' ')}`)
-  return new Promise((resolve, reject) => {
-    const env = { ...process.env, OLLAMA_HOST: server.url }
-    const child = spawn(process.execPath, [path.join(root, 'dist/cli/main.js'), ...args], {
-      cwd: folder,
-      env,
-      stdio: 'inherit',
-    })
-    child.on('error', reject)
-    child.on('close', (code) =>
-      code === 0 ? resolve() : reject(new Error(`ollama-config ${args.join(' ')} exited with ${code}`)),
-    )
+/** In this process, with everything that a terminal gives, so that the registry can be a stand-in too. */
+async function command(...words: readonly string[]): Promise<void> {
+  console.log(`\n$ ollama-config ${words.join(' ')}`)
+  const { env, platform } = process
+  const code = await run(words, {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdin: process.stdin,
+    env: { ...env, OLLAMA_HOST: server.url, XDG_STATE_HOME: folder },
+    cwd: folder,
+    platform,
+    signal: new AbortController().signal,
+    registryUrl: () => registry.url,
   })
+  if (code !== 0) throw new Error(`ollama-config ${words.join(' ')} exited with ${code}`)
 }

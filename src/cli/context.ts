@@ -24,6 +24,11 @@ export interface Context {
   readonly signal: AbortSignal
 }
 
+/** Where lines may be broken; `undefined` for a file or a pipe. */
+export function columnsOf({ isTTY, columns }: Output): number | undefined {
+  return isTTY === true && columns !== undefined && columns > 20 ? columns : undefined
+}
+
 /** `0` done or nothing to do. */
 export const exitCodes = {
   done: 0,

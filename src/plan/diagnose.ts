@@ -141,7 +141,7 @@ function registryProblems({ desired, installed, resolution, intent, changes }: F
     found.push(
       warning(
         `registry-${answer.kind}`,
-        `${printable(answer.problem)}: nothing is known of ${listed(names)}`,
+        `${printable(answer.problem)}. Nothing is known of ${listed(names)}`,
         answer.hint,
       ),
     )

@@ -25,7 +25,8 @@ To pull:
 Not in the config \\(removed only with --prune\\):
   - old:7b          frees up to \\S+ \\S+
 
-Plan: 2 to pull, 1 as declared\\. Download: 8\\.\\d KB\\.
+Plan: 2 to pull, 1 as declared\\.
+Download: 8\\.\\d KB\\.
 To do it: ollama-config apply
 $`),
   )

@@ -76,7 +76,7 @@ test('the bytes of the plan are those that the registry serves during apply, to 
   config({ models: ['a', 'b', 'c'] })
   const plan = await run(0, 'plan')
   assert.match(plan.stdout, /\+ b:latest {2}\d+ B \(5 KB already on the host\)\n {2}\+ c:latest {2}\d+ B\n/)
-  assert.match(plan.stdout, /Plan: 2 to pull, 1 as declared\. Download: \S+ \S+ \(5 KB already on the host\)\.\n/)
+  assert.match(plan.stdout, /Plan: 2 to pull, 1 as declared\.\nDownload: \S+ \S+ \(5 KB already on the host\)\.\n/)
   const second = totalOf((await run(0, 'plan', '--json')).stdout)
   await run(0, 'apply', '--yes', '--concurrency', '4')
   assert.equal(remote.blobBytesServed(), first + second)
@@ -356,7 +356,7 @@ test('private models: signed for with the key of a server on this machine, and u
   const unknown = await ask(cwd)
   assert.match(
     unknown.stdout,
-    /wants a sign-in with the key of the server, which is not to be had here: nothing is known of team\/a:latest/,
+    /wants a sign-in with the key of the server, which is not to be had here. Nothing is known of team\/a:latest/,
   )
   assert.match(unknown.stdout, /\+ team\/a:latest {2}size unknown\n/)
   assert.equal((await runCli(['apply', '--yes'], { cwd, env: { OLLAMA_HOST: server.url } })).code, 0)
@@ -370,7 +370,7 @@ test('a server that is too old, a missing tag and a dead registry are told in th
   const { stdout } = await run(0, 'plan')
   assert.match(stdout, /! "new:latest" needs a newer Ollama than the server has: the pull will fail/)
   assert.match(stdout, /! The registry has no "gone:7b": the pull will fail/)
-  assert.match(stdout, /! r\.example cannot be reached: .*: nothing is known of r\.example\/x\/dead:latest/)
+  assert.match(stdout, /! r\.example cannot be reached: .*. Nothing is known of r\.example\/x\/dead:latest/)
   assert.match(stdout, /Download: unknown\./)
 })
 

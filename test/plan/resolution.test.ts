@@ -288,7 +288,7 @@ test('what a registry says of a missing model is in the plan, grouped where it i
     diagnostics.map(({ severity, code, message }) => [severity, code, message]),
     [
       ['warning', 'not-in-registry', 'The registry has no "a:latest": the pull will fail'],
-      ['warning', 'registry-unknown', 'r.example cannot be reached: nothing is known of c:latest, d:latest'],
+      ['warning', 'registry-unknown', 'r.example cannot be reached. Nothing is known of c:latest, d:latest'],
       ['warning', 'server-too-old', '"b:latest" needs a newer Ollama than the server has: the pull will fail'],
     ],
   )

@@ -6,7 +6,7 @@ import { createPlan, type LoadedConfig, selectTarget } from '../../runner.ts'
 import { type Answers, approvalOf, assertApprovable, assertPrunable, openQuestions } from '../approval.ts'
 import { parseConcurrency } from '../arguments.ts'
 import type { ApplyFlags } from '../command-table.ts'
-import { type Context, exitCodes } from '../context.ts'
+import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
 import { formatPlan, freedText, nameWidth } from '../views/plan.ts'
 import { createStyle } from '../views/style.ts'
@@ -99,7 +99,15 @@ async function openSessionIfAny(
 
 function show(plan: Plan, file: string | undefined, asks: boolean, { json, terminal, context }: Screen): void {
   if (json === undefined) {
-    context.stdout.write(formatPlan(plan, { style: createStyle(terminal.stdoutColor), file, all: false, asks }))
+    context.stdout.write(
+      formatPlan(plan, {
+        columns: columnsOf(context.stdout),
+        style: createStyle(terminal.stdoutColor),
+        file,
+        all: false,
+        asks,
+      }),
+    )
   }
 }
 

@@ -4,7 +4,7 @@ import type { Report } from '../../apply/report.ts'
 import { OllamaConfigError } from '../../errors.ts'
 import { type Plan, planErrors } from '../../plan/plan.ts'
 import { type ApplyPlanOptions, applyPlan } from '../../runner.ts'
-import { type Context, exitCodes } from '../context.ts'
+import { type Context, columnsOf, exitCodes } from '../context.ts'
 import type { ApplyView } from '../views/apply-view.ts'
 import { JsonLines } from '../views/json.ts'
 import { createPlainView } from '../views/plain.ts'
@@ -65,7 +65,9 @@ export async function execute(plan: Plan, options: ApplyPlanOptions, screen: Scr
   const report = await follow(run, json ?? (await chooseView(screen)))
   const told = terminal.animate && context.stdout.isTTY === true
   if (json === undefined)
-    context.stdout.write(`\n${formatReport(report, { style: createStyle(terminal.stdoutColor), told })}`)
+    context.stdout.write(
+      `\n${formatReport(report, { style: createStyle(terminal.stdoutColor), told, columns: columnsOf(context.stdout) })}`,
+    )
   else json.report(report)
   if (report.outcome === 'interrupted') return exitCodes.interrupted
   return report.outcome === 'failed' ? exitCodes.failed : exitCodes.done

@@ -4,7 +4,7 @@ import { shortDigest } from '../../artifact/manifest.ts'
 import { formatVersion } from '../../plan/plan.ts'
 import { type LockResult, lockModels } from '../../runner.ts'
 import type { CommonFlags } from '../command-table.ts'
-import { type Context, exitCodes } from '../context.ts'
+import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { formatDiagnostic } from '../views/problems.ts'
 import { createStyle } from '../views/style.ts'
 import { describeTerminal } from '../views/terminal.ts'
@@ -38,7 +38,7 @@ export function showLock(
   const total = `${name.startsWith('..') ? file : name} pins ${count === 1 ? '1 model' : `${count} models`}`
   context.stdout.write(
     [
-      ...diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style)),
+      ...diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style, columnsOf(context.stdout))),
       ...changes.map(
         ({ reference, before, after }) =>
           `  ${after === null ? style.red('-') : before === null ? style.green('+') : style.yellow('~')} ${reference.padEnd(width)}  ${before === null ? '' : `${digest(before)} → `}${digest(after)}`,

@@ -1,7 +1,7 @@
 /** `ollama-config outdated`: what registries serve now, against what is installed and locked. */
 import { findOutdated } from '../../runner.ts'
 import type { CommonFlags } from '../command-table.ts'
-import { type Context, exitCodes } from '../context.ts'
+import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { formatOutdated } from '../views/outdated.ts'
 import { createStyle } from '../views/style.ts'
 import { describeTerminal } from '../views/terminal.ts'
@@ -15,8 +15,6 @@ export async function outdated(flags: CommonFlags, context: Context): Promise<nu
     return exitCodes.done
   }
   const { stdoutColor } = describeTerminal(context, flags)
-  context.stdout.write(
-    formatOutdated(result, { style: createStyle(stdoutColor), columns: context.stdout.columns || 80 }),
-  )
+  context.stdout.write(formatOutdated(result, { style: createStyle(stdoutColor), columns: columnsOf(context.stdout) }))
   return exitCodes.done
 }

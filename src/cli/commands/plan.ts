@@ -3,7 +3,7 @@ import { formatReference } from '../../artifact/reference.ts'
 import { formatVersion, pendingChanges, planErrors } from '../../plan/plan.ts'
 import { createPlan, selectTarget } from '../../runner.ts'
 import type { PlanFlags } from '../command-table.ts'
-import { type Context, exitCodes } from '../context.ts'
+import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
 import { formatPlan } from '../views/plan.ts'
 import { createStyle } from '../views/style.ts'
@@ -40,7 +40,12 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
     context.stdout.write(planDocument(result))
   } else {
     context.stdout.write(
-      formatPlan(result, { style: createStyle(terminal.stdoutColor), file, all: flags.all === true }),
+      formatPlan(result, {
+        columns: columnsOf(context.stdout),
+        style: createStyle(terminal.stdoutColor),
+        file,
+        all: flags.all === true,
+      }),
     )
     if (flags.out !== undefined) context.stdout.write(`Saved. To do it: ${applyCommand(flags, context, flags.out)}\n`)
     else if (pendingChanges(result).length > 0) context.stdout.write(`To do it: ${applyCommand(flags, context)}\n`)

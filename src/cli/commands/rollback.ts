@@ -2,7 +2,7 @@
 import { createRollbackPlan } from '../../runner.ts'
 import { assertApprovable } from '../approval.ts'
 import type { RollbackFlags } from '../command-table.ts'
-import { type Context, exitCodes } from '../context.ts'
+import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
 import { formatPlan } from '../views/plan.ts'
 import { createStyle } from '../views/style.ts'
@@ -22,7 +22,8 @@ export async function rollback(
       createRollbackPlan(loaded, model, { ...connection, waitMs }),
     )
     const style = createStyle(screen.terminal.stdoutColor)
-    if (screen.json === undefined) context.stdout.write(formatPlan(plan, { style, file, all: false }))
+    if (screen.json === undefined)
+      context.stdout.write(formatPlan(plan, { columns: columnsOf(context.stdout), style, file, all: false }))
     else screen.json.plan(plan)
     if (!flags.yes && !(await confirm('\nRestore it?', context))) {
       context.stderr.write('Nothing was changed.\n')

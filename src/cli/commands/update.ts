@@ -7,7 +7,7 @@ import { createPlan, lockModels, lockPathOf } from '../../runner.ts'
 import { assertApprovable } from '../approval.ts'
 import { parseConcurrency } from '../arguments.ts'
 import type { UpdateFlags } from '../command-table.ts'
-import { type Context, exitCodes } from '../context.ts'
+import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
 import { formatPlan } from '../views/plan.ts'
 import { createStyle } from '../views/style.ts'
@@ -38,7 +38,14 @@ async function planAndUpdate(flags: UpdateFlags, models: readonly string[], scre
     }),
   )
   if (json === undefined) {
-    context.stdout.write(formatPlan(plan, { style: createStyle(terminal.stdoutColor), file, all: true }))
+    context.stdout.write(
+      formatPlan(plan, {
+        columns: columnsOf(context.stdout),
+        style: createStyle(terminal.stdoutColor),
+        file,
+        all: true,
+      }),
+    )
   } else json.plan(plan)
   assertApplicable(plan)
   const pending = pendingChanges(plan)

@@ -9,7 +9,8 @@ import { padEnd, textWidth } from './text.ts'
 
 export interface OutdatedViewOptions {
   readonly style: Style
-  readonly columns: number
+  /** Of the terminal; where it is left out, lines may have any length. */
+  readonly columns: number | undefined
 }
 
 export function formatOutdated({ targets }: Outdated, options: OutdatedViewOptions): string {
@@ -20,7 +21,7 @@ export function formatOutdated({ targets }: Outdated, options: OutdatedViewOptio
       return [
         ...(diagnostics.length === 0
           ? []
-          : [...diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, options.style)), '']),
+          : [...diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, options.style, options.columns)), '']),
         ...(shown.length === 0 ? [] : [...table(shown, options), '']),
         `${summary(shown, current)}\n`,
       ].join('\n')
@@ -43,7 +44,8 @@ function table(models: readonly OutdatedModel[], { style, columns }: OutdatedVie
       .join('  ')
       .trimEnd()
   const lines = [style.bold(lineOf(header)), ...rows.map(lineOf)]
-  if (used.reduce((sum, column) => sum + (widths[column] ?? 0) + 2, -2) <= columns) return lines
+  if (used.reduce((sum, column) => sum + (widths[column] ?? 0) + 2, -2) <= (columns ?? Number.POSITIVE_INFINITY))
+    return lines
   return models.flatMap((model, index) => [
     model.reference,
     ...used.slice(1).map((column) => `  ${(header[column] ?? '').toLowerCase()}: ${rows[index]?.[column] ?? '-'}`),

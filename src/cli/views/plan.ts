@@ -25,9 +25,11 @@ export interface PlanViewOptions {
   readonly all: boolean
   /** A question about the deletions follows. Default: false. */
   readonly asks?: boolean
+  /** Of the terminal that it is shown on. Default: lines are not broken. */
+  readonly columns?: number | undefined
 }
 
-export function formatPlan(plan: Plan, { style, file, all, asks = false }: PlanViewOptions): string {
+export function formatPlan(plan: Plan, { style, file, all, asks = false, columns }: PlanViewOptions): string {
   return plan.targets
     .map((target) => {
       const server = target.serverVersion === null ? '' : ` (Ollama ${target.serverVersion})`
@@ -35,7 +37,7 @@ export function formatPlan(plan: Plan, { style, file, all, asks = false }: PlanV
         `${file === undefined ? '' : `${style.bold('Config')}  ${file}\n`}${style.bold('Host')}    ${target.address}${server}`,
         ...(target.diagnostics.length === 0
           ? []
-          : [target.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style)).join('\n')]),
+          : [target.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style, columns)).join('\n')]),
         ...changeBlocks(target, deletionTitle(plan.prune, asks), plan.prune, style),
         ...(all ? fineBlocks(target, style) : []),
         summary(target, plan.prune, style),
@@ -180,9 +182,9 @@ export function downloadTotal(changes: readonly Change[]): string {
   const unknown = fetches.filter(({ downloadBytes }) => downloadBytes === null).length
   const bytes = fetches.reduce((sum, { downloadBytes }) => sum + (downloadBytes ?? 0), 0)
   const present = fetches.reduce((sum, { presentBytes }) => sum + (presentBytes ?? 0), 0)
-  if (unknown === fetches.length) return ' Download: unknown.'
+  if (unknown === fetches.length) return '\nDownload: unknown.'
   const more = unknown === 0 ? '' : ` and ${unknown === 1 ? '1 model' : `${unknown} models`} of unknown size`
-  return ` Download: ${formatBytes(bytes)}${more}${present > 0 ? ` (${formatBytes(present)} already on the host)` : ''}.`
+  return `\nDownload: ${formatBytes(bytes)}${more}${present > 0 ? ` (${formatBytes(present)} already on the host)` : ''}.`
 }
 
 function block(title: string, lines: readonly string[]): string {

@@ -1,7 +1,8 @@
 /** Errors and diagnostics as text: what is wrong, where, and the next thing to try. */
 import { printable, visible } from '../../artifact/text.ts'
 import { type Diagnostic, isConfigError, isOllamaConfigError, toErrorData } from '../../errors.ts'
-import type { Style } from './style.ts'
+import type { Paint, Style } from './style.ts'
+import { wrap } from './text.ts'
 
 /** For stderr; ends with a newline. */
 export function formatError(
@@ -18,10 +19,12 @@ export function formatError(
   return `${lines.join('\n')}\n`
 }
 
-export function formatDiagnostic({ severity, message, hint }: Diagnostic, style: Style): string {
+/** @param columns Of the terminal, to break lines at words; left out where there is none. */
+export function formatDiagnostic({ severity, message, hint }: Diagnostic, style: Style, columns?: number): string {
   const sign = severity === 'error' ? style.red('x') : style.yellow('!')
-  const line = `  ${sign} ${printable(message)}`
-  return hint === undefined ? line : `${line}\n    ${style.dim(printable(hint))}`
+  const lines = (text: string) => (columns === undefined ? [printable(text)] : wrap(printable(text), columns - 4))
+  const indented = (text: string, paint: Paint = (line) => line) => lines(text).map(paint).join('\n    ')
+  return `  ${sign} ${indented(message)}${hint === undefined ? '' : `\n    ${indented(hint, style.dim)}`}`
 }
 
 /** More than this many problems nobody reads. */

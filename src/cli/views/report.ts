@@ -7,9 +7,11 @@ export interface ReportViewOptions {
   readonly style: Style
   /** The errors stand above already, in the tree. */
   readonly told: boolean
+  /** Of the terminal that it is shown on. Default: lines are not broken. */
+  readonly columns?: number | undefined
 }
 
-export function formatReport(report: Report, { style, told }: ReportViewOptions): string {
+export function formatReport(report: Report, { style, told, columns }: ReportViewOptions): string {
   const deleted = countResults(report, 'delete', 'done')
   const results = report.targets.flatMap((target) => target.results)
   const failed = results.filter(({ outcome }) => outcome === 'failed')
@@ -19,7 +21,7 @@ export function formatReport(report: Report, { style, told }: ReportViewOptions)
     ...(error?.hint === undefined ? [] : [`    ${style.dim(error.hint)}`]),
   ])
   for (const diagnostic of report.targets.flatMap(({ diagnostics }) => diagnostics)) {
-    lines.push(formatDiagnostic(diagnostic, style))
+    lines.push(formatDiagnostic(diagnostic, style, columns))
   }
   if (left.length > 0) {
     lines.push(['  Left to do:', ...left.map(({ action, reference }) => `    ${action} ${reference}`)].join('\n'))
