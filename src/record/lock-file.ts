@@ -1,13 +1,14 @@
 /** Reads and writes the lock file. It is printed so that one layer is one line: a diff shows what changed, and merges work. */
 import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { formatManifest, type Manifest } from '../artifact/manifest.ts'
+import { formatManifest, type Manifest, parseManifest } from '../artifact/manifest.ts'
 import { compareText, parseListedName, referenceKey } from '../artifact/reference.ts'
-import { printable } from '../artifact/text.ts'
-import { OllamaConfigError } from '../errors.ts'
+import { printable, quoted } from '../artifact/text.ts'
+import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { type JsonMistake, parseJson } from '../json.ts'
 import { writeFileAtomically } from '../runtime/atomic-file.ts'
 import { sha256 } from '../runtime/sha256.ts'
+import { hasCode } from '../runtime/transport-error.ts'
 import {
   digestAt,
   entriesAt,
@@ -20,6 +21,7 @@ import {
   textAt,
   wrong,
 } from '../shape.ts'
+import { findKeyTwice } from './keys.ts'
 import { layerAt, layerJson } from './layer.ts'
 import {
   isLockedPull,
@@ -35,14 +37,17 @@ const maxBytes = 64 * 1024 * 1024
 
 /** @returns `undefined` when there is no such file. @throws {OllamaConfigError} `lock-invalid` */
 export async function readLock(file: string): Promise<Lock | undefined> {
-  const found = await stat(file).catch(() => undefined)
-  if (found === undefined) return undefined
   const name = path.basename(file)
+  const found = await stat(file).catch((error: unknown) => {
+    // Anything else must not pass for a missing file: its pins would silently not bind.
+    if (hasCode(error) && /^(ENOENT|ENOTDIR)$/.test(error.code)) return undefined
+    throw notRead(name, error)
+  })
+  if (found === undefined) return undefined
   if (!found.isFile()) throw invalid(name, 'is no file', 'remove what is in its place')
   if (found.size > maxBytes) throw invalid(name, `is larger than ${maxBytes} bytes`, restoreHint)
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
-    throw invalid(name, `cannot be read (${message})`, 'check its owner and mode')
+    throw notRead(name, error)
   })
   return parseLock(text, name)
 }
@@ -50,7 +55,8 @@ export async function readLock(file: string): Promise<Lock | undefined> {
 /** Unknown fields are ignored, as a newer minor version may have added them. @throws {OllamaConfigError} `lock-invalid` */
 export function parseLock(written: string, name: string): Lock {
   const text = written.replace(/^\uFEFF/, '')
-  if (/^(<<<<<<<|=======|>>>>>>>)/m.test(text)) {
+  // Not with the flag m: in a text there may be line ends that are none in JSON.
+  if (/(?:^|\n)(?:<{7}|={7}|>{7})/.test(text)) {
     throw invalid(name, 'has the marks of a merge conflict in it', 'take either side, then run "ollama-config lock"')
   }
   const parsed = parseJson(text)
@@ -77,8 +83,9 @@ function readLockValue(value: unknown, text: string, name: string): Lock {
       'update ollama-config',
     )
   }
+  const twice = findKeyTwice(text)
+  if (twice !== undefined) throw new ShapeError(`${twice.place} has ${quoted(twice.key)} twice`)
   const models = entriesAt(lock['models'], 'models', readEntry)
-  assertNoKeyTwice(text, models)
   const seen = new Map<string, string>()
   for (const model of Object.keys(models)) {
     const key = referenceKey(parseListedName(model))
@@ -87,15 +94,6 @@ function readLockValue(value: unknown, text: string, name: string): Lock {
     seen.set(key, model)
   }
   return { models }
-}
-
-/** `JSON.parse` keeps the last of two equal keys, which a bad merge leaves. */
-function assertNoKeyTwice(text: string, models: Lock['models']): void {
-  const seen = new Set<string>()
-  for (const [, key = ''] of text.matchAll(/"([^"\\]*)"\s*:\s*\{/g)) {
-    if (seen.has(key) && Object.hasOwn(models, key)) throw new ShapeError(`models has "${key}" twice`)
-    seen.add(key)
-  }
 }
 
 function readEntry(value: unknown, place: string, model: string): LockedModel {
@@ -115,10 +113,23 @@ function readPull(fields: Fields, place: string): LockedPull {
   const config = fields['config'] === null ? null : layerAt(fields['config'], `${place}.config`)
   const manifest = fields['manifest'] === undefined ? undefined : textAt(fields['manifest'], `${place}.manifest`)
   const entry: LockedPull = { digest, registry, config, layers, ...(manifest === undefined ? {} : { manifest }) }
-  if (`sha256:${sha256(manifestText(entry) ?? '')}` !== digest) {
-    throw new ShapeError(`${place} does not fit together: its config and layers do not give its digest`)
+  if (`sha256:${sha256(manifestText(entry) ?? '')}` !== digest || !isManifestOf(manifest, entry)) {
+    throw new ShapeError(
+      `${place} does not fit together, as after an edit by hand or a bad merge: its config and layers do not give its digest`,
+    )
   }
   return entry
+}
+
+/** Whether a manifest that is stored as text says the same as config and layers beside it. */
+function isManifestOf(text: string | undefined, { config, layers }: LockedPull): boolean {
+  if (text === undefined) return true
+  try {
+    return formatManifest(parseManifest(text)) === formatManifest({ config, layers: layers ?? [] })
+  } catch (error) {
+    if (isOllamaConfigError(error)) return false
+    throw error
+  }
 }
 
 function readDerivation(fields: Fields, place: string): LockedDerivation {
@@ -200,7 +211,9 @@ function spaced(value: object): string {
 /** Writes nothing when it says the same already. @throws {OllamaConfigError} `file-not-written` */
 export async function writeLock(file: string, lock: Lock): Promise<boolean> {
   const text = formatLock(lock)
-  const before = await readFile(file, 'utf8').catch(() => undefined)
+  // Reading a pipe would wait for ever.
+  const isFile = (await stat(file).catch(() => undefined))?.isFile() === true
+  const before = isFile ? await readFile(file, 'utf8').catch(() => undefined) : undefined
   // Git may have given it other line ends.
   if (before?.replaceAll('\r\n', '\n') === text) return false
   await writeFileAtomically(file, text)
@@ -222,6 +235,13 @@ export async function extendLock(file: string, entries: ReadonlyMap<string, Lock
 }
 
 const restoreHint = 'restore it from version control, or delete it and run "ollama-config lock"'
+
+/** What Deno did not permit passes untouched: its own error says how to. */
+function notRead(name: string, error: unknown): unknown {
+  if (error instanceof Error && error.name === 'NotCapable') return error
+  const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
+  return invalid(name, `cannot be read (${message})`, 'check its owner and mode')
+}
 
 function invalid(name: string, problem: string, hint: string): OllamaConfigError {
   return new OllamaConfigError('lock-invalid', `The lock file ${printable(name, 100)} ${problem}`, { hint })

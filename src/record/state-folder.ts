@@ -5,10 +5,11 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 /** By the XDG specification, which counts an absolute path only; else where the platform expects it. */
 export function stateFolder(env: Environment, platform: string, home: string): string {
+  const { isAbsolute, join } = platform === 'win32' ? path.win32 : path.posix
   const xdg = env['XDG_STATE_HOME'] ?? ''
-  if (path.isAbsolute(xdg)) return path.join(xdg, 'ollama-config')
+  if (isAbsolute(xdg)) return join(xdg, 'ollama-config')
   const local = env['LOCALAPPDATA'] ?? ''
-  if (platform === 'win32' && path.isAbsolute(local)) return path.join(local, 'ollama-config')
-  if (platform === 'darwin') return path.join(home, 'Library', 'Application Support', 'ollama-config')
-  return path.join(home, '.local', 'state', 'ollama-config')
+  if (platform === 'win32' && isAbsolute(local)) return join(local, 'ollama-config')
+  if (platform === 'darwin') return join(home, 'Library', 'Application Support', 'ollama-config')
+  return join(home, '.local', 'state', 'ollama-config')
 }

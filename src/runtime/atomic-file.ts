@@ -1,5 +1,5 @@
 /** Files that are either the old ones or the new ones, never half of one. */
-import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { chmod, type FileHandle, mkdir, open, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { printable, quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
@@ -21,24 +21,37 @@ export async function writeFileAtomically(
   { mode = 0o644 }: WriteOptions = {},
 ): Promise<void> {
   try {
-    const target = await realpath(file).catch(() => file)
-    const existing = await stat(target).catch(() => undefined)
+    const target = await targetOf(file)
+    const existing = await stat(target).catch(ifMissing)
     if (existing !== undefined && !existing.isFile()) throw new Error('there is something else than a file')
-    const temporary = await writeTemporary(
-      path.dirname(target),
-      text,
-      existing === undefined ? mode : existing.mode & 0o777,
-    )
+    const kept = existing === undefined ? undefined : existing.mode & 0o777
+    const temporary = await writeTemporary(path.dirname(target), text, kept ?? mode)
     try {
+      // The umask may have taken from it.
+      if (kept !== undefined) await chmod(temporary, kept)
       await rename(temporary, target)
     } catch (error) {
-      await rm(temporary, { force: true })
+      await rm(temporary, { force: true }).catch(() => {})
       throw error
     }
     await syncFolder(path.dirname(target))
   } catch (error) {
     throw notWritten(file, error)
   }
+}
+
+/** What the path leads to over links, also where the last of them leads to a file that is not there yet. */
+async function targetOf(file: string): Promise<string> {
+  const target = await realpath(file).catch(ifMissing)
+  if (target !== undefined) return target
+  const link = await readlink(file).catch(() => undefined)
+  // Links that go in a circle have failed above.
+  return link === undefined ? file : targetOf(path.resolve(await realpath(path.dirname(file)), link))
+}
+
+/** Only what is not there counts as that: a mistake here would replace what cannot be seen. */
+function ifMissing(error: unknown): undefined {
+  if (!hasCode(error) || error.code !== 'ENOENT') throw error
 }
 
 /** Writes a new file under a name of its own, down to the disk, and returns its path. It is gone again when that fails. */
@@ -50,7 +63,7 @@ export async function writeTemporary(folder: string, text: string, mode: number)
     await handle.sync()
   } catch (error) {
     await handle.close().catch(() => {})
-    await rm(file, { force: true })
+    await rm(file, { force: true }).catch(() => {})
     throw error
   }
   await handle.close()
@@ -84,6 +97,7 @@ const reasons: Readonly<Record<string, readonly [problem: string, hint: string]>
   ENOENT: ['there is no such folder', 'make the folder first'],
   ENOTDIR: ['what should be its folder is a file', 'check the path'],
   ENAMETOOLONG: ['its name is too long', 'choose a shorter one'],
+  ELOOP: ['its symbolic links go in a circle', 'check where they lead'],
 }
 
 /** What to throw for a file that could not be written. What Deno did not permit passes untouched: its own error says how to. */

@@ -1,5 +1,5 @@
 /**
- * A program for record-file.test.ts: counts up in the record of FOLDER, as often as TIMES says. It waits for a line before it
+ * A program for numbered-files.test.ts: counts up in the record of FOLDER, as often as TIMES says. It waits for a line before it
  * begins, and prints one after each update.
  *
  * `record-writer.ts FOLDER TIMES [no-links]`

@@ -359,6 +359,7 @@ test('keys such as __proto__ are names like any other', async (t) => {
   const own = recordFolder(folder)
   const polluting = readFileSync(newestFile(own), 'utf8').replace('"models": {}', '"models": { "__proto__": {} }')
   writeFileSync(path.join(own, '1.json'), polluting)
+  age(path.join(own, '1.json'))
   await assert.rejects(file.read(), { code: 'record-invalid' })
 })
 
