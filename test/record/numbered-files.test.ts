@@ -190,7 +190,7 @@ async function startWriter(t: TestContext, folder: string, times: number, links:
   const ended = new Promise<number>((resolve) => child.on('close', () => resolve(lines)))
   return {
     child,
-    begin: () => void child.stdin.write('go\n'),
+    begin: () => void child.stdin.end(),
     onLine: (given) => {
       listener = given
     },

@@ -93,7 +93,12 @@ withBoth(
   },
 )
 
-const paced = { models: ['a'], bytesPerLine: 1000 }
+// Long enough that the registry is still sending when it notices that nobody listens any more.
+const long = {
+  name: 'a',
+  layers: [{ mediaType: 'application/vnd.ollama.image.model', bytes: new Uint8Array(900_000).fill(7) }],
+}
+const paced = { models: [long], bytesPerLine: 1000 }
 withBoth('a client that leaves ends the requests, and the next goes on', paced, async (server, registry) => {
   const leaving = new AbortController()
   server.fail({ path: '/api/pull' }, { kind: 'stall', afterLines: 3 }, 1)
@@ -110,7 +115,7 @@ withBoth('a client that leaves ends the requests, and the next goes on', paced, 
   const parts = registry.requests.filter(({ kind, digest: of }) => kind === 'cdn' && of === digest)
   assert.deepEqual(
     parts.map(({ headers }) => headers['range']),
-    ['bytes=0-4095', 'bytes=3000-4095'],
+    ['bytes=0-899999', 'bytes=3000-899999'],
   )
   assert.equal(registry.count({ kind: 'blob', method: 'HEAD', digest }), 1, 'the size is known already')
   assert.deepEqual(server.partialBytes(), {})
