@@ -92,7 +92,7 @@ function worldProblems({ desired, actual, resolution }: Findings): readonly Diag
   if (desired.models.length === 0) {
     found.push(warning('nothing-declared', 'The config declares no model', 'add names to "models"', 'models'))
   }
-  const { size } = resolution.recorded
+  const size = desired.models.filter(({ reference }) => resolution.recorded.has(referenceKey(reference))).length
   if (size > 0 && actual.models.length === 0) {
     const models =
       size === 1

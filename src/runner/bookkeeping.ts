@@ -1,5 +1,5 @@
 /** What an apply leaves behind on this machine: the record of what it brought in, and the lock file's new entries. */
-import type { ApplyStarted, ChangeFinished, Event, KeepingPrevious } from '../apply/events.ts'
+import type { ChangeFinished, Event, KeepingPrevious } from '../apply/events.ts'
 import { blobsOf, type Layer, layerWord, type Manifest } from '../artifact/manifest.ts'
 import { formatReference, parseListedName } from '../artifact/reference.ts'
 import { type Diagnostic, toErrorData } from '../errors.ts'
@@ -31,7 +31,7 @@ export interface Books {
 export async function* keepBooks(events: AsyncIterable<Event>, books: Books): AsyncGenerator<Event, void> {
   const keeper = new Bookkeeper(books)
   for await (const event of events) {
-    if (event.type === 'apply-started') yield* keeper.begin(event)
+    if (event.type === 'apply-started') yield* keeper.begin()
     if (event.type === 'keeping-previous') yield* keeper.keepCopy(event)
     if (event.type === 'change-finished') yield* keeper.finish(event)
     if (event.type !== 'apply-finished') {
@@ -60,26 +60,19 @@ class Bookkeeper {
   }
 
   /** What is declared, and what was found there as it should be. */
-  begin(_event: ApplyStarted): AsyncGenerator<Event, void> {
+  begin(): AsyncGenerator<Event, void> {
     const { desired, target } = this.#books
     const declared = desired.models.map(({ reference }) => formatReference(reference)).sort()
     const fine = target.changes.filter((change) => isFine(change) && !change.cloud)
-    return this.#record((config) => ({
-      ...config,
-      declared,
-      models: {
-        ...config.models,
-        ...Object.fromEntries(
-          fine
-            .map(({ reference, before }) => [reference, this.#seen(config.models[reference], before?.digest ?? null)])
-            .filter(isKnown),
-        ),
-      },
-    }))
+    return this.#record((config) => {
+      const seen = fine.flatMap(({ reference, before }) =>
+        before?.digest ? [[reference, this.#seen(config.models[reference], before.digest)] as const] : [],
+      )
+      return { ...config, declared, models: { ...config.models, ...Object.fromEntries(seen) } }
+    })
   }
 
-  #seen(earlier: RecordedModel | undefined, digest: string | null): RecordedModel | undefined {
-    if (digest === null) return earlier
+  #seen(earlier: RecordedModel | undefined, digest: string): RecordedModel {
     return earlier?.digest === digest ? earlier : { digest, broughtIn: false, at: this.#time(), blobs: null }
   }
 
@@ -200,10 +193,6 @@ function blobsKnown(config: ConfigRecord, digest: string): readonly Layer[] | nu
 
 function without<T>(entries: Readonly<Record<string, T>>, name: string): Readonly<Record<string, T>> {
   return Object.fromEntries(Object.entries(entries).filter(([key]) => key !== name))
-}
-
-function isKnown<T>(entry: readonly [string, T | undefined] | (string | T | undefined)[]): entry is [string, T] {
-  return entry[1] !== undefined
 }
 
 function diagnosticOf(error: unknown, severity: Diagnostic['severity']): Diagnostic {

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import type { Change, PullChange } from '../../src/plan/plan.ts'
+import { diskProblem } from '../../src/resolution/disk.ts'
+import { deletion, pull } from '../cli/views/events.ts'
+import { installedModel, MemoryBackend } from '../support/memory-backend.ts'
+import { tempFolder } from '../support/run-cli.ts'
+
+const hex = 'ab'.repeat(32)
+const far = 2 ** 50
+
+const needing = (downloadBytes: number | null): PullChange => ({ ...pull('a:latest'), downloadBytes })
+
+/** A backend that names a file of its model folder. */
+class LocalBackend extends MemoryBackend {
+  weightsFile: string | null = null
+  override async show(name: string) {
+    return { ...(await super.show(name)), weightsFile: this.weightsFile }
+  }
+}
+
+async function problemOf(changes: readonly Change[], weightsFile: string | null, candidates: readonly string[] = []) {
+  const backend = new LocalBackend(['there'])
+  backend.weightsFile = weightsFile
+  const { models } = await backend.readState()
+  return diskProblem({ changes, actual: { serverVersion: null, models, unreadable: [] }, backend, candidates })
+}
+
+function modelFolder(t: Parameters<typeof tempFolder>[0]) {
+  const folder = tempFolder(t)
+  mkdirSync(path.join(folder, 'blobs'))
+  const weights = path.join(folder, 'blobs', `sha256-${hex}`)
+  writeFileSync(weights, '')
+  return { folder, weights }
+}
+
+test('too little space is an error where the server named the folder, and a warning where it is a guess', async (t) => {
+  const { folder, weights } = modelFolder(t)
+  const sure = await problemOf([needing(far)], weights)
+  assert.deepEqual([sure?.severity, sure?.code], ['error', 'disk-space'])
+  assert.match(sure?.message ?? '', /need 1125 TB, but only \S+ \S+ are free/)
+  const guess = await problemOf([needing(far)], null, ['/nowhere', folder])
+  assert.equal(guess?.severity, 'warning')
+  // A path that is not here is one of a container, whose disk is not ours to judge.
+  assert.equal(await problemOf([needing(far)], '/in/a/container/blobs/sha256-1', [folder]), undefined)
+  assert.equal(await problemOf([needing(1)], weights), undefined)
+  assert.equal(await problemOf([needing(null), needing(0)], weights), undefined)
+})
+
+test('what a deletion would free does not count, but is named when it would do', async (t) => {
+  const { folder, weights } = modelFolder(t)
+  const { bavail, bsize } = statfsSync(folder)
+  const changes = [needing(bavail * bsize + 10 ** 12), { ...deletion('old:7b'), nominalBytes: 10 ** 13 }]
+  const problem = await problemOf(changes, weights)
+  assert.equal(problem?.severity, 'error')
+  assert.match(problem?.hint ?? '', /ollama rm old:7b$/)
+  const irreplaceable = { ...deletion('made:1'), nominalBytes: 10 ** 13, irreplaceable: true }
+  assert.match((await problemOf([needing(bavail * bsize + 10 ** 12), irreplaceable], weights))?.hint ?? '', /^free /)
+})
+
+test('what an unfinished download has on the disk already is not needed again', async (t) => {
+  const { folder, weights } = modelFolder(t)
+  const digest = `sha256:${'cd'.repeat(32)}`
+  const partial = path.join(folder, 'blobs', `sha256-${'cd'.repeat(32)}-partial`)
+  writeFileSync(partial, new Uint8Array(100_000_000))
+  const { bavail, bsize } = statfsSync(folder)
+  // More than is free, and less than is free and there already together.
+  const sizeBytes = bavail * bsize + 50_000_000
+  const manifest = { digest, config: null, layers: [{ mediaType: 'm', digest, sizeBytes, onHost: false }] }
+  const changes = [{ ...needing(sizeBytes), manifest }]
+  assert.equal(await problemOf(changes, weights), undefined)
+  rmSync(partial)
+  // Its space is free now; that much more is needed all the same.
+  const more = { ...needing(sizeBytes + 100_000_000), manifest }
+  assert.equal((await problemOf([more], weights))?.severity, 'error')
+})
+
+test('a host that does not tell of its model is no reason to fail', async (t) => {
+  const backend = new LocalBackend(['there'])
+  backend.before = (step) => {
+    if (step.startsWith('show')) throw new Error('no luck')
+  }
+  const actual = { serverVersion: null, models: [installedModel('there')], unreadable: [] }
+  assert.equal(await diskProblem({ changes: [needing(far)], actual, backend, candidates: [] }), undefined)
+  assert.equal(
+    (await diskProblem({ changes: [needing(far)], actual, backend, candidates: [tempFolder(t)] }))?.severity,
+    'warning',
+  )
+})

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseReference, referenceKey } from '../../src/artifact/reference.ts'
+import type { ManifestAnswer } from '../../src/artifact/served.ts'
+import { resolveConfig } from '../../src/config/resolve.ts'
+import { asDeclared, nothingResolved } from '../../src/plan/resolution.ts'
+import type { ManifestRequest, RegistryClient } from '../../src/registry/registry.ts'
+import { resolvePlan } from '../../src/resolution/resolve.ts'
+import { MemoryBackend } from '../support/memory-backend.ts'
+
+const digest = (fill: string) => `sha256:${fill.repeat(64).slice(0, 64)}`
+
+function found(fill: string): ManifestAnswer {
+  const layers = [{ mediaType: 'm', digest: digest(fill), sizeBytes: 1 }]
+  return {
+    kind: 'found',
+    served: { digest: digest(`${fill}f`), text: '', manifest: { config: null, layers }, pushedAt: null },
+  }
+}
+
+class Registry implements RegistryClient {
+  closed = 0
+  readonly #answer: (request: ManifestRequest) => Promise<ManifestAnswer>
+  constructor(answer: (request: ManifestRequest) => Promise<ManifestAnswer>) {
+    this.#answer = answer
+  }
+  manifest(request: ManifestRequest) {
+    return this.#answer(request)
+  }
+  close() {
+    this.closed++
+  }
+}
+
+function resolve(registry: Registry, more: { budgetMs?: number; signal?: AbortSignal; backend?: MemoryBackend } = {}) {
+  const backend = more.backend ?? new MemoryBackend()
+  const { desired } = resolveConfig({ models: ['a', 'b'] })
+  return resolvePlan({
+    desired,
+    actual: { serverVersion: null, models: [], unreadable: [] },
+    recalled: nothingResolved,
+    intent: asDeclared,
+    backend,
+    offline: false,
+    openRegistry: async () => registry,
+    budgetMs: 20,
+    ...more,
+  })
+}
+
+const key = (name: string) => referenceKey(parseReference(name))
+const untilAborted = ({ signal }: ManifestRequest) =>
+  new Promise<never>((_, reject) => {
+    if (signal?.aborted) reject(signal.reason)
+    else signal?.addEventListener('abort', () => reject(signal.reason))
+  })
+
+test('a registry that does not answer within the budget is unknown, and what others said stays', async () => {
+  const registry = new Registry((request) =>
+    request.reference.model === 'a' ? untilAborted(request) : Promise.resolve(found('1')),
+  )
+  const { answers, blobs } = await resolve(registry)
+  const late = answers.get(key('a'))
+  assert.ok(late?.kind === 'unknown')
+  assert.match(late.problem, /did not answer within 0\.02 s/)
+  assert.equal(answers.get(key('b'))?.kind, 'found')
+  assert.deepEqual([...blobs], [[digest('1'), false]])
+  assert.equal(registry.closed, 1)
+})
+
+test('an abort is thrown as it is, also while the host is asked about blobs', async () => {
+  const reason = new Error('stop')
+  const leaving = new AbortController()
+  const registry = new Registry(untilAborted)
+  const first = resolve(registry, { signal: leaving.signal, budgetMs: 60_000 })
+  leaving.abort(reason)
+  await assert.rejects(first, (error) => error === reason)
+  assert.equal(registry.closed, 1)
+  const later = new AbortController()
+  const backend = new MemoryBackend()
+  backend.before = () => later.abort(reason)
+  const second = resolve(new Registry(async () => found('1')), { signal: later.signal, backend })
+  await assert.rejects(second, (error) => error === reason)
+})
+
+test('each blob is asked about once, and one that the host fails on is unknown', async () => {
+  const backend = new MemoryBackend()
+  const asked: string[] = []
+  backend.before = (step) => {
+    asked.push(step)
+    throw new Error('no luck')
+  }
+  const { blobs } = await resolve(new Registry(async () => found('1')), { backend })
+  assert.deepEqual(asked, [`blob ${digest('1')}`])
+  assert.equal(blobs.size, 0)
+})
