@@ -35,7 +35,7 @@ export function questions(
   )
   for (const [key, model] of installed) {
     if (declared.has(key) || model.parentModel !== undefined || wasBroughtIn(key, model, resolution)) continue
-    if (reasonToSpare(model, false, desired, resolution) !== undefined) continue
+    if (reasonToSpare({ key, model, ambiguous: false }, desired, resolution) !== undefined) continue
     asked.push({
       key,
       reference: model.reference,

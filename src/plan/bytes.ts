@@ -99,6 +99,7 @@ interface Survivors {
 
 function tally(leaving: readonly Change[], survivors: Survivors): readonly (readonly [string, Freed])[] {
   const { survivingDigests, survivingBlobs, allKnown, contents } = survivors
+  const exact = allKnown && leaving.every(({ before }) => contents.has(before?.digest ?? ''))
   const taken = new Set<string>()
   const takenDigests = new Set<string>()
   // From the last to the first: the last one that has a blob frees it.
@@ -121,8 +122,6 @@ function tally(leaving: readonly Change[], survivors: Survivors): readonly (read
       taken.add(blob.digest)
       atMost += blob.sizeBytes
     }
-    return [
-      [change.id, { exact: allKnown && leaving.every(({ before }) => contents.has(before?.digest ?? '')), atMost }],
-    ]
+    return [[change.id, { exact, atMost }]]
   })
 }

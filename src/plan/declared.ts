@@ -35,12 +35,12 @@ interface Circumstances {
 }
 
 export function declaredChange(
+  key: string,
   model: DesiredModel,
   installed: InstalledModel | undefined,
   circumstances: Circumstances,
 ): Change {
   const { resolution, intent } = circumstances
-  const key = referenceKey(model.reference)
   const answer = resolution.answers.get(key)
   const pin = isUpdated(key, intent) ? undefined : resolution.pins.get(key)
   if (installed === undefined) {

@@ -92,8 +92,11 @@ function worldProblems({ desired, actual, resolution }: Findings): readonly Diag
   if (desired.models.length === 0) {
     found.push(warning('nothing-declared', 'The config declares no model', 'add names to "models"', 'models'))
   }
-  const size = desired.models.filter(({ reference }) => resolution.recorded.has(referenceKey(reference))).length
-  if (size > 0 && actual.models.length === 0) {
+  const isEmpty = actual.models.length === 0 && resolution.recorded.size > 0
+  const size = isEmpty
+    ? desired.models.filter(({ reference }) => resolution.recorded.has(referenceKey(reference))).length
+    : 0
+  if (size > 0) {
     const models =
       size === 1
         ? 'the 1 model that the last apply left there'

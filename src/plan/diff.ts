@@ -30,13 +30,15 @@ export function diff(
   for (const model of desired.models) {
     const key = referenceKey(model.reference)
     declared.add(key)
-    entries.push({ key, change: declaredChange(model, installed.get(key)?.[0], circumstances) })
+    entries.push({ key, change: declaredChange(key, model, installed.get(key)?.[0], circumstances) })
   }
   for (const [key, models] of installed) {
     if (declared.has(key)) continue
     for (const model of models) {
-      const reason = reasonToSpare(model, models.length > 1, desired, resolution)
-      const change = reason === undefined ? deletion(model, resolution, intent) : noOp(model.reference, model, reason)
+      const undeclared = { key, model, ambiguous: models.length > 1 }
+      const reason = reasonToSpare(undeclared, desired, resolution)
+      const change =
+        reason === undefined ? deletion(undeclared, resolution, intent) : noOp(model.reference, model, reason)
       entries.push({ key, change })
     }
   }
@@ -55,6 +57,8 @@ function driftOf(
   installed: ReadonlyMap<string, readonly InstalledModel[]>,
   { recorded }: Resolution,
 ): readonly Drift[] {
+  // Nearly always nothing was recorded, or nothing changed.
+  if (recorded.size === 0) return []
   return models
     .flatMap(({ reference }): readonly Drift[] => {
       const key = referenceKey(reference)

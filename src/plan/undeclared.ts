@@ -6,17 +6,24 @@ import type { DeleteChange, Reason } from './plan.ts'
 import type { Intent, PreviousVersion, Resolution } from './resolution.ts'
 import type { DesiredState, InstalledModel } from './state.ts'
 
+export interface Undeclared {
+  /** Its `referenceKey`. */
+  readonly key: string
+  readonly model: InstalledModel
+  /** The server lists more than one model under this name. */
+  readonly ambiguous: boolean
+}
+
 /** Why an undeclared model is not to be deleted; `undefined` when nothing speaks for it. */
 export function reasonToSpare(
-  model: InstalledModel,
-  ambiguous: boolean,
+  { key, model, ambiguous }: Undeclared,
   desired: DesiredState,
   resolution: Resolution,
 ): Reason | undefined {
   if (model.remoteHost !== undefined) return { code: 'undeclared-cloud', text: 'cloud models are never deleted' }
-  const copy = copyOf(model, resolution)
+  const copy = copyOf(key, model, resolution)
   if (copy !== undefined) {
-    const spared = reasonToSpareCopy(model, copy, desired, resolution)
+    const spared = reasonToSpareCopy(key, copy, desired, resolution)
     if (spared !== undefined) return spared
   }
   if (desired.prune === false) return { code: 'prune-disabled', text: 'not in the config, which says prune: false' }
@@ -27,13 +34,16 @@ export function reasonToSpare(
   if (ambiguous || !isAddressable(model.name)) {
     return { code: 'not-addressable', text: 'the server would take its name for that of another model' }
   }
-  if (desired.prune === 'managed' && copy === undefined) return reasonNotManaged(model, resolution)
+  if (desired.prune === 'managed' && copy === undefined) return reasonNotManaged(key, model, resolution)
   return undefined
 }
 
 /** With `prune: 'managed'` only what this config brought in, and nobody else wants, may go. */
-function reasonNotManaged(model: InstalledModel, { recorded, declaredBy }: Resolution): Reason | undefined {
-  const key = referenceKey(model.reference)
+function reasonNotManaged(
+  key: string,
+  model: InstalledModel,
+  { recorded, declaredBy }: Resolution,
+): Reason | undefined {
   const record = recorded.get(key)
   if (record?.broughtIn !== true) return { code: 'not-managed', text: 'not brought in by this config' }
   if (record.digest !== model.digest) return { code: 'not-managed', text: 'replaced since this config brought it in' }
@@ -42,14 +52,14 @@ function reasonNotManaged(model: InstalledModel, { recorded, declaredBy }: Resol
 }
 
 /** The record's entry that says that the model is a copy of ours; one that was replaced since is none any more. */
-function copyOf(model: InstalledModel, { copies }: Resolution): PreviousVersion | undefined {
-  const copy = copies.get(referenceKey(model.reference))
+function copyOf(key: string, model: InstalledModel, { copies }: Resolution): PreviousVersion | undefined {
+  const copy = copies.get(key)
   return copy?.digest === model.digest ? copy : undefined
 }
 
 /** The newest copy of each declared model waits for a rollback. */
 function reasonToSpareCopy(
-  model: InstalledModel,
+  key: string,
   copy: PreviousVersion,
   { models }: DesiredState,
   { copies }: Resolution,
@@ -57,7 +67,6 @@ function reasonToSpareCopy(
   const spared = (text: string): Reason => ({ code: 'previous-version', text })
   if (!copy.own) return spared(`previous version of ${copy.reference}, kept by another config`)
   if (!models.some(({ reference }) => referenceKey(reference) === copy.of)) return undefined
-  const key = referenceKey(model.reference)
   const newer = [...copies].some(
     ([name, other]) => name !== key && other.own && other.of === copy.of && other.at > copy.at,
   )
@@ -65,9 +74,9 @@ function reasonToSpareCopy(
 }
 
 /** The entry that proposes to delete it. Its bytes are counted once all changes are known. */
-export function deletion(model: InstalledModel, resolution: Resolution, intent: Intent): DeleteChange {
+export function deletion({ key, model }: Undeclared, resolution: Resolution, intent: Intent): DeleteChange {
   const name = formatReference(model.reference)
-  const { irreplaceable, reason } = judge(model, resolution, intent)
+  const { irreplaceable, reason } = judge(key, model, resolution, intent)
   return {
     id: `delete:${name}`,
     action: 'delete',
@@ -89,13 +98,13 @@ export function deletion(model: InstalledModel, resolution: Resolution, intent: 
 
 /** Whether anybody could give the model back, and what to say of it. */
 function judge(
+  key: string,
   model: InstalledModel,
   resolution: Resolution,
   { checkDeletions }: Intent,
 ): { readonly irreplaceable: boolean; readonly reason: Reason } {
   const { recorded, answers, declaredBy } = resolution
-  const key = referenceKey(model.reference)
-  const copy = copyOf(model, resolution)
+  const copy = copyOf(key, model, resolution)
   if (copy !== undefined) {
     return {
       irreplaceable: false,

@@ -2,6 +2,7 @@
 import type { ChangeFinished, Event, KeepingPrevious } from '../apply/events.ts'
 import { blobsOf, type Layer, layerWord, type Manifest } from '../artifact/manifest.ts'
 import { formatReference, parseListedName } from '../artifact/reference.ts'
+import { printable } from '../artifact/text.ts'
 import { type Diagnostic, toErrorData } from '../errors.ts'
 import { type Change, isFetch, isFine, manifestOf, type PlannedManifest, type Target } from '../plan/plan.ts'
 import type { DesiredState } from '../plan/state.ts'
@@ -196,6 +197,10 @@ function without<T>(entries: Readonly<Record<string, T>>, name: string): Readonl
 }
 
 function diagnosticOf(error: unknown, severity: Diagnostic['severity']): Diagnostic {
+  // Deno's own error says which file, and not what to do.
+  if (error instanceof Error && error.name === 'NotCapable') {
+    return { severity, code: 'file-not-written', message: printable(error.message), hint: 'run with --allow-write' }
+  }
   const { code, message, hint } = toErrorData(error)
   return { severity, code, message, ...(hint === undefined ? {} : { hint }) }
 }
