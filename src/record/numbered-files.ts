@@ -11,21 +11,25 @@ import { makePrivateFolder, notWritten, writeTemporary } from '../runtime/atomic
 import { sleep } from '../runtime/sleep.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 
+/** What is in a file. */
+export interface Content<T> {
+  readonly value: T
+  /** Marks of the latest changes, newest first: by them a writer knows whether what others wrote was built on its own. */
+  readonly writes: readonly string[]
+}
+
 export interface Format<T> {
-  print(value: T): string
+  print(content: Content<T>): string
   /** @throws {OllamaConfigError} `record-invalid`: {@link newer} when no older file may take its place */
-  parse(text: string, file: string): T
+  parse(text: string, file: string): Content<T>
 }
 
 export type MakeLink = (from: string, to: string) => Promise<void>
 
 /** More processes than this do not meet at one host of one user. */
 const maxTries = 200
-/**
- * So many of the newest files stay: for those who are about to read them, and because a number that is free only since its file
- * was cleaned away can then be told from one that was never used.
- */
-const kept = 8
+/** So many others may write while one looks whether its own change is still in. */
+const marksKept = 64
 /** A file that is not whole after this belongs to nobody who is still writing it. */
 const settledAfterMs = 1000
 /** A temporary file that is older belongs to nobody any more. */
@@ -34,7 +38,7 @@ const strayAfterMs = 3_600_000
 interface Version<T> {
   /** `0` when there is no file. */
   readonly number: number
-  readonly value: T | undefined
+  readonly content: Content<T> | undefined
 }
 
 export class NumberedFiles<T> {
@@ -49,22 +53,27 @@ export class NumberedFiles<T> {
   }
 
   async read(): Promise<T | undefined> {
-    return (await this.#newest()).value
+    return (await this.#newest()).content?.value
   }
 
   /** Calls `change` again when somebody else was quicker. What it throws passes as it is. */
   async update(empty: T, change: (value: T) => T): Promise<T> {
     await this.#writing(() => makePrivateFolder(this.#folder))
     for (let attempt = 1; attempt <= maxTries; attempt++) {
-      const { number, value } = await this.#newest()
-      const before = value ?? empty
+      const { number, content } = await this.#newest()
+      const { value: before, writes } = content ?? { value: empty, writes: [] }
       const after = change(before)
-      const text = this.#format.print(after)
-      if (value !== undefined && text === this.#format.print(before)) return value
-      if (await this.#writing(() => this.#publish(text, number + 1))) return after
+      if (content !== undefined && this.#isSame(before, after)) return before
+      const mark = crypto.randomUUID().slice(0, 8)
+      const text = this.#format.print({ value: after, writes: [mark, ...writes].slice(0, marksKept) })
+      if (await this.#writing(() => this.#publish(text, number + 1, mark))) return after
       await sleep(Math.random() * Math.min(2 * attempt, 20))
     }
     throw notWritten(this.#folder, new Error('too many other processes write there'))
+  }
+
+  #isSame(a: T, b: T): boolean {
+    return this.#format.print({ value: a, writes: [] }) === this.#format.print({ value: b, writes: [] })
   }
 
   async #writing<R>(work: () => Promise<R>): Promise<R> {
@@ -76,7 +85,7 @@ export class NumberedFiles<T> {
   }
 
   /** False when somebody else was quicker. */
-  async #publish(text: string, number: number): Promise<boolean> {
+  async #publish(text: string, number: number, mark: string): Promise<boolean> {
     const file = this.#path(number)
     const temporary = await writeTemporary(this.#folder, text, 0o600)
     try {
@@ -85,14 +94,17 @@ export class NumberedFiles<T> {
       await rm(temporary, { force: true }).catch(() => {})
     }
     const numbers = await this.#numbers()
-    // Others may have built on it already. With this many, though, the number may have been free because its file was cleaned
-    // away, and then what was built on is old.
-    if (Math.max(...numbers) >= number + kept) {
+    // The number may have been free only because it had been cleaned away: then what was built on is old.
+    if (Math.max(...numbers) > number && !(await this.#isIn(mark))) {
       await rm(file, { force: true })
       return false
     }
     await this.#clean(numbers, number)
     return true
+  }
+
+  async #isIn(mark: string): Promise<boolean> {
+    return (await this.#newest()).content?.writes.includes(mark) === true
   }
 
   /** Makes the file whole or not at all, where the file system can do that. False when there is one. */
@@ -129,7 +141,7 @@ export class NumberedFiles<T> {
     for (let attempt = 1; attempt <= maxTries; attempt++) {
       const numbers = (await this.#numbers()).sort((a, b) => b - a)
       const newest = numbers[0]
-      if (newest === undefined) return { number: 0, value: undefined }
+      if (newest === undefined) return { number: 0, content: undefined }
       // By our own clock too: that of a file server may be another.
       const isFresh = performance.now() < untilMs && (await this.#isFresh(newest))
       let problem: OllamaConfigError | undefined
@@ -137,7 +149,7 @@ export class NumberedFiles<T> {
         try {
           const text = await readFile(this.#path(number), 'utf8')
           // The number of a spoiled newest file is taken: the next one goes above it.
-          return { number: newest, value: this.#format.parse(text, this.#path(number)) }
+          return { number: newest, content: this.#format.parse(text, this.#path(number)) }
         } catch (error) {
           // Cleaned away between listing and reading, when several newer ones came.
           if (hasCode(error) && error.code === 'ENOENT') continue
@@ -166,8 +178,9 @@ export class NumberedFiles<T> {
     return names.flatMap((name) => (/^\d{1,15}\.json$/.test(name) ? [Number.parseInt(name, 10)] : []))
   }
 
+  /** The one before stays for those who are about to read it. */
   async #clean(numbers: readonly number[], newest: number): Promise<void> {
-    const old = numbers.filter((number) => number <= newest - kept).map((number) => this.#path(number))
+    const old = numbers.filter((number) => number < newest - 1).map((number) => this.#path(number))
     const strays = (await readdir(this.#folder).catch(() => [])).filter((name) => name.endsWith('.tmp'))
     for (const name of strays) {
       const file = path.join(this.#folder, name)

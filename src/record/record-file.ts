@@ -15,7 +15,7 @@ import {
   timeAt,
 } from '../shape.ts'
 import { layerAt, layerJson } from './layer.ts'
-import { type MakeLink, NumberedFiles, newer, unreadable } from './numbered-files.ts'
+import { type Content, type MakeLink, NumberedFiles, newer, unreadable } from './numbered-files.ts'
 import { type ConfigRecord, type HostRecord, type RecordedModel, recordFormatVersion } from './record.ts'
 
 export interface RecordPlace {
@@ -42,11 +42,11 @@ export interface HostRecordFile {
 export function openRecord({ folder, host, link: makeLink = link }: RecordPlace): HostRecordFile {
   const slug = host.replace(/[^a-z0-9.]+/gi, '-').slice(0, 60)
   const own = path.join(folder, 'record', `${slug}-${sha256(host).slice(0, 12)}`)
-  const files = new NumberedFiles(own, { print: printRecord, parse: parseRecord }, makeLink)
+  const files = new NumberedFiles(own, { print: printContent, parse: parseContent }, makeLink)
   return { read: () => files.read(), update: (change) => files.update({ host, configs: {} }, change) }
 }
 
-function printRecord({ host, configs }: HostRecord): string {
+function printContent({ value: { host, configs }, writes }: Content<HostRecord>): string {
   const blobs = (layers: RecordedModel['blobs']) => layers?.map(layerJson) ?? null
   const record = {
     formatVersion: recordFormatVersion,
@@ -56,12 +56,17 @@ function printRecord({ host, configs }: HostRecord): string {
       models: mapValues(models, (model) => ({ ...model, blobs: blobs(model.blobs) })),
       copies: mapValues(copies, (copy) => ({ ...copy, blobs: blobs(copy.blobs) })),
     })),
+    writes: writes.join(' '),
   }
   return `${JSON.stringify(record, null, 1)}\n`
 }
 
 /** @throws {OllamaConfigError} `record-invalid` */
 export function parseRecord(text: string, file: string): HostRecord {
+  return parseContent(text, file).value
+}
+
+function parseContent(text: string, file: string): Content<HostRecord> {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -72,7 +77,10 @@ export function parseRecord(text: string, file: string): HostRecord {
     const record = fieldsAt(value, 'the file')
     if (majorAt(record['formatVersion'], 'formatVersion') !== Number.parseInt(recordFormatVersion, 10))
       throw newer(path.dirname(file))
-    return { host: textAt(record['host'], 'host'), configs: entriesAt(record['configs'], 'configs', readConfig) }
+    return {
+      value: { host: textAt(record['host'], 'host'), configs: entriesAt(record['configs'], 'configs', readConfig) },
+      writes: textAt(record['writes'] ?? '', 'writes').split(' '),
+    }
   } catch (error) {
     if (error instanceof ShapeError) throw unreadable(path.dirname(file), error.message)
     throw error

@@ -417,7 +417,7 @@ test('drift is shown apart from changes; an empty host is suspicious', () => {
     { reference: 'b:latest', recorded: digest('1'), installed: null },
   ])
   assert.equal(changeOf(changes, 'a:latest').action, 'no-op')
-  const empty = planOf({ models: ['a'] }, [], { recorded }).diagnostics
+  const empty = planOf({ models: ['a', 'b', 'c'] }, [], { recorded }).diagnostics
   assert.match(empty.find(({ code }) => code === 'empty-host')?.message ?? '', /any of the 3 models/)
   assert.equal(
     planOf({ models: ['a'] }, [], {}).diagnostics.find(({ code }) => code === 'empty-host'),
