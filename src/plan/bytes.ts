@@ -63,65 +63,66 @@ function withFreed(change: DeleteChange, freed: Freed | undefined): DeleteChange
 function freedBytes(changes: readonly Change[], { contents }: Resolution): ReadonlyMap<string, Freed> {
   const leaving = changes.filter((change) => change.action === 'delete' || change.action === 'update')
   if (leaving.length === 0) return new Map()
-  const doomedNames = new Set(
-    leaving.filter((change) => change.action === 'update' || !change.irreplaceable).map(({ reference }) => reference),
-  )
-  const survivors = changes.filter(
-    (change) => change.before !== null && !change.cloud && !doomedNames.has(change.reference),
-  )
-  const survivingDigests = countOf(survivors.map(({ before }) => before?.digest ?? ''))
-  const survivingBlobs = new Set(
-    changes
-      .flatMap((change) => (isFetch(change) && change.manifest !== null ? plannedBlobs(change.manifest) : []))
-      .map(({ digest }) => digest),
-  )
-  for (const digest of survivingDigests.keys())
-    for (const blob of contents.get(digest) ?? []) survivingBlobs.add(blob.digest)
-  const allKnown =
-    survivors.every(({ before }) => before !== null && contents.has(before.digest ?? '')) &&
-    changes.every((change) => !isFetch(change) || change.manifest !== null || change.blocked !== undefined)
-  return new Map(tally(leaving, { survivingDigests, survivingBlobs, allKnown, contents }))
-}
-
-function countOf(values: readonly string[]): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>()
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
-  return counts
+  const survivors = survivorsOf(changes, contents)
+  const exact = survivors.known && leaving.every(({ before }) => contents.has(before?.digest ?? ''))
+  const freed = new Map<string, Freed>()
+  const taken = new Set<string>()
+  const takenDigests = new Set<string>()
+  // From the last to the first: the last one that has a blob frees it.
+  for (const change of leaving.reverse()) {
+    const digest = change.before?.digest ?? ''
+    const isSurvivor = staysFor(change)
+    const others = (survivors.digests.get(digest) ?? 0) - (isSurvivor ? 1 : 0)
+    // Kept aside, or another name of it stays: every byte does.
+    if (others > 0 || takenDigests.has(digest) || (change.action === 'update' && change.keepAs !== null)) {
+      freed.set(change.id, { exact: true, atMost: 0 })
+      continue
+    }
+    if (isSurvivor) continue
+    takenDigests.add(digest)
+    const known = contents.get(digest)
+    if (known === undefined) continue
+    let atMost = 0
+    for (const blob of known) {
+      if (survivors.blobs.has(blob.digest) || taken.has(blob.digest)) continue
+      taken.add(blob.digest)
+      atMost += blob.sizeBytes
+    }
+    freed.set(change.id, { exact, atMost })
+  }
+  return freed
 }
 
 interface Survivors {
   /** How many surviving models have it. */
-  readonly survivingDigests: ReadonlyMap<string, number>
-  readonly survivingBlobs: ReadonlySet<string>
-  readonly allKnown: boolean
-  readonly contents: ReadonlyMap<string, readonly Layer[]>
+  readonly digests: ReadonlyMap<string, number>
+  /** Blobs of those whose layers are known, and of what the plan brings. */
+  readonly blobs: ReadonlySet<string>
+  /** Whether the layers of all of them are known. */
+  readonly known: boolean
 }
 
-function tally(leaving: readonly Change[], survivors: Survivors): readonly (readonly [string, Freed])[] {
-  const { survivingDigests, survivingBlobs, allKnown, contents } = survivors
-  const exact = allKnown && leaving.every(({ before }) => contents.has(before?.digest ?? ''))
-  const taken = new Set<string>()
-  const takenDigests = new Set<string>()
-  // From the last to the first: the last one that has a blob frees it.
-  return [...leaving].reverse().flatMap((change): (readonly [string, Freed])[] => {
-    const digest = change.before?.digest ?? ''
-    // What only a person may approve counts as a survivor, also where its own bytes are asked for.
-    const isSurvivor = change.action === 'delete' && change.irreplaceable
-    const others = (survivingDigests.get(digest) ?? 0) - (isSurvivor ? 1 : 0)
-    // Kept aside, or another name of it stays: every byte does.
-    if (others > 0 || takenDigests.has(digest) || (change.action === 'update' && change.keepAs !== null)) {
-      return [[change.id, { exact: true, atMost: 0 }]]
+function survivorsOf(changes: readonly Change[], contents: ReadonlyMap<string, readonly Layer[]>): Survivors {
+  const digests = new Map<string, number>()
+  const blobs = new Set<string>()
+  let known = true
+  for (const change of changes) {
+    if (isFetch(change)) {
+      for (const { digest } of change.manifest === null ? [] : plannedBlobs(change.manifest)) blobs.add(digest)
+      known &&= change.manifest !== null || change.blocked !== undefined
     }
-    if (isSurvivor) return []
-    takenDigests.add(digest)
-    const known = contents.get(digest)
-    if (known === undefined) return []
-    let atMost = 0
-    for (const blob of known) {
-      if (survivingBlobs.has(blob.digest) || taken.has(blob.digest)) continue
-      taken.add(blob.digest)
-      atMost += blob.sizeBytes
-    }
-    return [[change.id, { exact, atMost }]]
-  })
+    if (change.before === null || change.cloud || !staysFor(change)) continue
+    const digest = change.before.digest ?? ''
+    digests.set(digest, (digests.get(digest) ?? 0) + 1)
+    const layers = contents.get(digest)
+    known &&= layers !== undefined
+    for (const blob of layers ?? []) blobs.add(blob.digest)
+  }
+  return { digests, blobs, known }
+}
+
+/** Whether what is there before stays. What only a person may approve counts so, also where its own bytes are asked for. */
+function staysFor(change: Change): boolean {
+  if (change.action === 'update') return change.blocked !== undefined
+  return change.action !== 'delete' || change.irreplaceable
 }

@@ -122,7 +122,10 @@ function blockedProblems({ changes }: Findings): readonly Diagnostic[] {
 
 /** What the registries answered, where it is no manifest: grouped, since a dead network would say it for every model. */
 function registryProblems({ desired, installed, resolution, intent, changes }: Findings): readonly Diagnostic[] {
-  const declared = new Map(desired.models.map((model) => [referenceKey(model.reference), model]))
+  const declared =
+    resolution.answers.size === 0
+      ? new Map<string, DesiredModel>()
+      : new Map(desired.models.map((model) => [referenceKey(model.reference), model]))
   const groups = new Map<string, { readonly answer: ManifestAnswer; readonly names: string[] }>()
   const found: Diagnostic[] = []
   for (const [key, answer] of resolution.answers) {
