@@ -43,7 +43,7 @@ const optional: Readonly<Record<string, readonly string[]>> = {
   'lock-result': [],
   outdated: ['hint', 'path'],
   plan: ['blocked', 'hint', 'lock', 'path', 'pending', 'reference', 'text'],
-  record: [],
+  record: ['writes'],
   report: ['fetched', 'hint'],
 }
 

@@ -226,13 +226,22 @@ export async function writeLock(file: string, lock: Lock): Promise<boolean> {
  * @throws {OllamaConfigError} `lock-invalid`, `file-not-written`
  */
 export async function extendLock(file: string, entries: ReadonlyMap<string, LockedModel>): Promise<boolean> {
-  const before = await readLock(file)
-  if (before === undefined) return false
   const keyOf = (name: string) => referenceKey(parseListedName(name))
   const replaced = new Set([...entries.keys()].map(keyOf))
-  const kept = Object.entries(before.models).filter(([name]) => !replaced.has(keyOf(name)))
-  return writeLock(file, { models: Object.fromEntries([...kept, ...entries]) })
+  let changed = false
+  // Another apply may write in the same moment, from what it read before: it, or this one, then writes once more.
+  for (let attempt = 0; attempt < maxTries; attempt++) {
+    const before = await readLock(file)
+    if (before === undefined) return changed
+    const kept = Object.entries(before.models).filter(([name]) => !replaced.has(keyOf(name)))
+    if (!(await writeLock(file, { models: Object.fromEntries([...kept, ...entries]) }))) return changed
+    changed = true
+  }
+  return changed
 }
+
+/** More writers than this do not meet at one lock file. */
+const maxTries = 10
 
 const restoreHint = 'restore it from version control, or delete it and run "ollama-config lock"'
 
