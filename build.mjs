@@ -2,7 +2,8 @@
  * Builds the code in dist/; its types come from tsc. The code is put together from many small modules into few files, since each
  * file that a command loads costs about a millisecond at its start.
  */
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { build } from 'esbuild'
 
 /** `node build.mjs [FOLDER]`; default: `dist`. */
@@ -37,6 +38,82 @@ const options = {
   plugins: [builtins],
 }
 
-await build({ ...options, entryPoints: ['src/index.ts', 'src/cli/main.ts'], splitting: true })
+const entryPoints = ['src/index.ts', 'src/cli/main.ts']
+const { metafile } = await build({ ...options, entryPoints, splitting: true, metafile: true })
+await joinStart(metafile.outputs)
 // By itself: it runs on a thread of its own, and what it shares would only be cut into more files.
 await build({ ...options, entryPoints: ['src/config/hooks.ts'] })
+
+/**
+ * esbuild makes a file of each group of modules that the same entry points share: two dozen of them at every start, for the sake of
+ * what is loaded later. Here those that every command loads become one file, from which the others import.
+ */
+async function joinStart(outputs) {
+  const files = Object.keys(outputs)
+  const isStart = (file) => ['src/index.ts', 'src/cli/run.ts'].includes(outputs[file].entryPoint)
+  const start = new Set()
+  const add = (file) => {
+    if (start.has(file)) return
+    start.add(file)
+    for (const { kind, path: next } of outputs[file].imports)
+      if (kind === 'import-statement' && next in outputs) add(next)
+  }
+  files.filter(isStart).forEach(add)
+  const joined = path.join(outdir, 'chunks', 'start.js')
+  const parts = [...start].map((file, index) => ({
+    file,
+    absolute: path.resolve(file),
+    names: outputs[file].exports.map((name) => ({ name, unique: `_${index}_${name}` })),
+  }))
+  const listOf = (names, from, to) => names.map((name) => `${name[from]} as ${name[to]}`).join(', ')
+  await build({
+    ...options,
+    outdir: undefined,
+    outfile: joined,
+    // A bare import of a file without side effects is dropped, and esbuild warns.
+    logLevel: 'error',
+    stdin: {
+      contents: parts
+        .map(({ absolute, names }) => `export { ${listOf(names, 'name', 'unique')} } from ${JSON.stringify(absolute)}`)
+        .join('\n'),
+      resolveDir: path.dirname(path.resolve(joined)),
+    },
+    plugins: [
+      {
+        name: 'later',
+        setup({ onResolve }) {
+          // What is not loaded at the start stays where it is: beside the file that loads it.
+          onResolve({ filter: /^\./ }, ({ path: name, resolveDir }) => {
+            const absolute = path.resolve(resolveDir, name)
+            return parts.some((part) => part.absolute === absolute) ? undefined : { path: name, external: true }
+          })
+        },
+      },
+    ],
+  })
+  const importFrom = (file) => {
+    const relative = path.relative(path.dirname(file), joined).split(path.sep).join('/')
+    return relative.startsWith('.') ? relative : `./${relative}`
+  }
+  for (const { file, names } of parts) {
+    // Others look for these two; nobody looks for the rest any more.
+    if (isStart(file)) writeFileSync(file, `export { ${listOf(names, 'unique', 'name')} } from '${importFrom(file)}'\n`)
+    else rmSync(file)
+  }
+  for (const file of files.filter((name) => !start.has(name))) {
+    const text = readFileSync(file, 'utf8').replaceAll(
+      /^import (?:\{([^}]*)\} from )?"(\.[^"]+)";/gm,
+      (statement, list, from) => {
+        const part = parts.find(({ absolute }) => absolute === path.resolve(path.dirname(file), from))
+        if (part === undefined) return statement
+        if (list === undefined) return `import "${importFrom(file)}";`
+        const renamed = list.split(',').map((item) => {
+          const [name, local = name] = item.trim().split(' as ')
+          return `${part.names.find((known) => known.name === name).unique} as ${local}`
+        })
+        return `import { ${renamed.join(', ')} } from "${importFrom(file)}";`
+      },
+    )
+    writeFileSync(file, text)
+  }
+}
