@@ -54,7 +54,8 @@ export async function* applyTarget(target: Target, options: ApplyTargetOptions):
   const signal = options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal])
   const changes = target.changes.filter((change): change is Pending => change.action !== 'no-op')
   const approved = changes.filter((change) => refusal(change, approve) === undefined)
-  const fetches = approved.filter(isFetch)
+  // Updates may remove blobs, which a pull that was planned against them would then bring again.
+  const fetches = [...approved.filter(isPull), ...approved.filter(isUpdate)]
   // Deletions last.
   const others = [...approved.filter(isRestore), ...approved.filter(isDelete)]
   const host: Host = { backend, state: await backend.readState({ signal }) }
@@ -105,7 +106,7 @@ async function* carryOut(change: Pending, { host, signal, failed }: Situation): 
       case 'update':
         return yield* fetchModel(change, host, signal)
       case 'restore':
-        return await restoreModel(change, host)
+        return yield* restoreModel(change, host)
       case 'delete':
         return await removeModel(change, host)
     }
@@ -139,5 +140,7 @@ function finished(change: Change, outcome: Outcome, durationMs: number): Event {
   return { type: 'change-finished', id, action, reference, durationMs, ...outcome }
 }
 
+const isPull = (change: Change): change is PullChange => change.action === 'pull'
+const isUpdate = (change: Change): change is UpdateChange => change.action === 'update'
 const isRestore = (change: Change): change is RestoreChange => change.action === 'restore'
 const isDelete = (change: Change): change is DeleteChange => change.action === 'delete'

@@ -2,7 +2,7 @@
 import { shortDigest } from '../artifact/manifest.ts'
 import { parseReference } from '../artifact/reference.ts'
 import { OllamaConfigError } from '../errors.ts'
-import type { PullChange, UpdateChange } from '../plan/plan.ts'
+import { type PullChange, plannedBlobs, type UpdateChange } from '../plan/plan.ts'
 import { rewritesManifests } from '../plan/server-version.ts'
 import type { InstalledModel } from '../plan/state.ts'
 import type { Event } from './events.ts'
@@ -25,7 +25,7 @@ export async function* fetchModel(
   const meter = new PullMeter(change.id, manifest)
   for await (const line of host.backend.pull(parseReference(reference), { insecure, signal })) yield meter.update(line)
   const model = await verifyInstalled(reference, host)
-  if (isOtherVersion(change, model, host)) {
+  if (await isOtherVersion(change, model, host)) {
     if (change.locked) throw otherThanLocked(change, model)
     yield {
       type: 'diagnostic',
@@ -86,9 +86,23 @@ async function* keepPrevious(
   if (kept.digest !== digest) throw stalePlan(`"${name}" was not updated: it was replaced while it was copied aside`)
 }
 
-function isOtherVersion({ after }: PullChange | UpdateChange, { digest }: InstalledModel, { state }: Host): boolean {
+async function isOtherVersion(
+  { after, manifest }: PullChange | UpdateChange,
+  { digest }: InstalledModel,
+  { state, backend }: Host,
+): Promise<boolean> {
   const planned = after?.digest ?? null
-  return planned !== null && planned !== digest && !rewritesManifests(state.serverVersion)
+  if (planned === null || planned === digest) return false
+  if (!rewritesManifests(state.serverVersion)) return true
+  // Such a server never lists the digest of the registry, but it has the blobs of what it pulled.
+  const lookup = backend.openBlobs()
+  try {
+    for (const blob of manifest === null ? [] : plannedBlobs(manifest))
+      if (!(await lookup.has(blob.digest))) return true
+    return false
+  } finally {
+    lookup.close()
+  }
 }
 
 function otherThanLocked(

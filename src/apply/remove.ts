@@ -1,8 +1,9 @@
 /** Carries out a deletion, and the restoring of a previous version, which ends with one. */
-import { isAddressable } from '../artifact/reference.ts'
-import { OllamaConfigError } from '../errors.ts'
+import { isAddressable, sameReference } from '../artifact/reference.ts'
+import { OllamaConfigError, toErrorData } from '../errors.ts'
 import type { DeleteChange, RestoreChange } from '../plan/plan.ts'
 import type { InstalledModel } from '../plan/state.ts'
+import type { Event } from './events.ts'
 import { findInstalled, type Host, stalePlan, verifyInstalled } from './host.ts'
 import { done, type Outcome } from './outcome.ts'
 
@@ -55,10 +56,13 @@ async function deleteModel(name: string, host: Host): Promise<void> {
 }
 
 /** Copies the kept version back over the model; the copy, which is then a second name of the same, goes. */
-export async function restoreModel(change: RestoreChange, host: Host): Promise<Outcome> {
+export async function* restoreModel(change: RestoreChange, host: Host): AsyncGenerator<Event, Outcome> {
   const { reference, from, precondition } = change
   const [copy] = findInstalled(host.state, from)
   const [present] = findInstalled(host.state, reference)
+  if (copy !== undefined && (isSameEntry(copy, present) || !isAddressable(copy.name))) {
+    throw stalePlan(`"${reference}" was not restored: "${from}" is no copy of it`)
+  }
   if (copy === undefined || copy.digest !== precondition.source) {
     throw stalePlan(
       `"${reference}" was not restored: its copy "${from}" ${copy === undefined ? 'is gone' : 'was replaced'}`,
@@ -78,6 +82,19 @@ export async function restoreModel(change: RestoreChange, host: Host): Promise<O
       },
     )
   }
-  await deleteModel(copy.name, host)
+  try {
+    await deleteModel(copy.name, host)
+  } catch (error) {
+    // The model is what was wanted; a second name of it is left.
+    const { code, message } = toErrorData(error)
+    yield {
+      type: 'diagnostic',
+      diagnostic: { severity: 'warning', code, message: `The copy "${from}" is left: ${message}` },
+    }
+  }
   return done(model)
+}
+
+function isSameEntry(copy: InstalledModel, present: InstalledModel | undefined): boolean {
+  return present !== undefined && sameReference(copy.reference, present.reference)
 }

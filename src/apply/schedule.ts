@@ -1,6 +1,6 @@
 /**
  * Runs fetches, several at once where that is safe: two pulls that want the same blob can crash the server, so that those with
- * a missing blob in common, and those whose layers are unknown, wait for each other.
+ * a missing blob in common, and those whose layers are unknown, wait for each other. So do updates that remove the old version.
  */
 import { type PullChange, plannedBlobs, type UpdateChange } from '../plan/plan.ts'
 import { Rendezvous } from './rendezvous.ts'
@@ -41,9 +41,15 @@ export async function* runScheduled<T>(
 }
 
 function areIndependent(a: Fetch, b: Fetch): boolean {
+  if (removesBlobs(a) || removesBlobs(b)) return false
   const missing = missingDigests(a)
   const others = missingDigests(b)
   return missing !== undefined && others !== undefined && [...missing].every((digest) => !others.has(digest))
+}
+
+/** At its end the server removes what only the old version had, which another pull may have taken for present. */
+function removesBlobs(change: Fetch): boolean {
+  return change.action === 'update' && change.keepAs === null
 }
 
 /** `undefined` when not known. A blob of which it is not known whether the host has it counts as missing. */

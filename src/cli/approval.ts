@@ -53,7 +53,7 @@ type ApprovalFlags = Pick<ApplyFlags, 'yes' | 'prune' | 'no-prune'>
 
 /** The questions that are left to ask, given the flags. An empty list is no question. */
 export interface Questions {
-  /** The pulls and, with `--prune`, the deletions it approves. */
+  /** Everything but deletions and, with `--prune`, the deletions it approves. */
   readonly changes: readonly Change[]
   /** The deletions that no flag approves. */
   readonly deletions: readonly DeleteChange[]
@@ -69,9 +69,9 @@ export function openQuestions(plan: Plan, flags: ApprovalFlags, interactive: boo
   const changes = plan.targets.flatMap((target) => target.changes)
   const deletions = changes.filter((change) => change.action === 'delete')
   const byFlag = flags.prune ? deletions.filter(({ irreplaceable }) => !irreplaceable) : []
-  const pulls = changes.filter(({ action }) => action === 'pull')
+  const others = changes.filter(({ action }) => action !== 'no-op' && action !== 'delete')
   return {
-    changes: flags.yes ? [] : [...pulls, ...byFlag],
+    changes: flags.yes ? [] : [...others, ...byFlag],
     deletions: !interactive || flags['no-prune'] ? [] : deletions.filter((change) => !byFlag.includes(change)),
   }
 }

@@ -33,7 +33,20 @@ export async function readPlanFile(name: string, cwd: string | undefined, contex
   })
   const parsed = parseJson(text.replace(/^\uFEFF/, ''))
   if (!('value' in parsed)) throw notPlan('it is not valid JSON')
-  return readPlan(parsed.value)
+  return withoutLock(readPlan(parsed.value))
+}
+
+/** What a file from elsewhere says of the lock file was compared with nothing. */
+function withoutLock(plan: Plan): Plan {
+  const targets = plan.targets.map((target) => ({
+    ...target,
+    changes: target.changes.map((change) => {
+      if (change.action !== 'no-op') return change
+      const { lock: _, ...rest } = change
+      return rest
+    }),
+  }))
+  return { ...plan, targets }
 }
 
 /** Readable by its owner alone: it names models that may be nobody else's business. @throws {OllamaConfigError} `file-not-written` */

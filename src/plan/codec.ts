@@ -3,6 +3,7 @@ import { parseReference } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import {
+  textAt as anyTextAt,
   bytesAt,
   digestAt,
   type Fields,
@@ -12,7 +13,6 @@ import {
   majorAt,
   referenceAt,
   ShapeError,
-  textAt,
   wrong,
 } from '../shape.ts'
 import { type Action, formatVersion, knownActions, type Plan } from './plan.ts'
@@ -115,6 +115,13 @@ function checkChange(value: unknown, place: string): Links {
   return { place, id, dependsOn: listAt(change['dependsOn'], `${place}.dependsOn`, textAt) }
 }
 
+/** A text that may be shown: nothing in it acts on a terminal. */
+function textAt(value: unknown, place: string): string {
+  const text = anyTextAt(value, place)
+  if (/[\x00-\x1f\x7f-\x9f]/.test(text)) throw wrong(place, 'free of control characters')
+  return text
+}
+
 function isAction(text: string): text is Action {
   return knownActions.has(text)
 }
@@ -135,7 +142,8 @@ const checks: Readonly<Record<Action, (change: Fields, precondition: Fields, pla
     if (change['keepAs'] !== null) referenceAt(change['keepAs'], `${place}.keepAs`)
   },
   restore: (change, precondition, place) => {
-    referenceAt(change['from'], `${place}.from`)
+    if (referenceAt(change['from'], `${place}.from`) === change['reference'])
+      throw wrong(`${place}.from`, 'a copy of the model')
     digestAt(precondition['source'], `${place}.precondition.source`)
   },
   delete: (change, precondition, place) => {
@@ -175,7 +183,7 @@ function checkFacts(value: unknown, place: string): void {
 /** Returns its digest. */
 function checkManifest(value: unknown, place: string): string {
   const { digest, text, config, layers } = fieldsAt(value, place)
-  if (text !== undefined) textAt(text, `${place}.text`)
+  if (text !== undefined) anyTextAt(text, `${place}.text`)
   if (config !== null) checkBlob(config, `${place}.config`)
   listAt(layers, `${place}.layers`, checkBlob)
   return digestAt(digest, `${place}.digest`)

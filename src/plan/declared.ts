@@ -12,6 +12,7 @@ import {
 import { formatReference, referenceKey } from '../artifact/reference.ts'
 import type { ManifestAnswer, ServedManifest } from '../artifact/served.ts'
 import type { ErrorData } from '../errors.ts'
+import { hasContent } from './content.ts'
 import { factsOf, noOp } from './facts.ts'
 import type { Change, PlannedManifest, PullChange, Reason, UpdateChange } from './plan.ts'
 import { previousName } from './previous.ts'
@@ -65,7 +66,7 @@ function inSync(model: DesiredModel, installed: InstalledModel, text = 'installe
 function towardsPin(model: DesiredModel, installed: InstalledModel, pin: Pin, circumstances: Circumstances): Change {
   const { resolution, intent, serverVersion } = circumstances
   if (installed.digest === pin.digest) return inSync(model, installed, 'installed, as locked')
-  if (pin.manifest !== null && hasContent(installed, pin.manifest, resolution, serverVersion)) {
+  if (pin.manifest !== null && isAsPinned(installed, pin.manifest, resolution, serverVersion)) {
     return noOp(model.reference, installed, {
       code: 'same-content',
       text: 'installed, with the content that is locked',
@@ -75,17 +76,15 @@ function towardsPin(model: DesiredModel, installed: InstalledModel, pin: Pin, ci
   return fetch(model, installed, pinnedGoal(model, pin, answer, circumstances, installed), intent)
 }
 
-/** Whether what is installed is that content under another digest: printed anew by an old server, or by the registry. */
-function hasContent(
-  { digest }: InstalledModel,
+/** A server that prints every manifest anew never gets the digest right; of another only what is known for sure counts. */
+function isAsPinned(
+  installed: InstalledModel,
   manifest: Manifest,
-  { blobs, contents }: Resolution,
+  resolution: Resolution,
   serverVersion: string | null,
 ): boolean {
-  const known = contents.get(digest)
-  if (known !== undefined) return isSameBlobs(known, blobsOf(manifest))
-  // An old server never gets the digest right, so that the blobs have to do as the proof.
-  return rewritesManifests(serverVersion) && blobsOf(manifest).every((blob) => blobs.get(blob.digest) === true)
+  if (!rewritesManifests(serverVersion) && !resolution.contents.has(installed.digest)) return false
+  return hasContent(installed, manifest, resolution)
 }
 
 /** A host can only pull the tag, so the tag has to name the locked version still. */

@@ -2,9 +2,10 @@
 import { blobsOf, type Layer, layerWord } from '../artifact/manifest.ts'
 import { compareText, formatReference, referenceKey } from '../artifact/reference.ts'
 import type { ServedManifest } from '../artifact/served.ts'
+import { hasContent } from './content.ts'
 import type { Resolution } from './resolution.ts'
 import { rewritesManifests } from './server-version.ts'
-import type { ActualState, DesiredModel, DesiredState } from './state.ts'
+import type { ActualState, DesiredModel, DesiredState, InstalledModel } from './state.ts'
 
 export interface OutdatedModel {
   readonly reference: string
@@ -49,13 +50,13 @@ export function outdatedModels(
   const installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model]))
   return desired.models
     .filter(({ reference }) => !reference.cloud && installed.get(referenceKey(reference))?.remoteHost === undefined)
-    .map((model) => describe(model, installed.get(referenceKey(model.reference))?.digest ?? null, actual, resolution))
+    .map((model) => describe(model, installed.get(referenceKey(model.reference)), actual, resolution))
     .sort((a, b) => compareText(a.reference, b.reference))
 }
 
 function describe(
   { reference }: DesiredModel,
-  installed: string | null,
+  installed: InstalledModel | undefined,
   { serverVersion }: ActualState,
   resolution: Resolution,
 ): OutdatedModel {
@@ -64,7 +65,7 @@ function describe(
   const served = answer?.kind === 'found' ? answer.served : undefined
   const base = {
     reference: formatReference(reference),
-    installed,
+    installed: installed?.digest ?? null,
     locked: resolution.pins.get(key)?.digest ?? null,
     served: served?.digest ?? null,
     pushedAt: served?.pushedAt ?? null,
@@ -74,13 +75,24 @@ function describe(
       answer?.kind === 'missing' ? 'not-in-registry' : answer?.kind === 'too-new' ? 'server-too-old' : 'unknown'
     return { ...base, status, differences: null, downloadBytes: null }
   }
-  if (served.digest === installed) return { ...base, status: 'current', differences: [], downloadBytes: 0 }
+  if (served.digest === installed?.digest) return { ...base, status: 'current', differences: [], downloadBytes: 0 }
   const downloadBytes = bytesMissing(served, resolution)
-  if (installed === null) return { ...base, status: 'not-installed', differences: null, downloadBytes }
-  const differences = differencesFrom(installed, served, resolution)
-  if (differences?.length !== 0) return { ...base, status: 'outdated', differences, downloadBytes }
+  if (installed === undefined) return { ...base, status: 'not-installed', differences: null, downloadBytes }
+  if (!hasContent(installed, served.manifest, resolution)) {
+    return {
+      ...base,
+      status: 'outdated',
+      differences: differencesFrom(installed.digest, served, resolution),
+      downloadBytes,
+    }
+  }
   // A server that prints every manifest anew cannot be mended by pulling.
-  return { ...base, status: rewritesManifests(serverVersion) ? 'current' : 'same-content', differences, downloadBytes }
+  return {
+    ...base,
+    status: rewritesManifests(serverVersion) ? 'current' : 'same-content',
+    differences: [],
+    downloadBytes,
+  }
 }
 
 function bytesMissing({ manifest }: ServedManifest, { blobs }: Resolution): number | null {
@@ -101,7 +113,9 @@ function differencesFrom(
   const known = contents.get(installed)
   if (known === undefined) {
     if (next.some(({ digest }) => !blobs.has(digest))) return null
-    return grouped(next.filter(({ digest }) => blobs.get(digest) === false))
+    const missing = next.filter(({ digest }) => blobs.get(digest) === false)
+    // All of it is there, but for other models.
+    return missing.length === 0 ? null : grouped(missing)
   }
   const before = new Set(known.map(({ digest }) => digest))
   const after = new Set(next.map(({ digest }) => digest))

@@ -126,6 +126,10 @@ function judge(
   if (checkDeletions && (answer === undefined || answer.kind === 'unknown' || answer.kind === 'unauthorized')) {
     return { irreplaceable: true, reason: undeclared('it is not known whether its registry has it') }
   }
+  if (checkDeletions && answer?.kind === 'found' && answer.served.digest !== model.digest) {
+    // It may be an older version, or made here under the name of another.
+    return { irreplaceable: true, reason: undeclared('its registry has another version') }
+  }
   const other = declaredBy.get(key)
   return {
     irreplaceable: false,

@@ -7,6 +7,7 @@ import { printable, quoted } from '../artifact/text.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { type JsonMistake, parseJson } from '../json.ts'
 import { writeFileAtomically } from '../runtime/atomic-file.ts'
+import { withFileMutex } from '../runtime/file-mutex.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import {
@@ -220,28 +221,54 @@ export async function writeLock(file: string, lock: Lock): Promise<boolean> {
   return true
 }
 
+export interface LockChange {
+  /** As it was just before; `undefined` when there was none. */
+  readonly before: Lock | undefined
+  readonly changed: boolean
+}
+
 /**
- * Puts entries into a lock file that exists, keeping the others; never makes one. Whether anything changed.
+ * Changes the lock file as it is now, which may be another than was read earlier: others write there too. Nothing is written when
+ * `change` gives nothing.
  *
  * @throws {OllamaConfigError} `lock-invalid`, `file-not-written`
  */
-export async function extendLock(file: string, entries: ReadonlyMap<string, LockedModel>): Promise<boolean> {
-  const keyOf = (name: string) => referenceKey(parseListedName(name))
-  const replaced = new Set([...entries.keys()].map(keyOf))
-  let changed = false
-  // Another apply may write in the same moment, from what it read before: it, or this one, then writes once more.
-  for (let attempt = 0; attempt < maxTries; attempt++) {
+export async function changeLock(
+  file: string,
+  change: (now: Lock | undefined) => Lock | undefined,
+): Promise<LockChange> {
+  return withFileMutex(file, async () => {
     const before = await readLock(file)
-    if (before === undefined) return changed
-    const kept = Object.entries(before.models).filter(([name]) => !replaced.has(keyOf(name)))
-    if (!(await writeLock(file, { models: Object.fromEntries([...kept, ...entries]) }))) return changed
-    changed = true
-  }
-  return changed
+    const after = change(before)
+    return { before, changed: after !== undefined && (await writeLock(file, after)) }
+  })
 }
 
-/** More writers than this do not meet at one lock file. */
-const maxTries = 10
+/**
+ * Puts entries into a lock file that exists, keeping the others; never makes one. An entry that somebody changed since `known` was
+ * read stays as it is now. Whether anything changed.
+ *
+ * @throws {OllamaConfigError} `lock-invalid`, `file-not-written`
+ */
+export async function extendLock(
+  file: string,
+  entries: ReadonlyMap<string, LockedModel>,
+  known: Lock | undefined,
+): Promise<boolean> {
+  if (known === undefined) return false
+  const keyOf = (name: string) => referenceKey(parseListedName(name))
+  const digests = ({ models }: Lock) =>
+    new Map(Object.entries(models).map(([name, { digest }]) => [keyOf(name), digest]))
+  const { changed } = await changeLock(file, (now) => {
+    if (now === undefined) return undefined
+    const [before, current] = [digests(known), digests(now)]
+    const wanted = [...entries].filter(([name]) => before.get(keyOf(name)) === current.get(keyOf(name)))
+    const replaced = new Set(wanted.map(([name]) => keyOf(name)))
+    const kept = Object.entries(now.models).filter(([name]) => !replaced.has(keyOf(name)))
+    return { models: Object.fromEntries([...kept, ...wanted]) }
+  })
+  return changed
+}
 
 const restoreHint = 'restore it from version control, or delete it and run "ollama-config lock"'
 

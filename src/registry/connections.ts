@@ -6,6 +6,8 @@ import { proxyFor, proxyName, refusalOf } from '../runtime/proxy.ts'
 import { isReset, TransportError } from '../runtime/transport-error.ts'
 
 const mostAtOnce = 8
+/** One registry that does not answer must not keep the others from being asked. */
+const mostAtOneOrigin = 6
 const maxRedirects = 5
 const maxIgnoredBytes = 4 * 1024
 
@@ -23,7 +25,8 @@ type Headers = Readonly<Record<string, string>>
 export class Connections {
   readonly #options: ConnectionsOptions
   readonly #clients = new Map<string, HttpClient>()
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting: { readonly origin: string; readonly go: () => void }[] = []
+  readonly #byOrigin = new Map<string, number>()
   #running = 0
 
   constructor(options: ConnectionsOptions) {
@@ -36,10 +39,11 @@ export class Connections {
    * @throws {TransportError} also for redirects that lead nowhere
    */
   async get(url: URL, headers: Headers, signal: AbortSignal | undefined): Promise<HttpResponse> {
-    await this.#turn(signal)
+    const { origin } = url
+    await this.#turn(origin, signal)
     let free = () => {
       free = () => {}
-      this.#free()
+      this.#free(origin)
     }
     try {
       let target = url
@@ -103,31 +107,46 @@ export class Connections {
     return client
   }
 
-  async #turn(signal: AbortSignal | undefined): Promise<void> {
+  /** Waits for a place; in order, but for origins that have as many as one may. */
+  async #turn(origin: string, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted()
-    if (this.#running < mostAtOnce) {
-      this.#running++
+    if (this.#hasPlace(origin)) {
+      this.#take(origin, 1)
       return
     }
     await new Promise<void>((resolve, reject) => {
-      const go = () => {
-        signal?.removeEventListener('abort', leave)
-        resolve()
+      const waiter = {
+        origin,
+        go: () => {
+          signal?.removeEventListener('abort', leave)
+          resolve()
+        },
       }
       const leave = () => {
-        this.#waiting.splice(this.#waiting.indexOf(go), 1)
+        this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
         reject(signal?.reason)
       }
-      this.#waiting.push(go)
+      this.#waiting.push(waiter)
       signal?.addEventListener('abort', leave, { once: true })
     })
   }
 
-  /** The place goes on to whoever waits longest. */
-  #free(): void {
-    const next = this.#waiting.shift()
-    if (next === undefined) this.#running--
-    else next()
+  #hasPlace(origin: string): boolean {
+    return this.#running < mostAtOnce && (this.#byOrigin.get(origin) ?? 0) < mostAtOneOrigin
+  }
+
+  #take(origin: string, count: 1 | -1): void {
+    this.#running += count
+    this.#byOrigin.set(origin, (this.#byOrigin.get(origin) ?? 0) + count)
+  }
+
+  #free(origin: string): void {
+    this.#take(origin, -1)
+    const index = this.#waiting.findIndex((waiter) => this.#hasPlace(waiter.origin))
+    const [next] = index < 0 ? [] : this.#waiting.splice(index, 1)
+    if (next === undefined) return
+    this.#take(next.origin, 1)
+    next.go()
   }
 }
 

@@ -8,6 +8,7 @@ import type { Backend } from '../backend/backend.ts'
 import type { Diagnostic } from '../errors.ts'
 import { type Change, type DeleteChange, isFetch, plannedBlobs } from '../plan/plan.ts'
 import type { ActualState } from '../plan/state.ts'
+import { sharedSignal } from '../runtime/abortable.ts'
 
 export interface DiskOptions {
   readonly changes: readonly Change[]
@@ -17,6 +18,9 @@ export interface DiskOptions {
   readonly candidates: readonly string[]
   readonly signal?: AbortSignal | undefined
 }
+
+/** It only says where to look. */
+const showWithinMs = 5000
 
 interface ModelFolder {
   readonly folder: string
@@ -50,7 +54,8 @@ export async function diskProblem(options: DiskOptions): Promise<Diagnostic | un
 async function modelFolder({ actual, backend, candidates, signal }: DiskOptions): Promise<ModelFolder | undefined> {
   const local = actual.models.find(({ remoteHost, sizeBytes }) => remoteHost === undefined && sizeBytes > 0)
   if (local !== undefined) {
-    const { weightsFile } = await backend.show(local.name, { signal }).catch((error: unknown) => {
+    const soon = sharedSignal(signal, AbortSignal.timeout(showWithinMs))
+    const { weightsFile } = await backend.show(local.name, { signal: soon }).catch((error: unknown) => {
       if (signal?.aborted) throw error
       return { weightsFile: null }
     })

@@ -1,6 +1,7 @@
 /** What lock and record know, in the terms of the plan. Pure. */
 import { blobsOf, formatManifest, type Layer, type Manifest } from '../artifact/manifest.ts'
 import { parseListedName, referenceKey } from '../artifact/reference.ts'
+import { printable } from '../artifact/text.ts'
 import type { Pin, PreviousVersion, Recorded, Resolution } from '../plan/resolution.ts'
 import { isLockedPull, type Lock, type LockedPull } from '../record/lock.ts'
 import type { HostRecord } from '../record/record.ts'
@@ -28,6 +29,8 @@ export function recall({ lock, record, configFile, exists }: Memory): Recalled {
       if (blobs !== null) contents.set(digest, blobs)
     }
     for (const [name, { of, digest, at }] of Object.entries(config.copies)) {
+      // No copy of ours has the name of its model.
+      if (keyOf(name) === keyOf(of)) continue
       copies.set(keyOf(name), { of: keyOf(of), reference: of, digest, at, own })
     }
     if (own) {
@@ -35,7 +38,7 @@ export function recall({ lock, record, configFile, exists }: Memory): Recalled {
         recorded.set(keyOf(reference), { reference, digest, broughtIn })
       }
     } else if (exists(file)) {
-      for (const reference of config.declared) declaredBy.set(keyOf(reference), file)
+      for (const reference of config.declared) declaredBy.set(keyOf(reference), printable(file, 200))
     }
   }
   for (const [reference, entry] of Object.entries(lock?.models ?? {})) {

@@ -31,7 +31,7 @@ export async function resolvePlan(options: ResolveOptions): Promise<Resolution> 
   const asked = questions(desired, actual, known, intent)
   if (asked.length === 0) return known
   const lookup = options.backend.openBlobs()
-  const blobs = new BlobSurvey(lookup, sharedSignal(signal))
+  const blobs = new BlobSurvey(lookup, signal, options.budgetMs)
   try {
     for (const { key } of asked) {
       // Also what the lock says: the registry may not answer, or serve another version.
@@ -89,15 +89,19 @@ const headsAtOnce = 32
 /** Asks the host whether it has blobs, each once, while the registries are still being asked. */
 class BlobSurvey {
   readonly #lookup: BlobLookup
-  readonly #signal: AbortSignal
+  readonly #signal: AbortSignal | undefined
+  /** Up when the caller's is, or when the time is over. */
+  readonly #over: AbortSignal
   readonly #found = new Map<string, boolean>()
   readonly #asked = new Set<string>()
   readonly #waiting: string[] = []
   readonly #workers = new Set<Promise<void>>()
 
-  constructor(lookup: BlobLookup, signal: AbortSignal) {
+  /** @param budgetMs For the host, beside that for the registries; the rest is then unknown. */
+  constructor(lookup: BlobLookup, signal: AbortSignal | undefined, budgetMs: number) {
     this.#lookup = lookup
     this.#signal = signal
+    this.#over = sharedSignal(signal, AbortSignal.timeout(budgetMs))
   }
 
   ask(digests: readonly string[]): void {
@@ -112,7 +116,7 @@ class BlobSurvey {
   /** What the host said of each; a blob of which it said nothing is not in it. */
   async results(): Promise<ReadonlyMap<string, boolean>> {
     while (this.#workers.size > 0) await Promise.all(this.#workers)
-    this.#signal.throwIfAborted()
+    this.#signal?.throwIfAborted()
     return this.#found
   }
 
@@ -123,9 +127,9 @@ class BlobSurvey {
 
   async #work(): Promise<void> {
     for (let digest = this.#waiting.shift(); digest !== undefined; digest = this.#waiting.shift()) {
-      if (this.#signal.aborted) return
+      if (this.#over.aborted) return
       try {
-        this.#found.set(digest, await this.#lookup.has(digest, { signal: this.#signal }))
+        this.#found.set(digest, await this.#lookup.has(digest, { signal: this.#over }))
       } catch {
         // Unknown. A host that fails altogether is told of by whatever else is asked of it.
       }

@@ -2,13 +2,25 @@
 import { basename } from 'node:path'
 import { type Approval, applyTarget } from '../apply/apply.ts'
 import { type ApplyRun, createApplyRun } from '../apply/apply-run.ts'
+import { isSameContent } from '../artifact/manifest.ts'
 import { quoted } from '../artifact/text.ts'
 import type { Config } from '../config/config.ts'
 import { OllamaConfigError } from '../errors.ts'
-import { formatVersion, knownActions, type Plan, planErrors, type Target } from '../plan/plan.ts'
+import {
+  formatVersion,
+  isFetch,
+  knownActions,
+  manifestOf,
+  type Plan,
+  type PullChange,
+  planErrors,
+  type Target,
+  type UpdateChange,
+} from '../plan/plan.ts'
+import { isLockedPull, type Lock, type LockedPull } from '../record/lock.ts'
 import type { Books } from './bookkeeping.ts'
 import { type ConnectOptions, connect, desiredOf, type LoadedConfig, selectTarget } from './connection.ts'
-import { configFileOf, lockPathOf, recordPlace } from './survey.ts'
+import { assertLocked, configFileOf, lockPathOf, readLockOf, recordPlace } from './survey.ts'
 
 export interface ApplyPlanOptions extends ConnectOptions {
   /** Gives the connection: host and headers are not in the plan. */
@@ -39,7 +51,9 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
         'plan again, or give the host it was made for',
       )
     }
-    const books = await openBooks(target, options, Date.now)
+    const lock = await readLockOf(config)
+    await assertAllowed(target, lock, options)
+    const books = await openBooks(target, lock, options, Date.now)
     const events = applyTarget(target, { backend, approve, concurrency, strict, signal, now: Date.now })
     const { keepBooks } = await import('./bookkeeping.ts')
     yield* keepBooks(events, books)
@@ -64,7 +78,51 @@ function applicableTarget(plan: Plan): Target {
   return target
 }
 
-async function openBooks(target: Target, options: ApplyPlanOptions, now: () => number): Promise<Books> {
+/** What a plan from elsewhere, or from earlier, must not do: the lock binds as it is now, and only copies of ours are restored. */
+async function assertAllowed(target: Target, lock: Lock | undefined, options: ApplyPlanOptions): Promise<void> {
+  const { config, frozen = false, strict = false } = options
+  if (frozen) assertLocked(await desiredOf(config), lock, config)
+  if (strict) assertPinned(target, lock)
+  const restores = target.changes.filter((change) => change.action === 'restore')
+  if (restores.length === 0) return
+  const { openRecord } = await import('../record/record-file.ts')
+  const place = recordPlace(selectTarget(config, options).address, options)
+  const record = place === undefined ? undefined : await openRecord(place).read()
+  const copies = record?.configs[configFileOf(config) ?? '']?.copies ?? {}
+  for (const { from, reference } of restores) {
+    if (copies[from]?.of !== reference)
+      throw invalidPlan(`${quoted(from)} is no copy of ${quoted(reference)} that this config made`)
+  }
+}
+
+/** @throws {OllamaConfigError} `stale-plan` when the lock names another version than the plan */
+function assertPinned({ changes }: Target, lock: Lock | undefined): void {
+  const pins = new Map(Object.entries(lock?.models ?? {}).map(([name, entry]) => [name.toLowerCase(), entry]))
+  const other = changes.find((change) => {
+    const pin = isFetch(change) ? pins.get(change.reference.toLowerCase()) : undefined
+    return isFetch(change) && pin !== undefined && isLockedPull(pin) && !isPinned(change, pin)
+  })
+  if (other === undefined) return
+  throw new OllamaConfigError(
+    'stale-plan',
+    `The lock file names another version of ${quoted(other.reference)} than the plan`,
+    {
+      hint: 'plan again',
+    },
+  )
+}
+
+function isPinned({ after, manifest }: PullChange | UpdateChange, { digest, config, layers }: LockedPull): boolean {
+  if (after?.digest === digest) return true
+  return manifest !== null && layers !== null && isSameContent(manifestOf(manifest), { config, layers })
+}
+
+async function openBooks(
+  target: Target,
+  known: Lock | undefined,
+  options: ApplyPlanOptions,
+  now: () => number,
+): Promise<Books> {
   const { config, frozen = false } = options
   const configFile = configFileOf(config)
   const place = recordPlace(selectTarget(config, options).address, options)
@@ -75,7 +133,7 @@ async function openBooks(target: Target, options: ApplyPlanOptions, now: () => n
     target,
     desired: await desiredOf(config),
     record: place === undefined || configFile === undefined ? undefined : { keeper: openRecord(place), configFile },
-    lock: lockFile === undefined || frozen ? undefined : (entries) => extendLock(lockFile, entries),
+    lock: lockFile === undefined || frozen ? undefined : (entries) => extendLock(lockFile, entries, known),
     lockFile: lockFile === undefined ? undefined : basename(lockFile),
     now,
   }

@@ -5,6 +5,7 @@ import { formatReference, parseListedName } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
 import { type Diagnostic, toErrorData } from '../errors.ts'
 import { type Change, isFetch, isFine, manifestOf, type PlannedManifest, type Target } from '../plan/plan.ts'
+import { rewritesManifests } from '../plan/server-version.ts'
 import type { DesiredState } from '../plan/state.ts'
 import type { LockedModel } from '../record/lock.ts'
 import { lockedPull } from '../record/lock-file.ts'
@@ -49,11 +50,13 @@ class Bookkeeper {
   readonly #books: Books
   readonly #changes: ReadonlyMap<string, Change>
   readonly #entries = new Map<string, LockedModel>()
+  readonly #declared: ReadonlySet<string>
   /** One warning is enough. */
   #recordLost = false
 
   constructor(books: Books) {
     this.#books = books
+    this.#declared = new Set(books.desired.models.map(({ reference }) => formatReference(reference)))
     this.#changes = new Map(books.target.changes.map((change) => [change.id, change]))
     for (const change of books.target.changes) {
       if (change.action === 'no-op' && change.lock !== undefined) this.#pin(change.reference, change.lock)
@@ -62,8 +65,8 @@ class Bookkeeper {
 
   /** What is declared, and what was found there as it should be. */
   begin(): AsyncGenerator<Event, void> {
-    const { desired, target } = this.#books
-    const declared = desired.models.map(({ reference }) => formatReference(reference)).sort()
+    const { target } = this.#books
+    const declared = [...this.#declared].sort()
     const fine = target.changes.filter((change) => isFine(change) && !change.cloud)
     return this.#record((config) => {
       const seen = fine.flatMap(({ reference, before }) =>
@@ -107,13 +110,18 @@ class Bookkeeper {
       return
     }
     if (digest === null) return
-    const manifest = isFetch(change) && change.manifest?.digest === digest ? change.manifest : null
+    // A server before 0.19 lists a digest of its own for what was pulled and checked.
+    const isRewritten = fetched === true && rewritesManifests(this.#books.target.serverVersion)
+    const manifest = isFetch(change) && (change.manifest?.digest === digest || isRewritten) ? change.manifest : null
     const restored = change.action === 'restore' ? change.from : undefined
     let known: readonly Layer[] | null = null
     yield* this.#record((config) => {
       known = blobsKnown(config, digest)
       const blobs = manifest === null ? known : blobsOf(manifestOf(manifest))
-      const own = fetched === true || (config.copies[restored ?? '']?.broughtIn ?? broughtIn(config, reference, digest))
+      // A saved plan may bring what another config declares.
+      const own =
+        (fetched === true && this.#declared.has(reference)) ||
+        (config.copies[restored ?? '']?.broughtIn ?? broughtIn(config, reference, digest))
       return {
         ...config,
         models: { ...config.models, [reference]: { digest, broughtIn: own, at: this.#time(), blobs } },

@@ -1,9 +1,10 @@
 /** `lockModels`: writes the lock file, which pins what was tested. */
-import { blobsOf, isSameBlobs, shortDigest } from '../artifact/manifest.ts'
+import { blobsOf, shortDigest } from '../artifact/manifest.ts'
 import { compareText, formatReference, referenceKey } from '../artifact/reference.ts'
 import type { ManifestAnswer, ServedManifest } from '../artifact/served.ts'
 import type { Config } from '../config/config.ts'
 import { type Diagnostic, OllamaConfigError } from '../errors.ts'
+import { hasContent } from '../plan/content.ts'
 import type { DesiredModel, InstalledModel } from '../plan/state.ts'
 import type { Lock, LockedModel } from '../record/lock.ts'
 import type { RegistryClient } from '../registry/registry.ts'
@@ -51,29 +52,35 @@ export async function lockModels(config: LoadedConfig | Config, options: LockMod
       hint: 'load it with loadConfig',
     })
   const found = await survey(config, options)
-  const { desired, lock: before = { models: {} }, diagnostics: notes } = found
+  const { desired, diagnostics: notes } = found
   const chosen = options.models === undefined ? undefined : keysOf(options.models, desired)
   const models = desired.models.filter(
     ({ reference }) => !reference.cloud && (chosen?.has(referenceKey(reference)) ?? true),
   )
   const pinned = await pinAll(models, found, options)
+  const results = [...pinned.values()]
+  const diagnostics = results.flatMap((result) => ('problem' in result ? [result.problem] : (result.note ?? [])))
+  const { changeLock } = await import('../record/lock-file.ts')
+  let lock: Lock = { models: {} }
+  const { before = { models: {} } } = await changeLock(file, (now = { models: {} }) => {
+    lock = merged(now, pinned, chosen !== undefined)
+    return lock
+  })
+  return { file, lock, changes: changesBetween(before, lock), diagnostics: [...notes, ...diagnostics] }
+}
 
-  const entries = new Map(chosen === undefined ? [] : Object.entries(before.models))
-  const diagnostics = [...notes]
-  for (const { reference } of models) {
-    const name = formatReference(reference)
-    const result = pinned.get(name)
-    const old = entryOf(before, name)
-    for (const key of [...entries.keys()]) if (key.toLowerCase() === name.toLowerCase()) entries.delete(key)
-    if (result !== undefined && 'entry' in result) entries.set(name, result.entry)
-    else if (old !== undefined) entries.set(name, old)
-    if (result !== undefined && 'problem' in result) diagnostics.push(result.problem)
-    else if (result?.note !== undefined) diagnostics.push(result.note)
+/** What could not be pinned keeps the entry it has; what was not looked at does so only where `others` stay. */
+function merged(now: Lock, pinned: ReadonlyMap<string, Pinned>, others: boolean): Lock {
+  const spellings = new Map(Object.keys(now.models).map((name) => [name.toLowerCase(), name]))
+  const entries = new Map(others ? Object.entries(now.models) : [])
+  for (const [name, result] of pinned) {
+    const spelling = spellings.get(name.toLowerCase()) ?? name
+    const old = now.models[spelling]
+    entries.delete(spelling)
+    const entry = 'entry' in result ? result.entry : old
+    if (entry !== undefined) entries.set(name, entry)
   }
-  const lock: Lock = { models: Object.fromEntries(entries) }
-  const { writeLock } = await import('../record/lock-file.ts')
-  await writeLock(file, lock)
-  return { file, lock, changes: changesBetween(before, lock), diagnostics }
+  return { models: Object.fromEntries(entries) }
 }
 
 async function pinAll(
@@ -85,24 +92,22 @@ async function pinAll(
   const installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model]))
   const over = AbortSignal.timeout(longRegistryBudgetMs)
   const signal = sharedSignal(options.signal, over)
+  const entries = entriesOf(found.lock)
   const registry = await openRegistry(address, actual.serverVersion, options)
   try {
     const pinned = models.map(async (model): Promise<readonly [string, Pinned]> => {
       const present = options.from === 'registry' ? undefined : installed.get(referenceKey(model.reference))
-      const pinning = new Pinning(model, registry, found, signal)
-      return [
-        formatReference(model.reference),
-        present === undefined ? await pinning.served() : await pinning.installed(present),
-      ]
+      const pinning = new Pinning(model, registry, found, entries, signal)
+      const name = formatReference(model.reference)
+      try {
+        return [name, present === undefined ? await pinning.served() : await pinning.installed(present)]
+      } catch (error) {
+        if (!over.aborted || options.signal?.aborted) throw error
+        const problem = `${model.reference.host} was not asked within ${longRegistryBudgetMs / 1000} s`
+        return [name, { problem: cannotPin(model, { kind: 'unknown', problem, hint: 'try again' }) }]
+      }
     })
     return new Map(await Promise.all(pinned))
-  } catch (error) {
-    if (!over.aborted || options.signal?.aborted) throw error
-    throw new OllamaConfigError(
-      'registry-unreachable',
-      `The registries did not answer within ${longRegistryBudgetMs / 1000} s`,
-      { hint: 'try again' },
-    )
   } finally {
     registry.close()
   }
@@ -113,12 +118,14 @@ class Pinning {
   readonly #model: DesiredModel
   readonly #registry: RegistryClient
   readonly #survey: Survey
+  readonly #entries: Entries
   readonly #signal: AbortSignal
 
-  constructor(model: DesiredModel, registry: RegistryClient, found: Survey, signal: AbortSignal) {
+  constructor(model: DesiredModel, registry: RegistryClient, found: Survey, entries: Entries, signal: AbortSignal) {
     this.#model = model
     this.#registry = registry
     this.#survey = found
+    this.#entries = entries
     this.#signal = signal
   }
 
@@ -131,13 +138,14 @@ class Pinning {
   }
 
   /** The version that is installed, with its layers where they can be had: from the lock, the tag, or by its digest. */
-  async installed({ digest }: InstalledModel): Promise<Pinned> {
-    const old = entryOf(this.#survey.lock, formatReference(this.#model.reference))
+  async installed(model: InstalledModel): Promise<Pinned> {
+    const { digest } = model
+    const old = this.#entries.get(formatReference(this.#model.reference).toLowerCase())
     if (old !== undefined && !('base' in old) && old.digest === digest && old.layers !== null) return { entry: old }
     const answer = await this.#ask()
     if (answer.kind === 'found') {
       if (answer.served.digest === digest) return { entry: await this.#entry(answer.served) }
-      if (await this.#isSameContent(digest, answer.served)) return this.#rewritten(answer.served, digest)
+      if (await this.#isSameContent(model, answer.served)) return this.#rewritten(answer.served, digest)
     }
     const byDigest = await this.#ask(digest)
     if (byDigest.kind === 'found') return { entry: await this.#entry(byDigest.served) }
@@ -158,18 +166,20 @@ class Pinning {
     }
   }
 
-  async #isSameContent(digest: string, { manifest }: ServedManifest): Promise<boolean> {
+  async #isSameContent(installed: InstalledModel, { manifest }: ServedManifest): Promise<boolean> {
     const { backend, recalled } = this.#survey
-    const known = recalled.contents.get(digest)
-    if (known !== undefined) return isSameBlobs(known, blobsOf(manifest))
+    const blobs = new Map<string, boolean>()
     const lookup = backend.openBlobs()
     try {
-      for (const { digest: blob } of blobsOf(manifest))
-        if (!(await lookup.has(blob, { signal: this.#signal }))) return false
-      return true
+      for (const { digest } of recalled.contents.has(installed.digest) ? [] : blobsOf(manifest)) {
+        const has = await lookup.has(digest, { signal: this.#signal })
+        if (!has) return false
+        blobs.set(digest, has)
+      }
     } finally {
       lookup.close()
     }
+    return hasContent(installed, manifest, { blobs, contents: recalled.contents })
   }
 
   #ask(digest?: string): Promise<ManifestAnswer> {
@@ -196,13 +206,16 @@ function cannotPin({ reference, path }: DesiredModel, answer: ManifestAnswer): D
     code: 'not-locked',
     reference: formatReference(reference),
     path,
-    message: `"${formatReference(reference)}" is not installed and cannot be locked: ${why}`,
+    message: `"${formatReference(reference)}" cannot be locked: ${why}`,
     hint,
   }
 }
 
-function entryOf(lock: Lock | undefined, name: string): LockedModel | undefined {
-  return Object.entries(lock?.models ?? {}).find(([key]) => key.toLowerCase() === name.toLowerCase())?.[1]
+/** By name, whatever its case: names in a lock file and in a config may differ in it. */
+type Entries = ReadonlyMap<string, LockedModel>
+
+function entriesOf(lock: Lock | undefined): Entries {
+  return new Map(Object.entries(lock?.models ?? {}).map(([name, entry]) => [name.toLowerCase(), entry]))
 }
 
 function changesBetween(before: Lock, after: Lock): readonly LockChange[] {

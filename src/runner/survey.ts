@@ -1,5 +1,5 @@
 /** What every look at a host begins with: what is declared, installed, locked and recorded. */
-import { existsSync } from 'node:fs'
+import { existsSync, lstatSync } from 'node:fs'
 import { platform } from 'node:os'
 import path from 'node:path'
 import { formatReference } from '../artifact/reference.ts'
@@ -69,12 +69,12 @@ export function lockPathOf(config: LoadedConfig | Config): string | undefined {
 export async function readLockOf(config: LoadedConfig | Config): Promise<Lock | undefined> {
   const file = lockPathOf(config)
   // Most commands have none: what reads it is not loaded then.
-  if (file === undefined || !existsSync(file)) return undefined
+  if (file === undefined || lstatSync(file, { throwIfNoEntry: false }) === undefined) return undefined
   const { readLock } = await import('../record/lock-file.ts')
   return readLock(file)
 }
 
-function assertLocked({ models }: DesiredState, lock: Lock | undefined, config: LoadedConfig | Config): void {
+export function assertLocked({ models }: DesiredState, lock: Lock | undefined, config: LoadedConfig | Config): void {
   const file = path.basename(lockPathOf(config) ?? 'ollama.lock.json')
   if (lock === undefined) {
     throw new OllamaConfigError(
@@ -85,10 +85,12 @@ function assertLocked({ models }: DesiredState, lock: Lock | undefined, config: 
       },
     )
   }
+  // Names in a lock file and in a config may differ in case.
+  const locked = new Set(Object.keys(lock.models).map((name) => name.toLowerCase()))
   const missing = models
     .filter(({ reference }) => !reference.cloud)
     .map(({ reference }) => formatReference(reference))
-    .filter((name) => !hasEntry(lock, name))
+    .filter((name) => !locked.has(name.toLowerCase()))
   if (missing.length === 0) return
   throw new OllamaConfigError(
     'lock-frozen',
@@ -97,12 +99,6 @@ function assertLocked({ models }: DesiredState, lock: Lock | undefined, config: 
       hint: 'run "ollama-config lock" without --frozen and commit the file',
     },
   )
-}
-
-/** Names in a lock file and in a config may differ in case. */
-export function hasEntry({ models }: Lock, name: string): boolean {
-  const wanted = name.toLowerCase()
-  return Object.keys(models).some((other) => other.toLowerCase() === wanted)
 }
 
 /** Where the record of a host is kept; `undefined` when the environment names no home. */

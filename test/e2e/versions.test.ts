@@ -412,3 +412,106 @@ test('a manifest that was printed anew is no update: it is told, and mended by a
   assert.equal(`sha256:${server.digests()['a:latest']}`, remote.content('a').digest)
   await run(0, 'check', '--frozen')
 })
+
+test('in a terminal an update is asked about, also when nothing is to be pulled', async (t) => {
+  const { run, remote, server, cwd } = await world(t, family, { models: ['a'] })
+  await run(0, 'apply', '--yes')
+  await run(0, 'lock')
+  remote.publish({ name: 'a', layers: [weights(1), layer('template', 'newer')] })
+  await run(0, 'update', '--lock-only')
+  const before = server.digests()
+  const ask = (answer: string) => runCli(['apply'], { cwd, env: { OLLAMA_HOST: server.url }, answers: [answer] })
+  const no = await ask('n')
+  assert.match(no.stderr, /Update 1 model\? \[y\/N\]/)
+  assert.deepEqual([no.code, server.digests()], [3, before])
+  assert.equal((await ask('y')).code, 0)
+  assert.notDeepEqual(server.digests(), before)
+})
+
+test('lock pins what is installed, also when another model has the blobs of what the tag names now', async (t) => {
+  const { run, remote, server, lock } = await world(t, family, { models: ['a'] })
+  server.install({ ...family[0], name: 'a' })
+  const installed = `sha256:${server.digests()['a:latest']}`
+  const next = [weights(1, 6000), layer('template', 'x')]
+  remote.publish({ name: 'a', layers: next })
+  server.install({ name: 'a:8b', layers: next, manifest: remote.content('a').manifest })
+  assert.match((await run(0, 'outdated')).stdout, /1 model is outdated/)
+  await run(0, 'lock')
+  assert.equal(lock().models['a:latest']?.digest, installed)
+  assert.match((await run(0, 'plan')).stdout, /No changes/)
+})
+
+test('an update never takes away what a pull beside it counts on', async (t) => {
+  const { run, remote, server, cwd } = await world(t, [...family, { name: 'z', layers: [weights(3, 700)] }], {
+    models: ['b'],
+  })
+  await run(0, 'apply', '--yes')
+  await run(0, 'lock')
+  // b gives up the weights that a wants.
+  remote.publish({ name: 'b', layers: [weights(7)] })
+  await run(0, 'update', '--lock-only')
+  writeFileSync(path.join(cwd, 'ollama.config.json'), JSON.stringify({ models: ['a', 'b', 'c'] }))
+  const before = remote.blobBytesServed()
+  const planned = totalOf((await run(0, 'plan', '--json')).stdout)
+  await run(0, 'apply', '--yes', '--concurrency', '4')
+  assert.equal(remote.blobBytesServed() - before, planned)
+  assert.deepEqual(server.problems, [])
+  await run(0, 'check')
+})
+
+test('a saved plan keeps to the lock as it is when it is applied', async (t) => {
+  const { run, remote, server, lock, cwd } = await world(t, family, { models: ['a'] })
+  await run(0, 'lock')
+  writeFileSync(path.join(cwd, 'ollama.lock.json'), '{ "formatVersion": "1.0", "models": {} }\n')
+  await run(0, 'plan', '--out', 'p.json')
+  assert.match((await run(3, 'apply', 'p.json', '--frozen')).stderr, /it lacks a:latest/)
+  remote.publish({ name: 'a', layers: [weights(9)] })
+  await run(0, 'lock')
+  assert.match((await run(1, 'apply', 'p.json')).stderr, /names another version of "a:latest" than the plan/)
+  assert.deepEqual(server.installed(), [])
+  assert.equal(lock().models['a:latest']?.digest, remote.content('a').digest)
+})
+
+test('a plan file restores nothing but copies that the record knows, and shows no control characters', async (t) => {
+  const { run, server, cwd } = await world(t, family, { models: ['a'] })
+  await run(0, 'apply', '--yes')
+  server.install('mine')
+  const digest = (name: string) => `sha256:${server.digests()[name]}`
+  const plan = (from: string, reason = 'x') => ({
+    formatVersion: '1.0',
+    prune: false,
+    targets: [
+      {
+        address: server.url,
+        kind: 'host',
+        serverVersion: '0.33.0',
+        drift: [],
+        diagnostics: [],
+        changes: [
+          {
+            id: 'r',
+            action: 'restore',
+            reference: 'a:latest',
+            cloud: false,
+            before: null,
+            after: null,
+            dependsOn: [],
+            precondition: { digest: digest('a:latest'), source: digest(from) },
+            downloadBytes: 0,
+            freedBytes: 0,
+            from,
+            reason: { code: 'rollback', text: reason },
+          },
+        ],
+      },
+    ],
+  })
+  const apply = async (value: object) => {
+    writeFileSync(path.join(cwd, 'p.json'), JSON.stringify(value))
+    return (await run(1, 'apply', 'p.json')).stderr
+  }
+  assert.match(await apply(plan('a:latest')), /from is not a copy of the model/)
+  assert.match(await apply(plan('mine:latest')), /"mine:latest" is no copy of "a:latest" that this config made/)
+  assert.match(await apply(plan('mine:latest', 'x\u001b[2J')), /reason\.text is not free of control characters/)
+  assert.deepEqual(server.installed(), ['a:latest', 'mine:latest'])
+})

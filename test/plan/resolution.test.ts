@@ -218,10 +218,14 @@ test('when no registry can be asked, what is missing is pulled and compared, and
 test('servers before 0.19 list other digests for the same content: their blobs are the proof', () => {
   const all = blobsOf(small).map((blob) => blob.digest)
   const known: Known = { pins: { a: pin('1') }, answers: { a: found('1', small) }, onHost: all }
-  const old = changeOf(planOf({ models: ['a'] }, [version('a', '2')], known, {}, '0.18.3').changes, 'a:latest')
+  const sized = { ...version('a', '2'), sizeBytes: 1027 }
+  const old = changeOf(planOf({ models: ['a'] }, [sized], known, {}, '0.18.3').changes, 'a:latest')
   assert.equal(old.reason.code, 'same-content')
+  // Another model may have brought the blobs: then the size is another, too.
+  const other = changeOf(planOf({ models: ['a'] }, [version('a', '2')], known, {}, '0.18.3').changes, 'a:latest')
+  assert.equal(other.action, 'update')
   const lacking = changeOf(
-    planOf({ models: ['a'] }, [version('a', '2')], { ...known, onHost: all.slice(1) }, {}, '0.18.3').changes,
+    planOf({ models: ['a'] }, [sized], { ...known, onHost: all.slice(1) }, {}, '0.18.3').changes,
     'a:latest',
   )
   assert.equal(lacking.action, 'update')
@@ -455,14 +459,16 @@ test('outdated: what differs, by layers where they are known, else by what the h
   )
   assert.deepEqual(seen[1]?.differences, [{ what: 'template', bytes: 30 }])
   assert.equal(seen[0]?.locked, digest('1'))
-  const one = (known: Known) =>
+  const one = (known: Known, sizeBytes = 1037) =>
     outdatedModels(
       resolveConfig({ models: ['b'] }).desired,
-      actual,
+      { ...actual, models: [{ ...version('b', '1'), sizeBytes }] },
       resolution({ answers: { b: found('9', newer) }, ...known }),
     )[0]
   const all = blobsOf(newer).map((blob) => blob.digest)
   assert.deepEqual([one({ onHost: all })?.status, one({ onHost: all })?.downloadBytes], ['same-content', 0])
+  // All of it is there, but for another model, as of `x:latest` and `x:8b`.
+  assert.equal(one({ onHost: all }, 1000)?.status, 'outdated')
   // Known layers count more than blobs that happen to be there.
   assert.equal(one({ onHost: all, contents: new Map([[digest('1'), blobsOf(small)]]) })?.status, 'outdated')
   assert.equal(one({})?.differences, null)

@@ -9,6 +9,7 @@ import {
   readFileSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
@@ -18,6 +19,7 @@ import { formatManifest, type Layer, type Manifest } from '../../src/artifact/ma
 import { isOllamaConfigError } from '../../src/errors.ts'
 import { type Lock, type LockedModel, lockFileOf } from '../../src/record/lock.ts'
 import {
+  changeLock,
   extendLock,
   formatLock,
   lockedPull,
@@ -205,13 +207,17 @@ test('entries that two branches add merge without a conflict', (t) => {
 test('reading and writing: none is none, the same is not written, entries are put into what is there', async (t) => {
   const file = path.join(tempFolder(t), 'ollama.lock.json')
   assert.equal(await readLock(file), undefined)
-  assert.equal(await extendLock(file, new Map([['a:latest', entry('a')]])), false)
+  assert.equal(await extendLock(file, new Map([['a:latest', entry('a')]]), { models: {} }), false)
   assert.equal(await readLock(file), undefined, 'apply never makes one')
   assert.equal(await writeLock(file, { models: { 'A:latest': entry('a'), 'b:latest': entry('b') } }), true)
   writeFileSync(file, readFileSync(file, 'utf8').replaceAll('\n', '\r\n'))
   assert.equal(await writeLock(file, { models: { 'A:latest': entry('a'), 'b:latest': entry('b') } }), false)
-  assert.equal(await extendLock(file, new Map([['a:latest', entry('x')]])), true)
+  const known = await readLock(file)
+  assert.equal(await extendLock(file, new Map([['a:latest', entry('x')]]), known), true)
+  // Somebody else has changed it since: theirs stays.
+  assert.equal(await extendLock(file, new Map([['a:latest', entry('y')]]), known), false)
   const lock = await readLock(file)
+  assert.deepEqual(lock?.models['a:latest'], entry('x'))
   assert.deepEqual(Object.keys(lock?.models ?? {}), ['a:latest', 'b:latest'])
   mkdirSync(path.join(path.dirname(file), 'folder'))
   await assert.rejects(readLock(path.join(path.dirname(file), 'folder')), { code: 'lock-invalid' })
@@ -240,4 +246,20 @@ test('a file is written whole or not at all, links and modes stay', async (t) =>
     await assert.rejects(writeFileAtomically(path.join(folder, file), 'x'), { code: 'file-not-written' }, file)
   }
   assert.deepEqual(readdirSync(folder).sort(), ['dir', 'link', 'private', 'target'])
+})
+
+test('many writers at once lose no entry; a mutex that a crash left is in nobody’s way for long', async (t) => {
+  const folder = tempFolder(t)
+  const file = path.join(folder, 'ollama.lock.json')
+  await writeLock(file, { models: {} })
+  const names = Array.from({ length: 20 }, (_, index) => `m${index}:latest`)
+  await Promise.all(
+    names.map((name) => changeLock(file, (now) => ({ models: { ...now?.models, [name]: entry(name) } }))),
+  )
+  assert.deepEqual(Object.keys((await readLock(file))?.models ?? {}).sort(), [...names].sort())
+  const mutex = path.join(folder, '.ollama.lock.json.mutex')
+  writeFileSync(mutex, '')
+  utimesSync(mutex, 1, 1)
+  assert.equal((await changeLock(file, () => ({ models: {} }))).changed, true)
+  assert.deepEqual(readdirSync(folder), ['ollama.lock.json'])
 })

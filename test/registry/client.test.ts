@@ -480,21 +480,40 @@ test('a token that is repeated to us is not told on', async (t) => {
 
 // --- Many at once -------------------------------------------------------------------------------------------------
 
-test('at most eight are under way, and who waits can leave', async (t) => {
+test('at most six are under way to one registry, and who waits can leave', async (t) => {
   const registry = await registryWith(t, ['x'])
   registry.fail({ kind: 'manifest' }, { kind: 'hold' })
   const client = clientFor(t, registry.url)
   const asked = Array.from({ length: 12 }, () => client.ask('library/x:latest'))
   const leaving = new AbortController()
   const waiter = client.ask('library/x:latest', { signal: leaving.signal })
-  while (registry.count() < 8) await registry.waitForRequest({ kind: 'manifest' }).then(() => new Promise(setImmediate))
+  while (registry.count() < 6) await registry.waitForRequest({ kind: 'manifest' }).then(() => new Promise(setImmediate))
   leaving.abort('left')
   await assert.rejects(waiter, (error) => error === 'left')
   registry.heal()
   registry.release()
   assert.ok((await Promise.all(asked)).every(({ kind }) => kind === 'found'))
-  assert.equal(registry.mostAtOnce, 8)
+  assert.equal(registry.mostAtOnce, 6)
   assert.equal(registry.count(), 12)
+})
+
+test('a registry that does not answer keeps no other from being asked, with at most eight under way', async (t) => {
+  const [silent, good] = [await registryWith(t, ['x']), await registryWith(t, ['x'])]
+  silent.fail({ kind: 'manifest' }, { kind: 'hold' })
+  const client = createRegistryClient({
+    serverVersion: '0.33.0',
+    env: {},
+    baseUrl: (host) => (host === 'silent.example' ? silent.url : good.url),
+  })
+  t.after(() => client.close())
+  const ask = (host: string) => client.manifest({ reference: parseReference(`${host}/library/x`), insecure: true })
+  const waiting = Array.from({ length: 9 }, () => ask('silent.example'))
+  const answers = await Promise.all(Array.from({ length: 9 }, () => ask('good.example')))
+  assert.ok(answers.every(({ kind }) => kind === 'found'))
+  assert.ok(silent.mostAtOnce + good.mostAtOnce <= 8)
+  silent.heal()
+  silent.release()
+  assert.ok((await Promise.all(waiting)).every(({ kind }) => kind === 'found'))
 })
 
 test('connections are used again, also after a 404 and a 401', async (t) => {
