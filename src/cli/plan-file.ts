@@ -49,7 +49,23 @@ function withoutLock(plan: Plan): Plan {
   return { ...plan, targets }
 }
 
-/** Readable by its owner alone: it names models that may be nobody else's business. @throws {OllamaConfigError} `file-not-written` */
+/**
+ * Readable by its owner alone: it names models that may be nobody else's business.
+ *
+ * @throws {OllamaConfigError} `file-not-written`, `usage` when a file of another kind is there
+ */
 export async function writePlanFile(name: string, plan: Plan, cwd: string | undefined, context: Place): Promise<void> {
+  await assertReplaceable(name, cwd, context)
   await writeFileAtomically(path.resolve(context.cwd, cwd ?? '.', name), formatPlanFile(plan), { mode: 0o600 })
+}
+
+/** A slip of the hand, such as `--out` for `--config`, must not cost somebody's file. */
+async function assertReplaceable(name: string, cwd: string | undefined, context: Place): Promise<void> {
+  const found = await stat(path.resolve(context.cwd, cwd ?? '.', name)).catch(() => undefined)
+  if (found?.isFile() !== true || found.size === 0) return
+  await readPlanFile(name, cwd, context).catch(() => {
+    throw new OllamaConfigError('usage', `--out ${quoted(name)} would overwrite a file that is no saved plan`, {
+      hint: 'name another file, such as plan.json',
+    })
+  })
 }

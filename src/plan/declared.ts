@@ -55,7 +55,8 @@ export function declaredChange(
     )
   }
   if (installed.remoteHost !== undefined) return inSync(model, installed)
-  if (pin !== undefined) return towardsPin(model, installed, pin, circumstances)
+  // An update leaves alone what was not named, so no registry was asked about it either.
+  if (pin !== undefined && intent.update === null) return towardsPin(model, installed, pin, circumstances)
   return isUpdated(key, intent) ? towardsTag(model, installed, circumstances) : inSync(model, installed)
 }
 

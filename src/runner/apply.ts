@@ -3,6 +3,8 @@ import { basename } from 'node:path'
 import { type Approval, applyTarget } from '../apply/apply.ts'
 import { type ApplyRun, createApplyRun } from '../apply/apply-run.ts'
 import { isSameContent } from '../artifact/manifest.ts'
+import { matchesPattern } from '../artifact/pattern.ts'
+import { parseReference, referenceKey } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import type { Config } from '../config/config.ts'
 import { OllamaConfigError } from '../errors.ts'
@@ -17,6 +19,7 @@ import {
   type Target,
   type UpdateChange,
 } from '../plan/plan.ts'
+import type { DesiredState } from '../plan/state.ts'
 import { isLockedPull, type Lock, type LockedPull } from '../record/lock.ts'
 import type { Books } from './bookkeeping.ts'
 import { type ConnectOptions, connect, desiredOf, type LoadedConfig, selectTarget } from './connection.ts'
@@ -82,7 +85,10 @@ function applicableTarget(plan: Plan): Target {
 async function assertAllowed(target: Target, lock: Lock | undefined, options: ApplyPlanOptions): Promise<void> {
   const { config, frozen = false, strict = false } = options
   if (frozen) assertLocked(await desiredOf(config), lock, config)
-  if (strict) assertPinned(target, lock)
+  if (strict) {
+    assertPinned(target, lock)
+    if (options.approve.deletions) assertUndeclared(target, await desiredOf(config))
+  }
   const restores = target.changes.filter((change) => change.action === 'restore')
   if (restores.length === 0) return
   const { openRecord } = await import('../record/record-file.ts')
@@ -92,6 +98,27 @@ async function assertAllowed(target: Target, lock: Lock | undefined, options: Ap
   for (const { from, reference } of restores) {
     if (copies[from]?.of !== reference)
       throw invalidPlan(`${quoted(from)} is no copy of ${quoted(reference)} that this config made`)
+  }
+}
+
+/** @throws {OllamaConfigError} `prune-refused`, `stale-plan` when the config does not allow a deletion, or not any more */
+function assertUndeclared({ changes }: Target, { models, prune, keep }: DesiredState): void {
+  const deletions = changes.filter(({ action }) => action === 'delete')
+  if (prune === false && deletions.length > 0) {
+    throw new OllamaConfigError('prune-refused', 'The config says prune: false, so nothing may be deleted', {
+      hint: 'plan again, or change "prune" in the config',
+    })
+  }
+  const declared = new Set(models.map(({ reference }) => referenceKey(reference)))
+  for (const { reference } of deletions) {
+    const parsed = parseReference(reference)
+    const isDeclared = declared.has(referenceKey(parsed))
+    if (!isDeclared && !keep.some((pattern) => matchesPattern(pattern, parsed))) continue
+    throw new OllamaConfigError(
+      'stale-plan',
+      `The plan deletes ${quoted(reference)}, which the config ${isDeclared ? 'declares' : 'keeps'}`,
+      { hint: 'plan again, or apply the plan where its config is' },
+    )
   }
 }
 

@@ -153,6 +153,7 @@ test('a changed lock entry is what makes apply update an installed model', async
     /~ a:latest {2}[0-9a-f]{12} → [0-9a-f]{12}\nollama\.lock\.json pins 2 models/,
   )
   assert.deepEqual(server.digests(), before)
+  assert.doesNotMatch((await run(0, 'update', 'c', '--yes')).stdout, /a:latest|--offline/)
   const plan = await run(2, 'plan', '--detailed-exitcode')
   assert.match(
     plan.stdout,
@@ -252,6 +253,9 @@ test('saved plans: carried out without a question, refused when stale, elsewhere
   remote.publish('old')
   const saved = await run(0, 'plan', '--prune', '--out', 'plan.json')
   assert.match(saved.stdout, /Saved\. To do it: ollama-config apply plan\.json\n$/)
+  await run(0, 'plan', '--prune', '--out', 'plan.json')
+  writeFileSync(path.join(cwd, 'notes.txt'), 'mine')
+  assert.match((await run(3, 'plan', '--out', 'notes.txt')).stderr, /would overwrite a file that is no saved plan/)
   const text = readFileSync(path.join(cwd, 'plan.json'), 'utf8')
   assert.ok(!text.includes('very-secret'))
   assert.equal(statSync(path.join(cwd, 'plan.json')).mode & 0o777, 0o600)
@@ -277,6 +281,16 @@ test('saved plans: carried out without a question, refused when stale, elsewhere
     /Nothing was changed: since the plan was made, "c:latest" changed/,
   )
   server.remove('c')
+  // What the config allows now binds, be it the config of another folder.
+  for (const [now, code, message] of [
+    [{ models: ['a', 'c'], prune: false }, 3, /says prune: false/],
+    [{ models: ['a', 'c', 'old'] }, 1, /deletes "old:latest", which the config declares/],
+    [{ models: ['a', 'c'], keep: ['old'] }, 1, /deletes "old:latest", which the config keeps/],
+  ] as const) {
+    config(now)
+    assert.match((await run(code, 'apply', 'plan.json')).stderr, message)
+  }
+  assert.deepEqual(server.installed(), ['old:latest'])
   // Other models may move; the config may even be gone.
   server.install('foreign')
   config({ models: ['a', 'c'] })

@@ -118,7 +118,8 @@ async function ask(plan: Plan, flags: ApplyFlags, interactive: boolean, context:
     // Nobody approves deletions unseen: the plan may have gone to a file.
     const unseen = context.stdout.isTTY ? [] : changes.filter(isDelete)
     if (unseen.length > 0) context.stderr.write(`\n${deletionText(unseen)}\n`)
-    answers.changes = await confirm(`\n${changesQuestion(changes)}`, context)
+    // What is blocked is reported as failed, which needs nobody's consent.
+    answers.changes = changes.every(isBlocked) || (await confirm(`\n${changesQuestion(changes)}`, context))
     if (!answers.changes) return answers
   }
   if (deletions.length > 0) {
@@ -129,6 +130,7 @@ async function ask(plan: Plan, flags: ApplyFlags, interactive: boolean, context:
 }
 
 const isDelete = (change: Change): change is DeleteChange => change.action === 'delete'
+const isBlocked = (change: Change): boolean => isFetch(change) && change.blocked !== undefined
 
 const verbs: Readonly<Record<Exclude<Change['action'], 'no-op'>, string>> = {
   pull: 'pull',
@@ -139,7 +141,7 @@ const verbs: Readonly<Record<Exclude<Change['action'], 'no-op'>, string>> = {
 
 /** `Pull 2 models, update 1 model and delete 1 model?` */
 export function changesQuestion(changes: readonly Change[]): string {
-  const possible = changes.filter((change) => !isFetch(change) || change.blocked === undefined)
+  const possible = changes.filter((change) => !isBlocked(change))
   const parts = Object.entries(verbs).flatMap(([action, verb]) => {
     const count = possible.filter((change) => change.action === action).length
     return count === 0 ? [] : [`${verb} ${count === 1 ? '1 model' : `${count} models`}`]
