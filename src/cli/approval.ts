@@ -21,9 +21,9 @@ export function assertApprovable(flags: ApprovalFlags, interactive: boolean): vo
   if (!interactive && !flags.yes) {
     throw new OllamaConfigError(
       'approval-required',
-      'apply cannot ask here, since this is no terminal, and --yes was not given',
+      'Nobody can be asked here, since this is no terminal, and --yes was not given',
       {
-        hint: 'add --yes to approve the plan, which ollama-config plan shows; deletions need --prune too',
+        hint: 'add --yes to go ahead without a question; deletions by "apply" need --prune too',
       },
     )
   }

@@ -7,7 +7,7 @@ export const unauthorizedHint =
   "the server's own key decides (~/.ollama/id_ed25519.pub of its user must have access): the pull may work all the same"
 
 const networkHint =
-  'check the network and HTTPS_PROXY of this machine, or use --offline; the server downloads by itself'
+  'check the network and HTTPS_PROXY of this machine; the server downloads by itself, so apply --offline may work all the same'
 
 /** For a status that is neither 200 nor 404 nor 401. */
 export function statusAnswer(status: number, body: string, host: string): ManifestAnswer {
@@ -38,7 +38,7 @@ export function failureAnswer(error: unknown, host: string): ManifestAnswer {
   if (problem === 'proxy')
     return unknown(
       `${host} cannot be reached: ${printable(message, 200)}`,
-      'check HTTPS_PROXY and NO_PROXY, with user and password as in http://user:password@proxy, or use --offline',
+      'check HTTPS_PROXY and NO_PROXY, with user and password as in http://user:password@proxy',
     )
   if (problem === 'redirect')
     return unknown(`${host} cannot be asked: ${message}`, 'check that the host in the name is a model registry')

@@ -96,7 +96,7 @@ export function assertLocked({ models }: DesiredState, lock: Lock | undefined, c
     'lock-frozen',
     `With --frozen, ${file} has to have every declared model: it lacks ${missing.join(', ')}`,
     {
-      hint: 'run "ollama-config lock" without --frozen and commit the file',
+      hint: 'run "ollama-config lock" and commit the file',
     },
   )
 }

@@ -68,7 +68,7 @@ async function applySaved(planFile: string, flags: ApplyFlags, screen: Screen): 
   for (const name of ['prune', 'no-prune', 'offline', 'keep-previous'] as const) {
     if (flags[name]) {
       throw new OllamaConfigError('usage', `--${name} cannot be given with a saved plan`, {
-        hint: 'what is done was decided when the plan was made: give it to "ollama-config plan --out"',
+        hint: 'what is done was decided when the plan was made: plan again',
       })
     }
   }

@@ -66,7 +66,12 @@ export async function execute(plan: Plan, options: ApplyPlanOptions, screen: Scr
   const told = terminal.animate && context.stdout.isTTY === true
   if (json === undefined)
     context.stdout.write(
-      `\n${formatReport(report, { style: createStyle(terminal.stdoutColor), told, columns: columnsOf(context.stdout) })}`,
+      `\n${formatReport(report, {
+        style: createStyle(terminal.stdoutColor),
+        told,
+        columns: columnsOf(context.stdout),
+        saved: options.strict === true,
+      })}`,
     )
   else json.report(report)
   if (report.outcome === 'interrupted') return exitCodes.interrupted
