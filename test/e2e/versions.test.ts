@@ -73,6 +73,10 @@ test('the bytes of the plan are those that the registry serves during apply, to 
   const first = totalOf((await run(0, 'plan', '--json')).stdout)
   await run(0, 'apply', '--yes')
   assert.equal(remote.blobBytesServed(), first)
+  remote.publish({ name: 'd', layers: [weights(1)] })
+  config({ models: ['a', 'b', 'd'] })
+  // b and d share the weights of a, which counts once.
+  assert.match((await run(0, 'plan')).stdout, /Download: \S+ \S+ \(5 KB already on the host\)\.\n/)
   config({ models: ['a', 'b', 'c'] })
   const plan = await run(0, 'plan')
   assert.match(plan.stdout, /\+ b:latest {2}\d+ B \(5 KB already on the host\)\n {2}\+ c:latest {2}\d+ B\n/)

@@ -10,6 +10,7 @@ import {
   isPending,
   type Plan,
   type PullChange,
+  plannedBlobs,
   type RestoreChange,
   type Target,
   type UpdateChange,
@@ -181,7 +182,11 @@ export function downloadTotal(changes: readonly Change[]): string {
   if (fetches.length === 0) return ''
   const unknown = fetches.filter(({ downloadBytes }) => downloadBytes === null).length
   const bytes = fetches.reduce((sum, { downloadBytes }) => sum + (downloadBytes ?? 0), 0)
-  const present = fetches.reduce((sum, { presentBytes }) => sum + (presentBytes ?? 0), 0)
+  const blobs = fetches.flatMap(({ manifest, presentBytes }) =>
+    manifest === null || presentBytes === null ? [] : plannedBlobs(manifest).filter(({ onHost }) => onHost === true),
+  )
+  const sizes = new Map(blobs.map(({ digest, sizeBytes }) => [digest, sizeBytes]))
+  const present = [...sizes.values()].reduce((sum, size) => sum + size, 0)
   if (unknown === fetches.length) return '\nDownload: unknown.'
   const more = unknown === 0 ? '' : ` and ${unknown === 1 ? '1 model' : `${unknown} models`} of unknown size`
   return `\nDownload: ${formatBytes(bytes)}${more}${present > 0 ? ` (${formatBytes(present)} already on the host)` : ''}.`
