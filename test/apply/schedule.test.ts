@@ -79,9 +79,8 @@ test('what is yielded is worked off before the stream goes on, and what a stream
   assert.equal(steps.length, 6)
   const failing = runScheduled(changes, {
     limit: 2,
-    // biome-ignore lint/correctness/useYield: it never gets so far
     async *run() {
-      throw new Error('no luck')
+      yield await Promise.reject(new Error('no luck'))
     },
   })
   await assert.rejects(async () => {

@@ -6,11 +6,10 @@ import { createPlan, type LoadedConfig, selectTarget } from '../../runner.ts'
 import { type Answers, approvalOf, assertApprovable, assertPrunable, openQuestions } from '../approval.ts'
 import { parseConcurrency } from '../arguments.ts'
 import type { ApplyFlags } from '../command-table.ts'
-import { type Context, columnsOf, exitCodes } from '../context.ts'
+import { type Context, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
-import { formatPlan, freedText, nameWidth } from '../views/plan.ts'
-import { createStyle } from '../views/style.ts'
-import { assertApplicable, execute, openScreen, type Screen, withJsonError } from './execution.ts'
+import { freedText, nameWidth } from '../views/plan.ts'
+import { assertApplicable, execute, openScreen, type Screen, showPlan, withJsonError } from './execution.ts'
 import { openSession, type Session, sessionWithout, withHostSource } from './session.ts'
 
 export async function apply(flags: ApplyFlags, [planFile]: readonly string[], context: Context): Promise<number> {
@@ -21,7 +20,7 @@ export async function apply(flags: ApplyFlags, [planFile]: readonly string[], co
 }
 
 async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> {
-  const { context, interactive, json } = screen
+  const { context, interactive } = screen
   assertApprovable(flags, interactive)
   const concurrency = parseConcurrency(flags.concurrency)
   const { loaded, file, connection, waitMs } = await openSession(flags, context)
@@ -46,8 +45,7 @@ async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> 
       keepPrevious,
     }),
   )
-  show(plan, file, asksToDelete, screen)
-  json?.plan(plan)
+  showPlan(plan, { file, asks: asksToDelete }, screen)
   assertApplicable(plan)
 
   const answers = await ask(plan, flags, interactive, context)
@@ -64,7 +62,7 @@ async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> 
 
 /** Making the plan and passing it on was the approval, so nothing is asked. */
 async function applySaved(planFile: string, flags: ApplyFlags, screen: Screen): Promise<number> {
-  const { context, json } = screen
+  const { context } = screen
   for (const name of ['prune', 'no-prune', 'offline', 'keep-previous'] as const) {
     if (flags[name]) {
       throw new OllamaConfigError('usage', `--${name} cannot be given with a saved plan`, {
@@ -76,8 +74,7 @@ async function applySaved(planFile: string, flags: ApplyFlags, screen: Screen): 
   const { readPlanFile } = await import('../plan-file.ts')
   const plan = await readPlanFile(planFile, flags.cwd, context)
   const { connection, loaded, file } = await openSessionIfAny(flags, context)
-  show(plan, file, false, screen)
-  json?.plan(plan)
+  showPlan(plan, { file }, screen)
   assertApplicable(plan)
   const approve = { changes: true, deletions: plan.prune }
   const config: LoadedConfig | Config = loaded ?? { models: [] }
@@ -94,20 +91,6 @@ async function openSessionIfAny(
   } catch (error) {
     if (flags.config !== undefined || !isOllamaConfigError(error) || error.code !== 'config-not-found') throw error
     return sessionWithout(flags, context)
-  }
-}
-
-function show(plan: Plan, file: string | undefined, asks: boolean, { json, terminal, context }: Screen): void {
-  if (json === undefined) {
-    context.stdout.write(
-      formatPlan(plan, {
-        columns: columnsOf(context.stdout),
-        style: createStyle(terminal.stdoutColor),
-        file,
-        all: false,
-        asks,
-      }),
-    )
   }
 }
 

@@ -8,6 +8,7 @@ import { type Context, columnsOf, exitCodes } from '../context.ts'
 import type { ApplyView } from '../views/apply-view.ts'
 import { JsonLines } from '../views/json.ts'
 import { createPlainView } from '../views/plain.ts'
+import { formatPlan } from '../views/plan.ts'
 import { formatReport } from '../views/report.ts'
 import { createStyle } from '../views/style.ts'
 import { describeTerminal, type Terminal } from '../views/terminal.ts'
@@ -47,6 +48,23 @@ export async function withJsonError(screen: Screen, command: () => Promise<numbe
     screen.json?.error(error)
     throw error
   }
+}
+
+/** `file`: the config; `all`: also what is fine; `asks`: a question about deletions follows. */
+interface PlanView {
+  readonly file: string | undefined
+  readonly all?: boolean
+  readonly asks?: boolean
+}
+
+export function showPlan(plan: Plan, { file, all = false, asks = false }: PlanView, screen: Screen): void {
+  const { json, terminal, context } = screen
+  if (json !== undefined) {
+    json.plan(plan)
+    return
+  }
+  const style = createStyle(terminal.stdoutColor)
+  context.stdout.write(formatPlan(plan, { columns: columnsOf(context.stdout), style, file, all, asks }))
 }
 
 /** @throws {OllamaConfigError} `invalid-plan` */

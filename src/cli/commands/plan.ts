@@ -1,10 +1,7 @@
 /** `ollama-config plan`: shows what apply would do. */
-import path from 'node:path'
 import { formatReference } from '../../artifact/reference.ts'
-import { quoted } from '../../artifact/text.ts'
-import { OllamaConfigError } from '../../errors.ts'
 import { formatVersion, pendingChanges, planErrors } from '../../plan/plan.ts'
-import { createPlan, lockPathOf, selectTarget } from '../../runner.ts'
+import { createPlan, selectTarget } from '../../runner.ts'
 import type { PlanFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
@@ -36,7 +33,6 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
     }),
   )
   if (flags.out !== undefined) {
-    assertFree(flags.out, [loaded.file, lockPathOf(loaded)], path.resolve(context.cwd, flags.cwd ?? '.'))
     const { writePlanFile } = await import('../plan-file.ts')
     await writePlanFile(flags.out, result, flags.cwd, context)
   }
@@ -56,14 +52,6 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
   }
   if (planErrors(result).length > 0) return exitCodes.failed
   return flags['detailed-exitcode'] && pendingChanges(result).length > 0 ? exitCodes.pending : exitCodes.done
-}
-
-/** A slip of the hand must not cost the config. */
-function assertFree(out: string, taken: readonly (string | undefined)[], cwd: string): void {
-  if (!taken.includes(path.resolve(cwd, out))) return
-  throw new OllamaConfigError('usage', `--out ${quoted(out)} would overwrite the config or its lock file`, {
-    hint: 'name another file, such as plan.json',
-  })
 }
 
 function configText({ loaded, file }: Session, json: boolean): string {

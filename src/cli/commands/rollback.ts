@@ -2,11 +2,9 @@
 import { createRollbackPlan } from '../../runner.ts'
 import { assertApprovable } from '../approval.ts'
 import type { RollbackFlags } from '../command-table.ts'
-import { type Context, columnsOf, exitCodes } from '../context.ts'
+import { type Context, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
-import { formatPlan } from '../views/plan.ts'
-import { createStyle } from '../views/style.ts'
-import { execute, openScreen, withJsonError } from './execution.ts'
+import { execute, openScreen, showPlan, withJsonError } from './execution.ts'
 import { openSession, withHostSource } from './session.ts'
 
 export async function rollback(
@@ -21,10 +19,7 @@ export async function rollback(
     const plan = await withHostSource(loaded, connection, () =>
       createRollbackPlan(loaded, model, { ...connection, waitMs }),
     )
-    const style = createStyle(screen.terminal.stdoutColor)
-    if (screen.json === undefined)
-      context.stdout.write(formatPlan(plan, { columns: columnsOf(context.stdout), style, file, all: false }))
-    else screen.json.plan(plan)
+    showPlan(plan, { file }, screen)
     if (!flags.yes && !(await confirm('\nRestore it?', context))) {
       context.stderr.write('Nothing was changed.\n')
       return exitCodes.usage

@@ -7,12 +7,10 @@ import { createPlan, lockModels, lockPathOf } from '../../runner.ts'
 import { assertApprovable } from '../approval.ts'
 import { parseConcurrency } from '../arguments.ts'
 import type { UpdateFlags } from '../command-table.ts'
-import { type Context, columnsOf, exitCodes } from '../context.ts'
+import { type Context, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
-import { formatPlan } from '../views/plan.ts'
-import { createStyle } from '../views/style.ts'
 import { changesQuestion } from './apply.ts'
-import { assertApplicable, execute, openScreen, type Screen, withJsonError } from './execution.ts'
+import { assertApplicable, execute, openScreen, type Screen, showPlan, withJsonError } from './execution.ts'
 import { showLock } from './lock.ts'
 import { openSession, withHostSource } from './session.ts'
 
@@ -23,7 +21,7 @@ export async function update(flags: UpdateFlags, models: readonly string[], cont
 }
 
 async function planAndUpdate(flags: UpdateFlags, models: readonly string[], screen: Screen): Promise<number> {
-  const { context, interactive, json, terminal } = screen
+  const { context, interactive } = screen
   assertApprovable(flags, interactive)
   const concurrency = parseConcurrency(flags.concurrency)
   const { loaded, file, connection, waitMs } = await openSession(flags, context)
@@ -37,16 +35,7 @@ async function planAndUpdate(flags: UpdateFlags, models: readonly string[], scre
       keepPrevious: flags['keep-previous'],
     }),
   )
-  if (json === undefined) {
-    context.stdout.write(
-      formatPlan(plan, {
-        columns: columnsOf(context.stdout),
-        style: createStyle(terminal.stdoutColor),
-        file,
-        all: true,
-      }),
-    )
-  } else json.plan(plan)
+  showPlan(plan, { file, all: true }, screen)
   assertApplicable(plan)
   const pending = pendingChanges(plan)
   if (pending.length > 0 && !flags.yes && !(await confirm(`\n${changesQuestion(pending)}`, context))) {
