@@ -13,6 +13,9 @@ import { isRecord, maxErrorBytes, maxJsonBytes, notJson, parseJson, wrongShape }
 /** Far above any line of a pull; an error line may hold what a registry answered. */
 const maxLineLength = 1_048_576
 
+/** The client as programs know it. */
+export type OllamaClient = Ollama
+
 export interface ClientCall {
   /** For one call. */
   readonly client: Ollama

@@ -1,4 +1,5 @@
 /** What users write in `ollama.config.ts`. The types are written by hand so that editors show these texts. */
+import type { Plugin } from '../plugin.ts'
 
 /** The models of an Ollama host, declared. */
 export interface Config {
@@ -31,15 +32,120 @@ export interface Config {
    * @example keep: ['llava', 'qwen3:*', 'user/my-*']
    */
   readonly keep?: readonly string[] | undefined
+  /** What every model that is built here starts with. */
+  readonly defaults?: Defaults | undefined
+  /**
+   * Plugins, in the order in which they are asked: each declares, reviews or probes models. They are code and run as you.
+   *
+   * @example plugins: [smokeTest({ models: ['qwen3:8b'], prompt: 'Say ok', expect: /ok/i })]
+   */
+  readonly plugins?: readonly Plugin[] | undefined
+  /**
+   * A folder, relative to the config's, whose plugins `ollama-config plugins` and the model manager know too: `*.plugin.ts` and
+   * `NAME/index.ts` in it. Plan and apply use only `plugins`. Default: none.
+   */
+  readonly discover?: string | undefined
 }
 
-/** One model to pull. */
-export interface ModelDeclaration {
+export interface Defaults {
+  /** Merged under the parameters of each model that is built from another or from files. */
+  readonly parameters?: ModelParameters | undefined
+}
+
+/**
+ * One model. Where it comes from is said by at most one of `from`, `gguf`, `aliasOf` and `modelfile`; with none of them it is
+ * pulled. Fields that say how it is built go with `from` and `gguf` only.
+ */
+export type ModelDeclaration = CheckedDeclaration | UncheckedDeclaration
+
+interface CheckedDeclaration extends DeclarationFields {
+  /** Parameters that this version does not know are errors. Default: false, so that slips of the pen are found. */
+  readonly allowUnknownParameters?: false | undefined
+  /** Merged over `defaults.parameters`, and by the server over those of the base. */
+  readonly parameters?: ModelParameters | undefined
+}
+
+interface UncheckedDeclaration extends DeclarationFields {
+  /** Pass on parameters that this version does not know; the server checks none. */
+  readonly allowUnknownParameters: true
+  readonly parameters?: (ModelParameters & Readonly<Record<string, ParameterValue>>) | undefined
+}
+
+interface DeclarationFields {
   /** Such as `qwen3:8b`, `user/model:tag`, `hf.co/user/repo:Q4_K_M` or `registry.corp:5000/team/base:1`. */
   readonly name: string
-  /** Let the server fetch it over plain http, as from a registry without TLS. Default: false. */
+  /** Let the server fetch it over plain http, as from a registry without TLS. Only for models that are pulled. Default: false. */
   readonly insecure?: boolean | undefined
+  /**
+   * Build it from this model, which may be another one of the config. One that is not declared is pulled.
+   *
+   * @example { name: 'reviewer', from: 'qwen3:8b', system: 'You review diffs.', parameters: { num_ctx: 16384 } }
+   */
+  readonly from?: string | undefined
+  /** Build it from GGUF files: weights, and perhaps a projector, or the parts of a split file. Relative to the config's folder. */
+  readonly gguf?: string | readonly string[] | undefined
+  /** A second name of this model, which may be another one of the config. One that is not declared is pulled. */
+  readonly aliasOf?: string | undefined
+  /** Build it from a Modelfile, read as `ollama create -f` reads it. Relative to the config's folder. */
+  readonly modelfile?: string | undefined
+  /** The system prompt. That of the base cannot be taken away, only replaced. */
+  readonly system?: string | undefined
+  /** The prompt template, in the syntax of Go's `text/template`. */
+  readonly template?: string | undefined
+  /** The beginning of every conversation. */
+  readonly messages?: readonly Message[] | undefined
+  /** Licence texts, added to those of the base. */
+  readonly license?: string | readonly string[] | undefined
+  /** LoRA adapters: GGUF files, relative to the config's folder. The server takes one. */
+  readonly adapters?: string | readonly string[] | undefined
+  /** Name of a renderer that is built into Ollama, instead of a template. */
+  readonly renderer?: string | undefined
+  /** Name of a parser that is built into Ollama. */
+  readonly parser?: string | undefined
+  /** The oldest version of Ollama that can run it, such as `0.14.0`. */
+  readonly requires?: string | undefined
+  /** Quantize the weights, which must be F16, BF16 or F32. */
+  readonly quantize?: Quantization | undefined
 }
+
+export type Quantization = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_K_M' | 'Q4_K_S'
+
+/** One message of a conversation. */
+export interface Message {
+  readonly role: 'system' | 'user' | 'assistant' | 'tool'
+  readonly content: string
+}
+
+/** Parameters of a model, by Ollama's own names. */
+export interface ModelParameters {
+  /** Context length in tokens. */
+  readonly num_ctx?: number | undefined
+  /** Longest answer in tokens; -1: no limit. */
+  readonly num_predict?: number | undefined
+  readonly num_keep?: number | undefined
+  readonly num_batch?: number | undefined
+  /** Layers that go to the GPU. */
+  readonly num_gpu?: number | undefined
+  readonly main_gpu?: number | undefined
+  readonly num_thread?: number | undefined
+  readonly draft_num_predict?: number | undefined
+  readonly use_mmap?: boolean | undefined
+  readonly seed?: number | undefined
+  readonly temperature?: number | undefined
+  readonly top_k?: number | undefined
+  readonly top_p?: number | undefined
+  readonly min_p?: number | undefined
+  readonly typical_p?: number | undefined
+  readonly repeat_last_n?: number | undefined
+  readonly repeat_penalty?: number | undefined
+  readonly presence_penalty?: number | undefined
+  readonly frequency_penalty?: number | undefined
+  /** The answer ends where one of these begins. Replaces those of the base. */
+  readonly stop?: readonly string[] | undefined
+}
+
+/** A parameter that this version does not know. */
+export type ParameterValue = string | number | boolean | readonly (string | number | boolean)[] | undefined
 
 /** A header value that comes from an environment variable when the request is made. */
 export interface HeaderFromEnvironment {
