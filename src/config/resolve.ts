@@ -1,10 +1,14 @@
-/** Config → desired state: names become references, patterns are parsed, and two declarations of one model are refused. */
+/** Config → desired state: names become references, patterns are parsed, models know what they start from. */
 import { type Pattern, parsePattern } from '../artifact/pattern.ts'
 import { parseReference, referenceKey } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import { ConfigError, type Diagnostic, isOllamaConfigError } from '../errors.ts'
-import type { DesiredModel, DesiredState } from '../plan/state.ts'
+import type { DesiredState } from '../plan/state.ts'
 import type { Config } from './config.ts'
+import { type DeclarationContext, makingOf } from './declaration.ts'
+import { connectModels, type WrittenModel } from './graph.ts'
+import { listAt, problemOf, property } from './loose.ts'
+import { checkParameters } from './parameters.ts'
 import { checkShape } from './schema.ts'
 
 export interface ResolvedConfig {
@@ -12,19 +16,41 @@ export interface ResolvedConfig {
   readonly desired: DesiredState
 }
 
+export interface ResolveOptions {
+  /** What to call the config in an error. Default: `the config`. */
+  readonly origin?: string | undefined
+  /** Relative paths in declarations start from here. Default: the working directory. */
+  readonly folder?: string | undefined
+  /** Declared by plugins, after those of the config. */
+  readonly declared?: readonly Declared[] | undefined
+}
+
+export interface Declared {
+  readonly declaration: unknown
+  /** Where it comes from, for messages: `models[2]`, `plugins[0] (persona)`. */
+  readonly path: string
+}
+
 /**
- * Checks a config as the user exported it and resolves it.
+ * Checks a config as the user exported it and resolves it. Looks whether the files that it names are there.
  *
- * @param origin What to call it in the error: its file, or "the config".
  * @throws {ConfigError} with every problem, not only the first
  */
-export function resolveConfig(input: unknown, origin = 'the config'): ResolvedConfig {
+export function resolveConfig(input: unknown, options: ResolveOptions = {}): ResolvedConfig {
+  const { origin = 'the config', folder = '', declared = [] } = options
   const { config, problems } = checkShape(input)
-  const diagnostics = [...problems]
-  // Also in a config of the wrong shape the names are checked, so that every problem is told at once.
-  const written = config === undefined ? looseConfig(input) : { models: config.models, keep: config.keep ?? [] }
-  const models = resolveModels(written.models, diagnostics)
-  const keep = resolvePatterns(written.keep, diagnostics)
+  const diagnostics = [...problems, ...shapeProblems(declared)]
+  // Also in a config of the wrong shape the rest is checked, so that every problem is told at once.
+  const written = config ?? input
+  const list = listAt(written, 'models').map((declaration, index) => ({ declaration, path: `models[${index}]` }))
+  const report = (problem: Diagnostic) => void diagnostics.push(problem)
+  const defaults = checkParameters(property(property(written, 'defaults'), 'parameters'), {
+    path: 'defaults.parameters',
+    allowUnknown: false,
+    report,
+  })
+  const models = connectModels(readModels([...list, ...declared], { report, defaults, folder }), report)
+  const keep = resolvePatterns(listAt(written, 'keep'), diagnostics)
   if (config === undefined || diagnostics.length > 0) {
     const count = diagnostics.length === 1 ? '1 problem' : `${diagnostics.length} problems`
     throw new ConfigError(`Found ${count} in ${origin}`, diagnostics, {
@@ -34,75 +60,82 @@ export function resolveConfig(input: unknown, origin = 'the config'): ResolvedCo
   return { config, desired: { models, keep, prune: config.prune ?? 'undeclared' } }
 }
 
-function resolveModels(list: readonly unknown[], diagnostics: Diagnostic[]): readonly DesiredModel[] {
-  const models = new Map<string, DesiredModel & { readonly written: string }>()
-  list.forEach((item, index) => {
-    const isText = typeof item === 'string'
-    const name = isText ? item : property(item, 'name')
-    if (typeof name !== 'string') return
-    const path = isText ? `models[${index}]` : `models[${index}].name`
-    const parsed = attempt(() => parseReference(name), path, diagnostics)
-    if (parsed === undefined) return
+/** Plugins may declare anything; told where it comes from. */
+function shapeProblems(declared: readonly Declared[]): readonly Diagnostic[] {
+  if (declared.length === 0) return []
+  const { problems } = checkShape({ models: declared.map(({ declaration }) => declaration) })
+  return problems.map((problem) => {
+    const [place = '', index] = /^models\[(\d+)\]/.exec(problem.path ?? '') ?? []
+    const path = declared[Number(index)]?.path ?? ''
+    const moved = (text: string) => text.replace(place, path)
+    return { ...problem, path: moved(problem.path ?? ''), message: moved(problem.message) }
+  })
+}
+
+type ReadContext = Pick<DeclarationContext, 'report' | 'defaults' | 'folder'>
+
+function readModels(list: readonly Declared[], context: ReadContext): readonly WrittenModel[] {
+  const models = new Map<string, WrittenModel>()
+  for (const { declaration, path: place } of list) {
+    const isText = typeof declaration === 'string'
+    const name = isText ? declaration : property(declaration, 'name')
+    const making =
+      typeof declaration === 'object' && declaration !== null ? makingOf(declaration, { ...context, path: place }) : {}
+    if (typeof name !== 'string') continue
+    const path = isText ? place : `${place}.name`
+    const parsed = attempt(() => parseReference(name), path, context.report)
+    if (parsed === undefined) continue
     const { scheme, ...reference } = parsed
-    const declaredInsecure = property(item, 'insecure') === true
+    const declaredInsecure = property(declaration, 'insecure') === true
+    const problem = (code: string, at: string, message: string, hint: string) =>
+      context.report({ severity: 'error', code, path: at, message, hint })
     if (scheme === 'https' && declaredInsecure) {
-      diagnostics.push({
-        severity: 'error',
-        code: 'contradiction',
-        path: `models[${index}].insecure`,
-        message: `models[${index}] says https in its name and insecure: true, which means plain http`,
-        hint: 'drop one of the two',
-      })
+      const message = `${place} says https in its name and insecure: true, which means plain http`
+      problem('contradiction', `${place}.insecure`, message, 'drop one of the two')
+    }
+    if (making.recipe !== undefined && (scheme !== undefined || reference.cloud)) {
+      const what = reference.cloud ? 'the name of a cloud model' : 'a name with a scheme'
+      problem(
+        'wrong-value',
+        path,
+        `${path} is ${what}, which cannot be made here: ${quoted(name)}`,
+        'choose another name',
+      )
     }
     const key = referenceKey(reference)
     const earlier = models.get(key)
     if (earlier !== undefined) {
-      diagnostics.push({
-        severity: 'error',
-        code: 'duplicate-model',
-        path,
-        message: `${path} declares ${quoted(name)}, which is the same model as ${quoted(earlier.written)} in ${earlier.path}`,
-        hint: 'drop one of the two',
-      })
-      return
+      const message = `${path} declares ${quoted(name)}, which is the same model as ${quoted(earlier.written)} in ${earlier.path}`
+      problem('duplicate-model', path, message, 'drop one of the two')
+      continue
     }
     // The server drops the scheme of a name, so `http://…` has to become the flag that it does read.
-    models.set(key, { reference, path, insecure: declaredInsecure || scheme === 'http', written: name })
-  })
-  return [...models.values()].map(({ reference, path, insecure }) => ({ reference, path, insecure }))
+    const insecure = making.recipe === undefined && (declaredInsecure || scheme === 'http')
+    models.set(key, { key, reference, path, insecure, written: name, ...making })
+  }
+  return [...models.values()]
 }
 
 function resolvePatterns(list: readonly unknown[], diagnostics: Diagnostic[]): readonly Pattern[] {
   return list.flatMap((text, index) => {
     const pattern =
-      typeof text === 'string' ? attempt(() => parsePattern(text), `keep[${index}]`, diagnostics) : undefined
+      typeof text === 'string'
+        ? attempt(
+            () => parsePattern(text),
+            `keep[${index}]`,
+            (problem) => diagnostics.push(problem),
+          )
+        : undefined
     return pattern === undefined ? [] : [pattern]
   })
 }
 
-function attempt<T>(parse: () => T, path: string, diagnostics: Diagnostic[]): T | undefined {
+function attempt<T>(parse: () => T, path: string, report: (problem: Diagnostic) => void): T | undefined {
   try {
     return parse()
   } catch (error) {
     if (!isOllamaConfigError(error)) throw error
-    const { code, message, hint } = error
-    diagnostics.push({
-      severity: 'error',
-      code,
-      path,
-      message: `${path}: ${message}`,
-      ...(hint === undefined ? {} : { hint }),
-    })
+    report(problemOf(error, path))
     return undefined
   }
-}
-
-function looseConfig(input: unknown): { readonly models: readonly unknown[]; readonly keep: readonly unknown[] } {
-  const models = property(input, 'models')
-  const keep = property(input, 'keep')
-  return { models: Array.isArray(models) ? models : [], keep: Array.isArray(keep) ? keep : [] }
-}
-
-function property(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined
 }

@@ -3,17 +3,50 @@ import * as v from 'valibot'
 import { quoted } from '../artifact/text.ts'
 import type { Diagnostic } from '../errors.ts'
 import { suggest } from '../suggest.ts'
-import type { Config } from './config.ts'
+import type { Config, ModelDeclaration, ModelParameters, ParameterValue } from './config.ts'
+import { describe } from './describe.ts'
+
+// Names, types and ranges of parameters are checked when they are resolved, by a table of Ollama's own.
+const parametersSchema = v.optional(v.custom<ModelParameters & Readonly<Record<string, ParameterValue>>>(isPlainObject))
+const textsSchema = v.optional(v.lazy((input) => (Array.isArray(input) ? v.array(v.string()) : v.string())))
+const messageEntries = { role: v.picklist(['system', 'user', 'assistant', 'tool']), content: v.string() }
 
 const declarationEntries = {
   name: v.string(),
   insecure: v.optional(v.boolean()),
+  from: v.optional(v.string()),
+  gguf: textsSchema,
+  aliasOf: v.optional(v.string()),
+  modelfile: v.optional(v.string()),
+  system: v.optional(v.string()),
+  template: v.optional(v.string()),
+  parameters: parametersSchema,
+  allowUnknownParameters: v.optional(v.boolean()),
+  messages: v.optional(v.array(v.pipe(v.custom<object>(isPlainObject), v.object(messageEntries)))),
+  license: textsSchema,
+  adapters: textsSchema,
+  renderer: v.optional(v.string()),
+  parser: v.optional(v.string()),
+  requires: v.optional(v.string()),
+  quantize: v.optional(v.picklist(['F32', 'F16', 'BF16', 'Q8_0', 'Q4_K_M', 'Q4_K_S'])),
 }
+
+const declarationSchema = v.pipe(
+  v.object(declarationEntries),
+  v.transform(
+    ({ allowUnknownParameters, ...fields }): ModelDeclaration =>
+      allowUnknownParameters === true
+        ? { ...fields, allowUnknownParameters }
+        : { ...fields, ...(allowUnknownParameters === undefined ? {} : { allowUnknownParameters: false }) },
+  ),
+)
+
+const defaultsEntries = { parameters: parametersSchema }
 
 const headerEntries = { env: v.string() }
 
 // `lazy` instead of `union`: the problems of an object are then those of the object, not "no option matched".
-const modelSchema = v.lazy((input) => (isPlainObject(input) ? v.object(declarationEntries) : v.string()))
+const modelSchema = v.lazy((input) => (isPlainObject(input) ? declarationSchema : v.string()))
 
 const headerSchema = v.lazy((input) => (isPlainObject(input) ? v.object(headerEntries) : v.string()))
 
@@ -23,6 +56,7 @@ const configEntries = {
   headers: v.optional(v.record(v.string(), headerSchema)),
   prune: v.optional(v.union([v.picklist(['undeclared', 'managed']), v.literal(false)])),
   keep: v.optional(v.array(v.string())),
+  defaults: v.optional(v.pipe(v.custom<object>(isPlainObject), v.object(defaultsEntries))),
 }
 
 // valibot's objects take lists as well.
@@ -37,6 +71,29 @@ const expectations: Readonly<Record<string, string>> = {
   'models[]': 'a model name or an object such as { name: "qwen3:8b" }',
   'models[].name': 'a model name',
   'models[].insecure': 'true or false',
+  'models[].from': 'the name of the model to start from',
+  'models[].gguf': 'the path of a GGUF file, or a list of them',
+  'models[].gguf[]': 'the path of a GGUF file',
+  'models[].aliasOf': 'the name of a model',
+  'models[].modelfile': 'the path of a Modelfile',
+  'models[].system': 'text',
+  'models[].template': 'text',
+  'models[].parameters': 'an object such as { num_ctx: 8192 }',
+  'models[].allowUnknownParameters': 'true or false',
+  'models[].messages': 'a list such as [{ role: "user", content: "Hello" }]',
+  'models[].messages[]': 'an object such as { role: "user", content: "Hello" }',
+  'models[].messages[].role': '"system", "user", "assistant" or "tool"',
+  'models[].messages[].content': 'text',
+  'models[].license': 'text, or a list of texts',
+  'models[].license[]': 'text',
+  'models[].adapters': 'the path of an adapter, or a list of them',
+  'models[].adapters[]': 'the path of an adapter',
+  'models[].renderer': 'the name of a renderer',
+  'models[].parser': 'the name of a parser',
+  'models[].requires': 'a version such as "0.14.0"',
+  'models[].quantize': '"F32", "F16", "BF16", "Q8_0", "Q4_K_M" or "Q4_K_S"',
+  defaults: 'an object such as { parameters: { temperature: 0.2 } }',
+  'defaults.parameters': 'an object such as { temperature: 0.2 }',
   'keep[]': 'a pattern as text',
   'headers{}': 'text or { env: "NAME_OF_A_VARIABLE" }',
   'headers{}.env': 'the name of an environment variable',
@@ -62,8 +119,16 @@ function unknownKeys(input: unknown): readonly Diagnostic[] {
   }
   check(input, configEntries, [])
   if (!isPlainObject(input)) return found
-  const { models, headers } = input
-  if (Array.isArray(models)) models.forEach((model, index) => void check(model, declarationEntries, ['models', index]))
+  const { models, headers, defaults } = input
+  if (Array.isArray(models)) {
+    models.forEach((model, index) => {
+      check(model, declarationEntries, ['models', index])
+      const messages: unknown = isPlainObject(model) ? model['messages'] : undefined
+      if (!Array.isArray(messages)) return
+      messages.forEach((message, at) => void check(message, messageEntries, ['models', index, 'messages', at]))
+    })
+  }
+  check(defaults, defaultsEntries, ['defaults'])
   if (isPlainObject(headers)) {
     for (const [name, value] of Object.entries(headers)) check(value, headerEntries, ['headers', name])
   }
@@ -118,13 +183,4 @@ function generalPath(keys: readonly unknown[]): string {
 /** Of a value that may be a secret. */
 function kindOf(value: unknown): string {
   return value === null ? 'null' : Array.isArray(value) ? 'a list' : `a value of type ${typeof value}`
-}
-
-/** A value in an error message: short, on one line, its kind plain to see. */
-function describe(value: unknown): string {
-  if (typeof value === 'string') return quoted(value)
-  if (value === null || typeof value === 'number' || typeof value === 'boolean' || value === undefined)
-    return String(value)
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }

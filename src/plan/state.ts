@@ -1,4 +1,5 @@
 /** What the config wants and what a host has: the two inputs of a plan. */
+import type { Parameters } from '../artifact/parameters.ts'
 import type { Pattern } from '../artifact/pattern.ts'
 import type { Reference } from '../artifact/reference.ts'
 
@@ -9,6 +10,53 @@ export interface DesiredModel {
   readonly path: string
   /** The server fetches it over plain http. */
   readonly insecure: boolean
+  /** How it is made on the host; absent for a model that is pulled. */
+  readonly recipe?: Recipe
+  /** The declared model that starts from it, where it is not declared itself. */
+  readonly neededBy?: string
+}
+
+export type Recipe = Build | Alias
+
+/** A model that is built from another one, or from files. */
+export interface Build {
+  readonly kind: 'build'
+  /** `null`: built from `files`. */
+  readonly from: Reference | null
+  readonly files: readonly LocalFile[]
+  readonly adapters: readonly LocalFile[]
+  /** `null`, like an empty list, means as the base has it. */
+  readonly system: string | null
+  readonly template: string | null
+  readonly parameters: Parameters
+  readonly messages: readonly StoredMessage[]
+  /** Added to those of the base. */
+  readonly licenses: readonly string[]
+  readonly renderer: string | null
+  readonly parser: string | null
+  readonly requires: string | null
+  readonly quantize: string | null
+  /** Fields declared as empty, as if that took away what the base has. */
+  readonly cleared: readonly string[]
+}
+
+/** A second name of a model. */
+export interface Alias {
+  readonly kind: 'alias'
+  /** Never an alias itself. */
+  readonly of: Reference
+}
+
+export interface LocalFile {
+  /** What the server is told: no folder. */
+  readonly name: string
+  /** Absolute path on this machine. */
+  readonly file: string
+}
+
+export interface StoredMessage {
+  readonly role: string
+  readonly content: string
 }
 
 /** The config after validation: what plan works on, free of anything that acts. */

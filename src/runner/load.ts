@@ -1,5 +1,5 @@
 /** `loadConfig`: finds the config, runs it and checks it. */
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { printable, quoted } from '../artifact/text.ts'
 import { selectHost } from '../backend/address.ts'
 import type { ConfigContext } from '../config/config.ts'
@@ -44,7 +44,10 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
     })
   }
   // Getters of the config run here.
-  return { file, ...(await runUserCode(file, () => resolveConfig(value, file), signal)) }
+  return {
+    file,
+    ...(await runUserCode(file, () => resolveConfig(value, { origin: file, folder: dirname(file) }), signal)),
+  }
 }
 
 function configContext(env: Environment, cwd: string, host: string | undefined): ConfigContext {

@@ -66,13 +66,18 @@ test('resolveConfig() names every unknown key, not only the first', () => {
     hots: 1,
     headers: { H: { env: 'X', evn: 1 } },
   })
-  assert.deepEqual(problems.map(({ path, hint }) => `${path} ${hint}`).sort(), [
-    'headers.H.evn did you mean "env"?',
-    'hots did you mean "host"?',
-    'kep did you mean "keep"?',
-    'models[0].a known keys are "name", "insecure"',
-    'models[0].b known keys are "name", "insecure"',
-  ])
+  assert.deepEqual(
+    problems
+      .map(({ path, hint }) => `${path} ${hint?.replace(/(known keys are "name", "insecure", ).*/, '$1…')}`)
+      .sort(),
+    [
+      'headers.H.evn did you mean "env"?',
+      'hots did you mean "host"?',
+      'kep did you mean "keep"?',
+      'models[0].a known keys are "name", "insecure", …',
+      'models[0].b known keys are "name", "insecure", …',
+    ],
+  )
 })
 
 test('resolveConfig() says what it expected and found, for any value', () => {
