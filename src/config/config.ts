@@ -114,6 +114,16 @@ export type Quantization = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_K_M' | 'Q4_K_S'
 export interface Message {
   readonly role: 'system' | 'user' | 'assistant' | 'tool'
   readonly content: string
+  readonly thinking?: string | undefined
+  /** Base64. */
+  readonly images?: readonly string[] | undefined
+  readonly tool_calls?: readonly ToolCall[] | undefined
+  readonly tool_name?: string | undefined
+  readonly tool_call_id?: string | undefined
+}
+
+export interface ToolCall {
+  readonly function: { readonly name: string; readonly arguments: Readonly<Record<string, unknown>> }
 }
 
 /** Parameters of a model, by Ollama's own names. */

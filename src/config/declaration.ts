@@ -5,7 +5,8 @@ import type { Parameters } from '../artifact/parameters.ts'
 import { parseReference, type Reference } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import { type Diagnostic, isOllamaConfigError } from '../errors.ts'
-import type { Alias, Build, LocalFile, StoredMessage } from '../plan/state.ts'
+import type { Alias, Build, LocalFile } from '../plan/state.ts'
+import type { Message } from './config.ts'
 import { problemOf } from './loose.ts'
 import { checkParameters } from './parameters.ts'
 
@@ -161,13 +162,9 @@ function textsAt(value: unknown): readonly string[] {
   return [value].flat().filter((item) => typeof item === 'string')
 }
 
-function messagesAt(value: unknown): readonly StoredMessage[] {
-  if (!Array.isArray(value)) return []
-  return value.flatMap((message: unknown) => {
-    if (typeof message !== 'object' || message === null) return []
-    const { role, content }: { role?: unknown; content?: unknown } = message
-    return typeof role === 'string' && typeof content === 'string' ? [{ role, content }] : []
-  })
+/** Their shape is checked elsewhere; whatever is wrong there is told, and nothing is built of it. */
+function messagesAt(value: unknown): readonly Message[] {
+  return Array.isArray(value) ? value : []
 }
 
 /** @param key Where in the declaration */

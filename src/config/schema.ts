@@ -9,7 +9,18 @@ import { describe } from './describe.ts'
 // Names, types and ranges of parameters are checked when they are resolved, by a table of Ollama's own.
 const parametersSchema = v.optional(v.custom<ModelParameters & Readonly<Record<string, ParameterValue>>>(isPlainObject))
 const textsSchema = v.optional(v.lazy((input) => (Array.isArray(input) ? v.array(v.string()) : v.string())))
-const messageEntries = { role: v.picklist(['system', 'user', 'assistant', 'tool']), content: v.string() }
+const callEntries = {
+  function: v.object({ name: v.string(), arguments: v.custom<Readonly<Record<string, unknown>>>(isPlainObject) }),
+}
+const messageEntries = {
+  role: v.picklist(['system', 'user', 'assistant', 'tool']),
+  content: v.string(),
+  thinking: v.optional(v.string()),
+  images: v.optional(v.array(v.string())),
+  tool_calls: v.optional(v.array(v.object(callEntries))),
+  tool_name: v.optional(v.string()),
+  tool_call_id: v.optional(v.string()),
+}
 
 const declarationEntries = {
   name: v.string(),

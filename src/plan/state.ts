@@ -1,4 +1,5 @@
 /** What the config wants and what a host has: the two inputs of a plan. */
+import type { StoredMessage } from '../artifact/derived.ts'
 import type { Parameters } from '../artifact/parameters.ts'
 import type { Pattern } from '../artifact/pattern.ts'
 import type { Reference } from '../artifact/reference.ts'
@@ -52,11 +53,6 @@ export interface LocalFile {
   readonly name: string
   /** Absolute path on this machine. */
   readonly file: string
-}
-
-export interface StoredMessage {
-  readonly role: string
-  readonly content: string
 }
 
 /** The config after validation: what plan works on, free of anything that acts. */
