@@ -45,6 +45,7 @@ export const errorCodes = [
   'invalid-plan',
   'stale-plan',
   'verification-failed',
+  'build-failed',
   'interrupted',
   'internal',
 ] as const

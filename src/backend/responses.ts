@@ -3,7 +3,7 @@ import { parseListedName } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
 import { isOllamaConfigError, type OllamaConfigError } from '../errors.ts'
 import type { InstalledModel } from '../plan/state.ts'
-import type { ModelDetails, PullProgress } from './backend.ts'
+import type { PullProgress } from './backend.ts'
 import { type CallContext, callOf, fail, notOllamaHint } from './errors.ts'
 
 /** A listing entry has about 500 bytes, a model's details with their vocabulary left out some 100 KB. */
@@ -127,33 +127,6 @@ export function readVersion(text: string): string | null {
   }
 }
 
-/** Takes what `/api/show` gave. @throws {OllamaConfigError} `invalid-response` */
-export function readDetails(value: unknown, context: CallContext): ModelDetails {
-  if (!isRecord(value)) throw wrongShape('it', 'an object', context)
-  const { capabilities, details } = value
-  if (!isRecord(details)) throw wrongShape('"details"', 'an object', context)
-  // Servers before 0.6.4 do not tell capabilities.
-  if (capabilities !== undefined && capabilities !== null && !Array.isArray(capabilities))
-    throw wrongShape('"capabilities"', 'a list', context)
-  return {
-    capabilities: (capabilities ?? [])
-      .filter((item: unknown) => typeof item === 'string')
-      .map((item: string) => printable(item, 80)),
-    family: nonEmpty(details['family']),
-    parameterSize: nonEmpty(details['parameter_size']),
-    quantization: nonEmpty(details['quantization_level']),
-    weightsFile: weightsFile(value['modelfile']),
-  }
-}
-
-/** The path after the first FROM of the Modelfile that the server makes up, where it is the path of a blob. */
-function weightsFile(modelfile: unknown): string | null {
-  if (typeof modelfile !== 'string') return null
-  const path = /^FROM (.*)$/m.exec(modelfile)?.[1]?.trim() ?? ''
-  // A path with control characters in it is none of a server's.
-  return /[\\/]blobs[\\/]sha256-[0-9a-f]{64}$/.test(path) && printable(path, path.length) === path ? path : null
-}
-
 /** Takes a line of a pull. Numbers are left out by the server while they are 0. */
 export function readProgress(value: unknown, context: CallContext): PullProgress {
   if (!isRecord(value)) throw wrongShape('a line', 'an object', context)
@@ -171,7 +144,8 @@ function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
-function nonEmpty(value: unknown, maxLength?: number): string | null {
+/** One line of visible text, or `null`. */
+export function nonEmpty(value: unknown, maxLength?: number): string | null {
   const text = typeof value === 'string' ? printable(value, maxLength) : ''
   return text === '' ? null : text
 }
