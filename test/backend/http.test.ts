@@ -10,6 +10,7 @@ import { parseAddress } from '../../src/backend/address.ts'
 import type { Backend, PullProgress } from '../../src/backend/backend.ts'
 import { createHostBackend, type HostBackendOptions } from '../../src/backend/http.ts'
 import { type ErrorCode, OllamaConfigError } from '../../src/errors.ts'
+import { shownModel } from '../support/memory-backend.ts'
 import {
   type Fault,
   type ListingDefect,
@@ -916,13 +917,17 @@ test('show tells what a model can do', async (t) => {
 test('show of an older server, with empty details and without capabilities', async (t) => {
   const { server, backend } = await start(t, { models: ['a'] })
   server.fail({ path: '/api/show' }, { kind: 'body', body: '{"details":{"family":"","parameter_size":""}}' })
-  assert.deepEqual(await backend.show('a'), {
-    capabilities: [],
-    family: null,
-    parameterSize: null,
-    quantization: null,
-    weightsFile: null,
-  })
+  assert.deepEqual(
+    await backend.show('a'),
+    shownModel({
+      capabilities: [],
+      family: null,
+      format: null,
+      parameterSize: null,
+      quantization: null,
+      templateSection: '',
+    }),
+  )
 })
 
 test('a model whose blob is gone is not found by show', async (t) => {
