@@ -11,6 +11,7 @@ const userErrorCodes = [
   'config-not-found',
   'config-load-failed',
   'config-invalid',
+  'modelfile-invalid',
   'approval-required',
   'prune-refused',
   'lock-missing',
