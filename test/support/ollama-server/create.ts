@@ -138,13 +138,21 @@ async function findBase(
   try {
     await pulls.run(base, false, writer, exchange.signal)
   } catch (error) {
-    // The server goes on without the base, up to the first line that nobody reads any more: its new layers stay.
-    if (error instanceof PullFailure) assemble({ layers: [], config: {}, extras: {} }, values as DeriveFields, store)
+    if (error instanceof PullFailure) leaveLayers(values as DeriveFields, store)
     throw error
   }
   const pulled = store.get(base)
   if (pulled === undefined) throw new Error(`test server: ${from} is not there after its pull`)
   return pulled
+}
+
+/** Without its base the server goes on up to the first line, which nobody reads any more: the new layers stay. */
+function leaveLayers(fields: DeriveFields, store: Store): void {
+  try {
+    assemble({ layers: [], config: {}, extras: {} }, fields, store)
+  } catch (error) {
+    if (!(error instanceof CreateFailure)) throw error
+  }
 }
 
 /** The spelling of a base counts: another case is another model. */

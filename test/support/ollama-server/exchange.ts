@@ -78,9 +78,10 @@ export class Exchange {
         this.#send(200, fault.body, fault.contentType ?? jsonType)
         return true
       case 'stall':
+        if (isAtOnce(fault)) this.#probe()
         return isAtOnce(fault)
       case 'hold':
-        if (isAtOnce(fault)) await this.#faults.hold(this.signal)
+        if (isAtOnce(fault)) await this.#probing(this.#faults.hold(this.signal))
         return this.signal.aborted
       case 'slow':
         await delay(fault.msPerLine)
@@ -102,7 +103,7 @@ export class Exchange {
         this.request.bodyBytes += chunk.length
         if (isStruck || fault === undefined || stopAt === undefined || this.request.bodyBytes < stopAt) continue
         isStruck = true
-        await this.#strike(fault, '')
+        await this.#probing(this.#strike(fault, ''))
       }
     } catch (error) {
       if (!(error instanceof AnswerOver)) this.#over()
@@ -110,6 +111,22 @@ export class Exchange {
     }
     if (this.signal.aborted) throw new AnswerOver()
     this.request.body = Buffer.concat(chunks)
+  }
+
+  /**
+   * Sends interim answers, which clients ignore, until the answer is over: nothing else tells that the client of an upload
+   * has left while its body is not read.
+   */
+  #probe(): NodeJS.Timeout | undefined {
+    if (this.#incoming.complete) return undefined
+    const timer = setInterval(() => this.#response.writeProcessing(), 20)
+    whenAborted(this.signal, () => clearInterval(timer))
+    return timer
+  }
+
+  async #probing(waits: Promise<void>): Promise<void> {
+    const timer = this.#probe()
+    await waits.finally(() => clearInterval(timer))
   }
 
   json(status: number, value: unknown, contentType = jsonType): void {
