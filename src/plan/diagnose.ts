@@ -20,6 +20,7 @@ export interface Findings {
 /** Sorted. */
 export function diagnose(findings: Findings): readonly Diagnostic[] {
   return [
+    ...findings.desired.warnings,
     ...patternProblems(findings),
     ...nameProblems(findings),
     ...worldProblems(findings),
