@@ -289,13 +289,40 @@ function hasHidden({ messages }: Build): boolean {
   )
 }
 
+interface NamedBytes {
+  readonly name: string
+  readonly digest: string
+}
+
 /** Of everything that is declared, the bytes of files included; where files lie does not count. */
 function hashOf(
   { from, kind: _, cleared: __, ...fields }: Build,
-  files: readonly PlannedFile[],
-  adapters: readonly PlannedFile[],
+  files: readonly NamedBytes[],
+  adapters: readonly NamedBytes[],
 ): string {
-  const bytes = (list: readonly PlannedFile[]) => list.map(({ name, digest }) => ({ name, digest }))
+  const bytes = (list: readonly NamedBytes[]) => list.map(({ name, digest }) => ({ name, digest }))
   const base = from === null ? null : formatReference(from)
   return sha256(goMapJson({ ...fields, from: base, files: bytes(files), adapters: bytes(adapters) }))
+}
+
+/**
+ * SHA-256 of the declaration of each model that is built, by `referenceKey`.
+ *
+ * @param inputs Files as they were read earlier, by absolute path
+ * @throws {OllamaConfigError} `config-invalid` for a file that cannot be read
+ */
+export async function declarationHashes(
+  { models }: DesiredState,
+  inputs: ReadonlyMap<string, ReadFile>,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, string>> {
+  const readFile = createFileReader(inputs, signal)
+  const readAll = (files: readonly LocalFile[]) =>
+    Promise.all(files.map(async (file) => ({ name: file.name, digest: (await readFile(file)).digest })))
+  const hashes = models.map(async ({ reference, recipe }) => {
+    if (recipe?.kind !== 'build') return []
+    const hash = hashOf(recipe, await readAll(recipe.files), await readAll(recipe.adapters))
+    return [[referenceKey(reference), hash] as const]
+  })
+  return new Map((await Promise.all(hashes)).flat())
 }

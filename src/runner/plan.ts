@@ -12,7 +12,7 @@ import type { DesiredState } from '../plan/state.ts'
 import { resolvePlan } from '../resolution/resolve.ts'
 import { suggest } from '../suggest.ts'
 import { type ConnectOptions, desiredOf, type LoadedConfig, ollamaFolders, openRegistry } from './connection.ts'
-import { type Survey, type SurveyOptions, survey } from './survey.ts'
+import { assertDeclarationsLocked, type Survey, type SurveyOptions, survey } from './survey.ts'
 
 export interface CreatePlanOptions extends SurveyOptions {
   /** Count deletions among what this plan applies. Default: false; they are listed all the same. */
@@ -53,6 +53,11 @@ export async function createPlan(config: LoadedConfig | Config, options: CreateP
     checkDeletions,
   }
   const found = await survey(config, options)
+  if (options.frozen && hasBuilds(desired)) {
+    const { declarationHashes } = await import('../resolution/builds.ts')
+    const hashes = await declarationHashes(desired, found.recalled.inputs, options.signal)
+    assertDeclarationsLocked(desired, hashes, found.lock, config)
+  }
   return { formatVersion, prune, targets: [await planTarget(found, intent, { ...options, offline })] }
 }
 
@@ -74,7 +79,7 @@ async function planTarget(
     budgetMs: intent.update === null ? registryBudgetMs : longRegistryBudgetMs,
     signal,
   })
-  const builds = desired.models.some(({ recipe }) => recipe?.kind === 'build')
+  const builds = hasBuilds(desired)
     ? await (await import('../resolution/builds.ts')).resolveBuilds({
         desired,
         actual,
@@ -102,6 +107,10 @@ async function planTarget(
     drift,
     diagnostics: [...notes, ...disk, ...diagnostics],
   }
+}
+
+function hasBuilds({ models }: DesiredState): boolean {
+  return models.some(({ recipe }) => recipe?.kind === 'build')
 }
 
 /** An update leaves alone what was not named, but for what is made from it. */
