@@ -6,6 +6,9 @@ import type { Diagnostic } from './errors.ts'
 import type { Plan } from './plan/plan.ts'
 import type { Logger } from './runtime/logger.ts'
 
+export { quoted } from './artifact/text.ts'
+export { matchesModel, type Selection, selectDeclared } from './plan/select.ts'
+
 /** The version of this contract. */
 export const pluginApiVersion = 1
 

@@ -54,8 +54,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   artifact: ['errors.ts'],
   runtime: ['artifact', 'errors.ts'],
   plan: ['artifact', 'shape.ts', 'errors.ts'],
-  // The contract of plugins: types of what they are given.
-  'plugin.ts': ['config', 'backend', 'plan', 'runtime', 'errors.ts'],
+  // The contract of plugins: types of what they are given, and what they need to compare and to quote names.
+  'plugin.ts': ['config', 'backend', 'plan', 'artifact', 'runtime', 'errors.ts'],
   config: ['plugin.ts', 'plan', 'artifact', 'runtime', 'suggest.ts', 'json.ts', 'errors.ts'],
   registry: ['artifact', 'runtime', 'errors.ts'],
   record: ['artifact', 'runtime', 'json.ts', 'shape.ts', 'errors.ts'],
