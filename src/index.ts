@@ -3,7 +3,14 @@ export type { Approval } from './apply/apply.ts'
 export type { ApplyRun } from './apply/apply-run.ts'
 export type * from './apply/events.ts'
 export type { Report, TargetReport } from './apply/report.ts'
-export type { Config, ConfigContext, ConfigFunction, HeaderFromEnvironment, ModelDeclaration } from './config/config.ts'
+export type {
+  Config,
+  ConfigContext,
+  ConfigFunction,
+  HeaderFromEnvironment,
+  ModelDeclaration,
+  ModelParameters,
+} from './config/config.ts'
 export { defineConfig } from './config/config.ts'
 export type { Diagnostic, ErrorCode, ErrorData, ErrorOptions } from './errors.ts'
 export { ConfigError, errorCodes, isOllamaConfigError, OllamaConfigError } from './errors.ts'
