@@ -34,12 +34,16 @@ try {
   mkdirSync(path.join(folder, 'node_modules'))
   symlinkSync(root, path.join(folder, 'node_modules/ollama-config'), 'junction')
   say('A machine has qwen3:8b and llava:7b. This is its ollama.config.ts:')
-  config(['qwen3:8b', 'all-minilm'])
+  config(["'qwen3:8b'", "'all-minilm'"])
   await command('plan')
   await command('apply', '--yes', '--no-prune')
-  say('Now the config changes: one model more.')
-  config(['qwen3:8b', 'all-minilm', 'llama3.2:1b'])
+  say('Now the config changes: one model more, and one of our own, built from it.')
+  config(["'qwen3:8b'", "'all-minilm'", reviewer('You review diffs.')])
   await command('apply', '--yes', '--prune')
+  say('Its prompt changes. Nothing else is touched, and what is equal is not built again.')
+  config(["'qwen3:8b'", "'all-minilm'", reviewer('You review diffs. Be brief.')])
+  await command('plan')
+  await command('apply', '--yes', '--no-prune')
   await command('plan')
   say('Pinned for the team, and a look at what has moved on since.')
   await command('lock')
@@ -58,12 +62,18 @@ try {
   await Promise.all([server.close(), registry.close()])
 }
 
+function reviewer(system: string): string {
+  return `{ name: 'reviewer', from: 'llama3.2:1b', system: '${system}', parameters: { num_ctx: 8192 } }`
+}
+
+/** @param models In the language of the config */
 function config(models: readonly string[]): void {
-  const list = models.map((name) => `'${name}'`).join(', ')
   const text = `import { defineConfig } from 'ollama-config'
 
 export default defineConfig({
-  models: [${list}],
+  models: [
+${models.map((model) => `    ${model},`).join('\n')}
+  ],
   prune: 'undeclared',
 })
 `

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { OllamaConfigError } from '../../errors.ts'
-import { pendingChanges } from '../../plan/plan.ts'
+import { type Plan, pendingChanges } from '../../plan/plan.ts'
 import { createPlan, lockModels, lockPathOf } from '../../runner.ts'
 import { assertApprovable } from '../approval.ts'
 import { parseConcurrency } from '../arguments.ts'
@@ -43,7 +43,13 @@ async function planAndUpdate(flags: UpdateFlags, models: readonly string[], scre
     return exitCodes.usage
   }
   const approve = { changes: true, deletions: false }
-  return execute(plan, { ...connection, config: loaded, approve, concurrency }, screen)
+  const code = await execute(plan, { ...connection, config: loaded, approve, concurrency }, screen)
+  // Whoever asks for the newest is not done where nobody could tell which that is.
+  return code === exitCodes.done && isUnchecked(plan) ? exitCodes.failed : code
+}
+
+function isUnchecked({ targets }: Plan): boolean {
+  return targets.some(({ changes }) => changes.some(({ reason }) => reason.code === 'not-checked'))
 }
 
 async function lockOnly(flags: UpdateFlags, models: readonly string[], context: Context): Promise<number> {

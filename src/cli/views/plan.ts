@@ -135,17 +135,18 @@ function deriveLine(change: DeriveChange, width: number, style: Style): string {
   return line(style.green('+'), change.reference, [change.reason.text, ...uploadNote(change)].join(', '), width)
 }
 
+/** How it is known, where the reason does not say it already. */
 const methods: Readonly<Record<BuildMethod, string>> = {
-  predicted: 'by its digest',
-  recorded: 'by the record',
-  compared: 'by what the server tells',
-  base: 'by its base',
+  predicted: ' (digest predicted)',
+  recorded: ' (as recorded)',
+  compared: ' (fields compared)',
+  base: '',
 }
 
 /** One line for the model, and one for each field that differs. */
 function rebuildLines(change: RebuildChange, width: number, style: Style): readonly string[] {
   const { reference, reason, method, differences } = change
-  const notes = [`${reason.text} (${methods[method]})`, ...uploadNote(change), ...keptNote(change)]
+  const notes = [`${reason.text}${methods[method]}`, ...uploadNote(change), ...keptNote(change)]
   return [
     line(style.yellow('~'), reference, notes.join(', '), width),
     ...differences.map(({ field, text }) => `      ${style.dim(`${field}: ${text}`)}`),
