@@ -136,6 +136,8 @@ async function* carryOut(
 function assertFresh(changes: readonly Pending[], { state }: Host): void {
   const digestOf = (name: string) => findInstalled(state, name)[0]?.digest ?? null
   const stale = changes.filter((change) => {
+    // Done by an earlier apply of the plan, which was interrupted, or by somebody else.
+    if (isAtGoal(change, digestOf(change.reference))) return false
     const { digest, source = null, base = null } = change.precondition
     const start = startOf(change)
     const wanted = source ?? base
@@ -145,6 +147,11 @@ function assertFresh(changes: readonly Pending[], { state }: Host): void {
   throw stalePlan(
     `Nothing was changed: since the plan was made, ${stale.map(({ reference }) => `"${reference}"`).join(', ')} changed on the host`,
   )
+}
+
+function isAtGoal({ action, after }: Pending, digest: string | null): boolean {
+  if (action === 'delete') return digest === null
+  return action !== 'restore' && digest !== null && digest === after?.digest
 }
 
 /** The model that it copies, or is built from. */

@@ -5,12 +5,18 @@ import { groupByKey } from './installed.ts'
 import { aliasChange, buildChange } from './made.ts'
 import type { Change } from './plan.ts'
 import type { Intent, Resolution } from './resolution.ts'
-import type { ActualState, DesiredModel, DesiredState } from './state.ts'
+import type { ActualState, DesiredModel, DesiredState, Recipe } from './state.ts'
 
 /** The model that this one starts from; `undefined` for one that is pulled or built from files. */
 export function sourceOf({ recipe }: DesiredModel): Reference | undefined {
   if (recipe === undefined) return undefined
   return recipe.kind === 'alias' ? recipe.of : (recipe.from ?? undefined)
+}
+
+/** An alias of a model that is built has that one's parent. */
+function parentsOf(recipe: Recipe, source: DesiredModel | undefined): readonly Reference[] {
+  const build = recipe.kind === 'alias' ? source?.recipe : recipe
+  return build?.kind === 'build' && build.from !== null ? [build.from] : []
 }
 
 /** By `referenceKey`. */
@@ -52,6 +58,7 @@ export function judgeModels({ models }: DesiredState, actual: ActualState, inten
         model,
         installed: present,
         source: source === undefined ? undefined : judge(source, resolution),
+        parents: parentsOf(recipe, source),
         resolution,
         intent,
       }

@@ -15,7 +15,7 @@ import type { ErrorData } from '../errors.ts'
 import { hasContent } from './content.ts'
 import { factsOf, noOp } from './facts.ts'
 import type { Change, PlannedManifest, PullChange, Reason, UpdateChange } from './plan.ts'
-import { previousName } from './previous.ts'
+import { keptAs } from './previous.ts'
 import { type Intent, isUpdated, type Pin, type Resolution } from './resolution.ts'
 import { rewritesManifests } from './server-version.ts'
 import type { DesiredModel, InstalledModel } from './state.ts'
@@ -46,8 +46,13 @@ export function declaredChange(
   const pin = isUpdated(key, intent) ? undefined : resolution.pins.get(key)
   if (installed === undefined) {
     if (pin !== undefined && !model.reference.cloud)
-      return fetch(model, undefined, pinnedGoal(model, pin, answer, circumstances), intent)
-    return fetch(model, undefined, servedGoal(answer, resolution, missing(model, 'declared, not installed')), intent)
+      return fetch(model, undefined, pinnedGoal(model, pin, answer, circumstances), circumstances)
+    return fetch(
+      model,
+      undefined,
+      servedGoal(answer, resolution, missing(model, 'declared, not installed')),
+      circumstances,
+    )
   }
   if (installed.remoteHost !== undefined) return inSync(model, installed)
   // An update leaves alone what was not named, so no registry was asked about it either.
@@ -64,7 +69,7 @@ function inSync(model: DesiredModel, installed: InstalledModel, text = 'installe
 }
 
 function towardsPin(model: DesiredModel, installed: InstalledModel, pin: Pin, circumstances: Circumstances): Change {
-  const { resolution, intent, serverVersion } = circumstances
+  const { resolution, serverVersion } = circumstances
   if (installed.digest === pin.digest) return inSync(model, installed, 'installed, as locked')
   if (pin.manifest !== null && isAsPinned(installed, pin.manifest, resolution, serverVersion)) {
     return noOp(model.reference, installed, {
@@ -73,7 +78,7 @@ function towardsPin(model: DesiredModel, installed: InstalledModel, pin: Pin, ci
     })
   }
   const answer = resolution.answers.get(referenceKey(model.reference))
-  return fetch(model, installed, pinnedGoal(model, pin, answer, circumstances, installed), intent)
+  return fetch(model, installed, pinnedGoal(model, pin, answer, circumstances, installed), circumstances)
 }
 
 /** A server that prints every manifest anew never gets the digest right; of another only what is known for sure counts. */
@@ -155,7 +160,8 @@ function servedGoal(answer: ManifestAnswer | undefined, resolution: Resolution, 
   return { digest: served?.digest ?? null, manifest, locked: false, reason }
 }
 
-function towardsTag(model: DesiredModel, installed: InstalledModel, { resolution, intent }: Circumstances): Change {
+function towardsTag(model: DesiredModel, installed: InstalledModel, circumstances: Circumstances): Change {
+  const { resolution } = circumstances
   const answer = resolution.answers.get(referenceKey(model.reference))
   if (answer?.kind !== 'found') {
     return noOp(model.reference, installed, {
@@ -172,7 +178,7 @@ function towardsTag(model: DesiredModel, installed: InstalledModel, { resolution
       : { ...upToDate, lock: planned(served, resolution) }
   }
   const goal = servedGoal(answer, resolution, tagReason(installed, served, resolution))
-  return fetch(model, installed, goal, intent)
+  return fetch(model, installed, goal, circumstances)
 }
 
 function tagReason(installed: InstalledModel, { digest, manifest }: ServedManifest, { contents }: Resolution): Reason {
@@ -207,7 +213,7 @@ function fetch(
   model: DesiredModel,
   installed: InstalledModel | undefined,
   goal: Goal,
-  { keepPrevious }: Intent,
+  { resolution, intent }: Pick<Circumstances, 'resolution' | 'intent'>,
 ): PullChange | UpdateChange {
   const { reference, insecure } = model
   const { digest, manifest, locked, reason, blocked } = goal
@@ -238,6 +244,9 @@ function fetch(
     before: factsOf(installed),
     precondition: { digest: installed.digest },
     ...common,
-    keepAs: keepPrevious && blocked === undefined ? previousName(reference, installed.digest) : null,
+    keepAs:
+      blocked === undefined
+        ? keptAs(reference, installed, intent, resolution.recorded.get(referenceKey(reference)), [])
+        : null,
   }
 }

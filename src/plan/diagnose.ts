@@ -5,6 +5,7 @@ import type { ManifestAnswer } from '../artifact/served.ts'
 import { printable } from '../artifact/text.ts'
 import type { Diagnostic } from '../errors.ts'
 import { blockOf, type Change, isFetch } from './plan.ts'
+import { isOurs } from './previous.ts'
 import { type Intent, isUpdated, type Resolution } from './resolution.ts'
 import type { ActualState, DesiredModel, DesiredState, InstalledModel } from './state.ts'
 
@@ -132,9 +133,12 @@ function replacedProblems({ changes, resolution, installed }: Findings): readonl
     const key = referenceKey(parseListedName(reference))
     // A model that was pulled can be had again by its tag, or was replaced by it.
     if (action === 'update' && installed.get(key)?.[0]?.parentModel === undefined) return []
-    if (resolution.recorded.get(key)?.digest === before.digest) return []
-    const message = `"${reference}" is installed, and not as an apply of this config left it: it is replaced`
-    return [warning('replaces-other', message, '--keep-previous keeps a copy of it', undefined, reference)]
+    if (isOurs(before.digest, resolution.recorded.get(key))) return []
+    const keepAs = 'keepAs' in change ? change.keepAs : null
+    const copy = keepAs === null ? '' : `, and kept as "${keepAs}"`
+    const message = `"${reference}" is installed, and not as an apply of this config left it: it is replaced${copy}`
+    const hint = keepAs === null ? '--keep-previous keeps a copy of it' : undefined
+    return [warning('replaces-other', message, hint, undefined, reference)]
   })
 }
 

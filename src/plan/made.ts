@@ -1,6 +1,6 @@
 /** What becomes of a declared model that is made on the host: built from another, from files, or a second name. */
 import { shortDigest, totalBytes } from '../artifact/manifest.ts'
-import { formatReference, referenceKey } from '../artifact/reference.ts'
+import { formatReference, type Reference, referenceKey } from '../artifact/reference.ts'
 import type { ErrorData } from '../errors.ts'
 import { factsOf, noOp } from './facts.ts'
 import {
@@ -14,7 +14,7 @@ import {
   type Reason,
   type RebuildChange,
 } from './plan.ts'
-import { previousName } from './previous.ts'
+import { keptAs } from './previous.ts'
 import type { BuildFindings, Intent, Recorded, Resolution } from './resolution.ts'
 import type { Alias, Build, DesiredModel, InstalledModel } from './state.ts'
 
@@ -23,6 +23,8 @@ export interface MakeSituation {
   readonly installed: InstalledModel | undefined
   /** What becomes of the model that it starts from; `undefined` where it starts from files. */
   readonly source: Change | undefined
+  /** What a model of this kind is built from, as a server lists it. */
+  readonly parents: readonly Reference[]
   readonly resolution: Resolution
   readonly intent: Intent
 }
@@ -173,7 +175,8 @@ export function digestBefore(source: Change | undefined): string | null {
   return source !== undefined && isStaying(source) ? (source.before?.digest ?? null) : null
 }
 
-function common({ model, installed, source, intent }: MakeSituation, digest: string | null, sizeBytes: number | null) {
+function common(situation: MakeSituation, digest: string | null, sizeBytes: number | null) {
+  const { model, installed, source, resolution, intent, parents } = situation
   const name = formatReference(model.reference)
   const blocked = source === undefined ? undefined : blockedBy(name, source)
   return {
@@ -185,8 +188,8 @@ function common({ model, installed, source, intent }: MakeSituation, digest: str
     downloadBytes: 0,
     freedBytes: installed === undefined ? 0 : null,
     keepAs:
-      intent.keepPrevious && installed !== undefined && blocked === undefined
-        ? previousName(model.reference, installed.digest)
+      installed !== undefined && blocked === undefined
+        ? keptAs(model.reference, installed, intent, resolution.recorded.get(referenceKey(model.reference)), parents)
         : null,
     ...(blocked === undefined ? {} : { blocked }),
   }

@@ -1,6 +1,9 @@
-/** Copies of replaced versions: how they are called. Which models are such copies is known from the record, never from a name. */
+/** Copies of replaced versions: which are kept, and how they are called. Which models are such copies is known from the record, never from a name. */
 import { shortDigest } from '../artifact/manifest.ts'
-import { formatReference, type Reference } from '../artifact/reference.ts'
+import { formatReference, parseListedName, type Reference, sameReference } from '../artifact/reference.ts'
+import { isOllamaConfigError } from '../errors.ts'
+import type { Intent, Recorded } from './resolution.ts'
+import type { InstalledModel } from './state.ts'
 
 const maxTagLength = 80
 
@@ -8,4 +11,38 @@ const maxTagLength = 80
 export function previousName(reference: Reference, digest: string): string {
   const suffix = `-previous-${shortDigest(digest)}`
   return formatReference({ ...reference, tag: `${reference.tag.slice(0, maxTagLength - suffix.length)}${suffix}` })
+}
+
+/**
+ * Name of the copy of what is replaced; `null` when none is kept. Without being asked only what somebody built here by hand: nobody
+ * could give it back.
+ *
+ * @param parents Models that what is replaced may have been built from by an earlier apply whose record is lost
+ */
+export function keptAs(
+  reference: Reference,
+  installed: InstalledModel,
+  { keepPrevious }: Intent,
+  recorded: Recorded | undefined,
+  parents: readonly Reference[],
+): string | null {
+  const isOthers = !isOurs(installed.digest, recorded) && isBuiltElsewhere(installed, parents)
+  return keepPrevious || isOthers ? previousName(reference, installed.digest) : null
+}
+
+/** An apply of this config brought or built it, or found it built as declared. */
+export function isOurs(digest: string | null, recorded: Recorded | undefined): boolean {
+  return recorded?.digest === digest && (recorded.broughtIn || recorded.built !== undefined)
+}
+
+function isBuiltElsewhere({ parentModel }: InstalledModel, parents: readonly Reference[]): boolean {
+  if (parentModel === undefined) return false
+  try {
+    const parent = parseListedName(parentModel)
+    return !parents.some((other) => sameReference(other, parent))
+  } catch (error) {
+    // An author's path, or a file's name.
+    if (isOllamaConfigError(error)) return true
+    throw error
+  }
 }

@@ -126,6 +126,26 @@ test('a model that somebody else changed is found out, and its replacement is an
   assert.equal(layersOf(made.server, copy ?? '')['system'], 'Mine.')
 })
 
+test('what somebody built by hand from something else is kept, though nobody asked for it', async (t) => {
+  const made = await world(t, [base], { models: ['base', { name: 'second', aliasOf: 'base' }, reviewer] })
+  made.server.install('other')
+  for (const name of ['reviewer', 'second', 'base']) made.server.derive(name, 'other', { system: `${name} by hand` })
+  const applied = await made.run(0, 'apply', '--yes')
+  assert.match(
+    applied.stdout,
+    /! "reviewer:latest" is installed, .* it is replaced, and kept as "reviewer:latest-previous-/,
+  )
+  // A pull follows no tag by itself: that is for update.
+  await made.run(0, 'update', 'base', '--yes')
+  const kept = made.server.installed().filter((name) => name.includes('-previous-'))
+  assert.deepEqual(kept.map((name) => layersOf(made.server, name)['system']).sort(), [
+    'base by hand',
+    'reviewer by hand',
+    'second by hand',
+  ])
+  assert.match((await made.run(0, 'apply', '--yes')).stdout, /No changes/)
+})
+
 test('what is built follows its base: update brings the base, and builds again', async (t) => {
   const made = await built(t, [reviewer, { name: 'second', from: 'reviewer', template: 'T' }])
   made.remote.publish({ ...base, layers: [weights(2), layer('license', 'Free')] })

@@ -88,7 +88,6 @@ export async function execute(plan: Plan, options: ApplyPlanOptions, screen: Scr
         style: createStyle(terminal.stdoutColor),
         told,
         columns: columnsOf(context.stdout),
-        saved: options.strict === true,
       })}`,
     )
   else json.report(report)

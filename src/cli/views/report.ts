@@ -9,11 +9,9 @@ export interface ReportViewOptions {
   readonly told: boolean
   /** Of the terminal that it is shown on. Default: lines are not broken. */
   readonly columns?: number | undefined
-  /** It was a saved plan, which is not applied twice: what it did itself is a change since it was made. */
-  readonly saved: boolean
 }
 
-export function formatReport(report: Report, { style, told, columns, saved }: ReportViewOptions): string {
+export function formatReport(report: Report, { style, told, columns }: ReportViewOptions): string {
   const deleted = countResults(report, 'delete', 'done')
   const results = report.targets.flatMap((target) => target.results)
   const failed = results.filter(({ outcome }) => outcome === 'failed')
@@ -51,7 +49,7 @@ export function formatReport(report: Report, { style, told, columns, saved }: Re
   const title = { done: style.green('Done:'), failed: style.red('Failed:'), interrupted: style.yellow('Interrupted:') }[
     report.outcome
   ]
-  const next = left.length > 0 ? `\n${saved ? 'Plan' : 'Run the same command'} again to go on from here` : ''
+  const next = left.length > 0 ? '\nRun the same command again to go on from here' : ''
   return `${[...lines, `${title} ${countsText(report, failed.length)}`].join('\n')}${next}\n`
 }
 
