@@ -246,7 +246,7 @@ function fetch(
     ...common,
     keepAs:
       blocked === undefined
-        ? keptAs(reference, installed, intent, resolution.recorded.get(referenceKey(reference)), [])
+        ? keptAs(reference, installed, intent, resolution.recorded.get(referenceKey(reference)))
         : null,
   }
 }

@@ -133,7 +133,7 @@ function replacedProblems({ changes, resolution, installed }: Findings): readonl
     const key = referenceKey(parseListedName(reference))
     // A model that was pulled can be had again by its tag, or was replaced by it.
     if (action === 'update' && installed.get(key)?.[0]?.parentModel === undefined) return []
-    if (isOurs(before.digest, resolution.recorded.get(key))) return []
+    if (isOurs(before.digest, resolution.recorded.get(key), action !== 'update')) return []
     const keepAs = 'keepAs' in change ? change.keepAs : null
     const copy = keepAs === null ? '' : `, and kept as "${keepAs}"`
     const message = `"${reference}" is installed, and not as an apply of this config left it: it is replaced${copy}`

@@ -17,22 +17,23 @@ export function previousName(reference: Reference, digest: string): string {
  * Name of the copy of what is replaced; `null` when none is kept. Without being asked only what somebody built here by hand: nobody
  * could give it back.
  *
- * @param parents Models that what is replaced may have been built from by an earlier apply whose record is lost
+ * @param parents Of what is made: models that it may have been built from by an earlier apply whose record is lost
  */
 export function keptAs(
   reference: Reference,
   installed: InstalledModel,
   { keepPrevious }: Intent,
   recorded: Recorded | undefined,
-  parents: readonly Reference[],
+  parents?: readonly Reference[],
 ): string | null {
-  const isOthers = !isOurs(installed.digest, recorded) && isBuiltElsewhere(installed, parents)
+  const isOthers =
+    !isOurs(installed.digest, recorded, parents !== undefined) && isBuiltElsewhere(installed, parents ?? [])
   return keepPrevious || isOthers ? previousName(reference, installed.digest) : null
 }
 
-/** An apply of this config brought or built it, or found it built as declared. */
-export function isOurs(digest: string | null, recorded: Recorded | undefined): boolean {
-  return recorded?.digest === digest && (recorded.broughtIn || recorded.built !== undefined)
+/** An apply of this config brought or made it, or found it made as declared: of what is pulled, being there says nothing. */
+export function isOurs(digest: string | null, recorded: Recorded | undefined, isMade: boolean): boolean {
+  return recorded?.digest === digest && (isMade || recorded.broughtIn)
 }
 
 function isBuiltElsewhere({ parentModel }: InstalledModel, parents: readonly Reference[]): boolean {
