@@ -14,6 +14,7 @@ import type { ActualState, Build, DesiredModel, DesiredState, InstalledModel, Lo
 import type { RegistryClient } from '../registry/registry.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
 import { sha256 } from '../runtime/sha256.ts'
+import { Turns } from '../runtime/turns.ts'
 import { contentOf } from './content.ts'
 import { createFileReader, type ReadFile } from './inputs.ts'
 
@@ -50,6 +51,9 @@ export async function resolveBuilds(options: ResolveBuildsOptions): Promise<Read
   }
 }
 
+/** A server reads files for each. */
+const showsAtOnce = 8
+
 class BuildSurvey {
   readonly builds = new Map<string, BuildFindings>()
   readonly #options: ResolveBuildsOptions
@@ -63,6 +67,7 @@ class BuildSurvey {
   readonly #predicted = new Map<string, Promise<Derived | null>>()
   readonly #contents = new Map<string, Promise<ModelContent | null>>()
   readonly #shown = new Map<string, Promise<ModelDetails | null>>()
+  readonly #turns = new Turns(showsAtOnce)
   readonly #over = new AbortController()
   readonly #inTime: AbortSignal
   #registry: Promise<RegistryClient> | undefined
@@ -273,10 +278,12 @@ class BuildSurvey {
     const { backend, signal } = this.#options
     const showing =
       this.#shown.get(name) ??
-      backend.show(name, { signal }).catch(() => {
-        signal?.throwIfAborted()
-        return null
-      })
+      this.#turns
+        .run(() => backend.show(name, { signal }))
+        .catch(() => {
+          signal?.throwIfAborted()
+          return null
+        })
     this.#shown.set(name, showing)
     return showing
   }
