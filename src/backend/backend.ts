@@ -1,6 +1,7 @@
 /** What plan and apply know of the outside: one interface for every place that holds models. */
 import type { Reference } from '../artifact/reference.ts'
 import type { ActualState } from '../plan/state.ts'
+import type { ShownParameters } from './parameters.ts'
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
@@ -23,7 +24,7 @@ export interface PullProgress {
   readonly totalBytes?: number
 }
 
-/** Facts of an installed model that show that it can be used. */
+/** What a server tells of an installed model, which also shows that it can be used. */
 export interface ModelDetails {
   readonly capabilities: readonly string[]
   readonly family: string | null
@@ -31,6 +32,25 @@ export interface ModelDetails {
   readonly quantization: string | null
   /** Where the server says that its weights lie, on its own machine; `null` for models without weights of their own. */
   readonly weightsFile: string | null
+  /** Its own and those of its base. */
+  readonly parameters: ShownParameters
+  /** Keys of the GGUF, such as `llama.block_count`. The server leaves long lists out, as `null`. */
+  readonly modelInfo: Readonly<Record<string, unknown>>
+  /** Texts as they are: what is shown of them has to be made printable. */
+  readonly system: string | null
+  readonly messages: readonly ShownMessage[]
+  /** All licences in one; the server puts a line end between them. */
+  readonly license: string | null
+  /** The oldest version of Ollama that can run it. */
+  readonly requires: string | null
+  /** The Modelfile that the server makes up, with the paths of its blobs. What stands in it is not always quoted. */
+  readonly modelfile: string
+}
+
+/** The server tells neither images nor tool calls. */
+export interface ShownMessage {
+  readonly role: string
+  readonly content: string
 }
 
 /** Whether blobs are there, whatever models they belong to. It keeps connections, since a plan asks about hundreds. */

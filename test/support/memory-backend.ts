@@ -61,6 +61,13 @@ export class MemoryBackend implements Backend {
       parameterSize: '1B',
       quantization: 'Q4_0',
       weightsFile: null,
+      parameters: {},
+      modelInfo: {},
+      system: null,
+      messages: [],
+      license: null,
+      requires: null,
+      modelfile: '',
     }
   }
 
