@@ -16,6 +16,9 @@ const userErrorCodes = [
   'lock-missing',
   'lock-invalid',
   'lock-frozen',
+  'invalid-plugin',
+  'invalid-plugin-config',
+  'no-plugin-for-model',
 ] as const
 
 /** Codes are API: a test holds them equal to the headings of `docs/errors.md`. */
@@ -45,6 +48,8 @@ export const errorCodes = [
   'invalid-plan',
   'stale-plan',
   'verification-failed',
+  'plugin-failed',
+  'plugin-timeout',
   'interrupted',
   'internal',
 ] as const

@@ -10,7 +10,8 @@ import { type Intent, isUpdated } from '../plan/resolution.ts'
 import type { DesiredState } from '../plan/state.ts'
 import { resolvePlan } from '../resolution/resolve.ts'
 import { suggest } from '../suggest.ts'
-import { type ConnectOptions, desiredOf, type LoadedConfig, ollamaFolders, openRegistry } from './connection.ts'
+import { type ConnectOptions, type LoadedConfig, ollamaFolders, openRegistry } from './connection.ts'
+import { haveHook, knownOf } from './known.ts'
 import { type Survey, type SurveyOptions, survey } from './survey.ts'
 
 export interface CreatePlanOptions extends SurveyOptions {
@@ -40,7 +41,8 @@ export const longRegistryBudgetMs = 60_000
  */
 export async function createPlan(config: LoadedConfig | Config, options: CreatePlanOptions = {}): Promise<Plan> {
   const { prune = false, offline = false, update, keepPrevious = false, checkDeletions = prune } = options
-  const desired = await desiredOf(config)
+  const known = await knownOf(config, options)
+  const { desired } = known
   if (prune && desired.prune === false) {
     throw new OllamaConfigError('prune-refused', 'The config says prune: false, so nothing may be deleted', {
       hint: 'drop --prune, or change "prune" in the config',
@@ -51,8 +53,11 @@ export async function createPlan(config: LoadedConfig | Config, options: CreateP
     keepPrevious,
     checkDeletions,
   }
-  const found = await survey(config, options)
-  return { formatVersion, prune, targets: [await planTarget(found, intent, { ...options, offline })] }
+  const found = await survey(known, options)
+  const plan = { formatVersion, prune, targets: [await planTarget(found, intent, { ...options, offline })] }
+  if (!haveHook(known, 'review')) return plan
+  const { reviewPlan } = await import('./review.ts')
+  return reviewPlan(plan, found, options)
 }
 
 async function planTarget(
