@@ -5,7 +5,7 @@ import type { Diagnostic } from '../errors.ts'
 import { isPlugin, type PluginSpec, type SchemaResult } from '../plugin.ts'
 import { type Fields, fieldsAt, listAt, textAt } from '../shape.ts'
 import { type HookOptions, runHook } from './hooks.ts'
-import { placeOf, specProblems } from './spec.ts'
+import { specProblems } from './spec.ts'
 
 /** A plugin that keeps to the contract. */
 export interface CheckedPlugin {
@@ -74,7 +74,7 @@ export async function checkConfig(
   const { name, configSchema } = spec
   if (configSchema === undefined) {
     if (config === undefined) return { value: undefined }
-    return { problems: [configProblem(`${placeOf(spec, path)} takes no config`, path)] }
+    return { problems: [configProblem(`${path}: ${name} takes no config`, path)] }
   }
   const validate = async (value: unknown) =>
     runHook(

@@ -1,5 +1,6 @@
 /** The description of a plugin, checked against the contract. */
 import { parsePattern } from '../artifact/pattern.ts'
+import { parseReference } from '../artifact/reference.ts'
 import { printable, quoted } from '../artifact/text.ts'
 import { describe } from '../config/describe.ts'
 import { type Diagnostic, isOllamaConfigError } from '../errors.ts'
@@ -96,6 +97,7 @@ function checkModels(models: unknown, report: Report): void {
     }
     try {
       parsePattern(text)
+      if (!text.includes('*')) parseReference(text)
     } catch (error) {
       if (!isOllamaConfigError(error)) throw error
       report(`has a models[${index}] that is none: ${error.message}`, error.hint)

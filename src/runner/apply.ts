@@ -28,7 +28,7 @@ import { assertLocked, configFileOf, lockPathOf, readLockOf, recordPlace } from 
 
 export interface ApplyPlanOptions extends ConnectOptions {
   /** Gives the connection: host and headers are not in the plan. */
-  readonly config: LoadedConfig | Config
+  readonly config: LoadedConfig | KnownConfig | Config
   readonly approve: Approval
   /** At most so many models are fetched at once. Default: 1, since one pull opens many connections as it is. */
   readonly concurrency?: number | undefined

@@ -10,7 +10,7 @@ import { type Intent, isUpdated } from '../plan/resolution.ts'
 import type { DesiredState } from '../plan/state.ts'
 import { resolvePlan } from '../resolution/resolve.ts'
 import { suggest } from '../suggest.ts'
-import { type ConnectOptions, type LoadedConfig, ollamaFolders, openRegistry } from './connection.ts'
+import { type ConnectOptions, type KnownConfig, type LoadedConfig, ollamaFolders, openRegistry } from './connection.ts'
 import { haveHook, knownOf } from './known.ts'
 import { type Survey, type SurveyOptions, survey } from './survey.ts'
 
@@ -39,7 +39,10 @@ export const longRegistryBudgetMs = 60_000
  * @throws {OllamaConfigError} when the host cannot be read, such as `host-unreachable`; `lock-invalid`, `lock-missing`,
  * `lock-frozen`; `usage` when `update` names a model that is not declared
  */
-export async function createPlan(config: LoadedConfig | Config, options: CreatePlanOptions = {}): Promise<Plan> {
+export async function createPlan(
+  config: LoadedConfig | KnownConfig | Config,
+  options: CreatePlanOptions = {},
+): Promise<Plan> {
   const { prune = false, offline = false, update, keepPrevious = false, checkDeletions = prune } = options
   const known = await knownOf(config, options)
   const { desired } = known
