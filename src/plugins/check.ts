@@ -3,7 +3,7 @@ import { printable } from '../artifact/text.ts'
 import { formatPath } from '../config/key-path.ts'
 import type { Diagnostic } from '../errors.ts'
 import { isPlugin, type PluginSpec, type SchemaResult } from '../plugin.ts'
-import { type Fields, fieldsAt, listAt, textAt } from '../shape.ts'
+import { listAt, textAt, wrong as wrongShape } from '../shape.ts'
 import { type HookOptions, runHook } from './hooks.ts'
 import { specProblems } from './spec.ts'
 
@@ -37,7 +37,7 @@ export async function checkPlugins(values: readonly unknown[], options: HookOpti
     const path = `plugins[${index}]`
     const { spec, config } = value
     const wrong = specProblems(spec, path)
-    problems.push(...wrong, ...duplicateProblems(spec, path, places))
+    problems.push(...(wrong.length > 0 ? wrong : duplicateProblems(spec, path, places)))
     if (wrong.length > 0) continue
     const checked = await checkConfig(spec, config, path, options)
     if ('problems' in checked) problems.push(...checked.problems)
@@ -46,7 +46,7 @@ export async function checkPlugins(values: readonly unknown[], options: HookOpti
   return { plugins, problems }
 }
 
-/** Notes the name, and tells when another place has it already. */
+/** Of plugins whose description is fine. Notes the name, and tells when another place has it already. */
 export function duplicateProblems({ name }: PluginSpec, path: string, places: Map<string, string>): Diagnostic[] {
   const earlier = places.get(name)
   if (earlier === undefined) {
@@ -101,12 +101,14 @@ function configProblem(message: string, path: string): Diagnostic {
 }
 
 function readSchemaResult(value: unknown): SchemaResult<unknown> {
-  const fields = fieldsAt(value, 'the result')
-  const { issues } = fields
-  if (issues === undefined) return { value: fields['value'] }
+  // That of arktype is a list with fields.
+  if (typeof value !== 'object' || value === null) throw wrongShape('the result', 'an object')
+  const issues: unknown = Reflect.get(value, 'issues')
+  if (issues === undefined) return { value: Reflect.get(value, 'value') }
   return {
     issues: listAt(issues, 'the result.issues', (issue, place) => {
-      const { message, path }: Fields = fieldsAt(issue, place)
+      if (typeof issue !== 'object' || issue === null) throw wrongShape(place, 'an object')
+      const { message, path }: { readonly message?: unknown; readonly path?: unknown } = issue
       const keys = path === undefined ? [] : listAt(path, `${place}.path`, keyOf)
       return { message: textAt(message, `${place}.message`), path: keys }
     }),

@@ -64,7 +64,8 @@ async function checked(plugins: readonly unknown[]): Promise<Given> {
       return [{ severity: 'error', code: 'wrong-type', path, message }]
     }
     given.push({ plugin, path })
-    return [...specProblems(plugin.spec, path), ...duplicateProblems(plugin.spec, path, places)]
+    const wrong = specProblems(plugin.spec, path)
+    return wrong.length > 0 ? wrong : duplicateProblems(plugin.spec, path, places)
   })
   if (problems.length > 0) throw invalid(problems)
   return { given, problems }
