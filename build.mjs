@@ -38,7 +38,7 @@ const options = {
   plugins: [builtins],
 }
 
-const entryPoints = ['src/index.ts', 'src/cli/main.ts']
+const entryPoints = ['src/index.ts', 'src/plugin.ts', 'src/cli/main.ts']
 const { metafile } = await build({ ...options, entryPoints, splitting: true, metafile: true })
 await joinStart(metafile.outputs)
 // By itself: it runs on a thread of its own, and what it shares would only be cut into more files.
