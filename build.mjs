@@ -2,7 +2,7 @@
  * Builds the code in dist/; its types come from tsc. The code is put together from many small modules into few files, since each
  * file that a command loads costs about a millisecond at its start.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { build } from 'esbuild'
 
@@ -43,6 +43,17 @@ const { metafile } = await build({ ...options, entryPoints, splitting: true, met
 await joinStart(metafile.outputs)
 // By itself: it runs on a thread of its own, and what it shares would only be cut into more files.
 await build({ ...options, entryPoints: ['src/config/hooks.ts'] })
+await build({
+  ...options,
+  outbase: '.',
+  entryPoints: readdirSync('plugins').flatMap((name) => [`plugins/${name}/index.ts`].filter(existsSync)),
+  plugins: [{ name: 'public', setup: ({ onResolve }) => onResolve({ filter: /\/src\/plugin\.ts$/ }, publicEntry) }],
+})
+
+/** First-party plugins hold no copy of the contract: they import it as any other plugin does. */
+function publicEntry() {
+  return { path: '../../plugin.js', external: true }
+}
 
 /**
  * esbuild makes a file of each group of modules that the same entry points share: two dozen of them at every start, for the sake of

@@ -6,6 +6,9 @@ import type { Diagnostic } from './errors.ts'
 import type { Plan } from './plan/plan.ts'
 import type { Logger } from './runtime/logger.ts'
 
+export { quoted } from './artifact/text.ts'
+export { matchesModel, type Selection, selectDeclared } from './plan/select.ts'
+
 /** The version of this contract. */
 export const pluginApiVersion = 1
 
@@ -21,6 +24,8 @@ export interface PluginSpec<Input = unknown, Output = Input> {
   readonly models?: readonly string[] | undefined
   /** Checks its config: valibot, zod, arktype or anything else that speaks Standard Schema. Default: it takes no config. */
   readonly configSchema?: StandardSchema<Input, Output> | undefined
+  /** How long each of its hooks may take, in milliseconds; a function is given the checked config. Default: 30 000. */
+  readonly timeoutMs?: number | ((config: Output) => number) | undefined
   /** Tells of a model that `models` covers, without asking a host. */
   details?(reference: string, ctx: PluginContext): Awaitable<PluginModelDetails>
   /** Adds models to those of the config, when it is loaded. No host is known to be there. */
@@ -54,7 +59,7 @@ export interface SchemaIssue {
 
 /** What every hook is given. */
 export interface PluginContext {
-  /** Up when the user interrupts, and when the hook's time is over (30 s). */
+  /** Up when the user interrupts, and when the hook's time is over (`timeoutMs` of the plugin). */
   readonly signal: AbortSignal
   /** Folder of the config, absolute; the working directory where there is none. */
   readonly cwd: string
@@ -83,6 +88,8 @@ export interface HostContext extends PluginContext {
 export interface ProbeContext extends HostContext {
   /** The npm client `ollama` for the host of the plan. Its calls end with `signal`. */
   readonly client: OllamaClient
+  /** The same client, whose calls end with the given signal as well: the client's own methods take none. */
+  clientFor(signal: AbortSignal): OllamaClient
 }
 
 /** What a server tells of one model. */

@@ -56,6 +56,12 @@ export function digestAt(value: unknown, place: string): string {
   throw wrong(place, 'a digest ("sha256:" and 64 hex digits)')
 }
 
+export function hashAt(value: unknown, place: string): string {
+  const text = textAt(value, place)
+  if (/^[0-9a-f]{64}$/.test(text)) return text
+  throw wrong(place, 'a SHA-256 (64 hex digits)')
+}
+
 /** ISO 8601 in UTC, which sorts as text. */
 export function timeAt(value: unknown, place: string): string {
   const text = textAt(value, place)

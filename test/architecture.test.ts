@@ -54,8 +54,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   artifact: ['errors.ts'],
   runtime: ['artifact', 'errors.ts'],
   plan: ['artifact', 'shape.ts', 'errors.ts'],
-  // The contract of plugins: types of what they are given.
-  'plugin.ts': ['config', 'backend', 'plan', 'runtime', 'errors.ts'],
+  // The contract of plugins: types of what they are given, and what they need to compare and to quote names.
+  'plugin.ts': ['config', 'backend', 'plan', 'artifact', 'runtime', 'errors.ts'],
   config: ['plugin.ts', 'plan', 'artifact', 'runtime', 'suggest.ts', 'json.ts', 'errors.ts'],
   plugins: ['plugin.ts', 'config', 'artifact', 'runtime', 'suggest.ts', 'shape.ts', 'errors.ts'],
   registry: ['artifact', 'runtime', 'errors.ts'],
@@ -167,6 +167,24 @@ function chainTo(
   }
   return undefined
 }
+
+test('first-party plugins import what any other plugin can', () => {
+  const folder = path.join(root, 'plugins')
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+  assert.ok(files.length > 0)
+  const broken = files.flatMap((file) =>
+    readImports(readFileSync(path.join(folder, file), 'utf8'))
+      // Of the public entry points, and of nothing else outside of its folder.
+      .filter(({ specifier, typeOnly }) =>
+        specifier === '../../src/index.ts'
+          ? !typeOnly
+          : !/^(?:\.\.\/\.\.\/src\/plugin\.ts|\.\/[\w-]+\.ts|valibot)$/.test(specifier),
+      )
+      .filter(({ specifier }) => !(file.endsWith('example.config.ts') && /^ollama-config(?:\/|$)/.test(specifier)))
+      .map(({ specifier }) => `plugins/${file} → ${specifier}`),
+  )
+  assert.deepEqual(broken, [])
+})
 
 test('built-in modules are not imported dynamically: in the build that would give a default export alone', () => {
   const broken = [...importsOf].flatMap(([file, imports]) =>

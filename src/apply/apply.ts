@@ -1,13 +1,18 @@
 /**
- * Carries out the changes of one target and tells everything as events: fetches first, deletions last and alone. Reads what a
+ * Carries out the changes of one target and tells everything as events: fetches first, then what is made of them, deletions last
+ * and alone. Reads what a
  * change does and what it was planned against, never its reason.
  */
 import type { Backend } from '../backend/backend.ts'
 import {
+  type AliasChange,
+  blockOf,
   type Change,
   type DeleteChange,
-  isFetch,
+  type DeriveChange,
+  isBuild,
   type PullChange,
+  type RebuildChange,
   type RestoreChange,
   type Target,
   type UpdateChange,
@@ -15,6 +20,7 @@ import {
 import type { Event, SkipReason } from './events.ts'
 import { fetchModel } from './fetch.ts'
 import { findInstalled, type Host, stalePlan } from './host.ts'
+import { aliasModel, buildModel } from './make.ts'
 import { notDone, type Outcome, skipped } from './outcome.ts'
 import { removeModel, restoreModel } from './remove.ts'
 import { runScheduled } from './schedule.ts'
@@ -56,8 +62,8 @@ export async function* applyTarget(target: Target, options: ApplyTargetOptions):
   const approved = changes.filter((change) => refusal(change, approve) === undefined)
   // Updates may remove blobs, which a pull that was planned against them would then bring again.
   const fetches = [...approved.filter(isPull), ...approved.filter(isUpdate)]
-  // Deletions last.
-  const others = [...approved.filter(isRestore), ...approved.filter(isDelete)]
+  // What is made comes after what it starts from. Deletions last.
+  const others = [...inOrder(approved.filter(isMaking)), ...approved.filter(isRestore), ...approved.filter(isDelete)]
   const host: Host = { backend, state: await backend.readState({ signal }) }
   if (strict) assertFresh(approved, host)
   yield { type: 'apply-started', address: target.address, changes: [...fetches, ...others] }
@@ -67,12 +73,12 @@ export async function* applyTarget(target: Target, options: ApplyTargetOptions):
     if (skipReason !== undefined) yield finished(change, skipped(skipReason), 0)
   }
   let failed = false
-  const run = async function* (
-    change: PullChange | UpdateChange | RestoreChange | DeleteChange,
-  ): AsyncGenerator<Event, void> {
+  const undone = new Set<string>()
+  const run = async function* (change: Pending): AsyncGenerator<Event, void> {
     const startedMs = now()
-    const outcome = yield* carryOut(change, { host, signal, failed })
+    const outcome = yield* carryOut(change, { host, signal, failed, undone, strict })
     failed ||= outcome.outcome === 'failed'
+    if (outcome.outcome !== 'done') undone.add(change.id)
     yield finished(change, outcome, now() - startedMs)
   }
   try {
@@ -90,21 +96,32 @@ interface Situation {
   readonly signal: AbortSignal
   /** Something before failed. */
   readonly failed: boolean
+  /** Changes that were not carried out, by id. */
+  readonly undone: ReadonlySet<string>
+  readonly strict: boolean
 }
 
 /** Never throws. */
-async function* carryOut(change: Pending, { host, signal, failed }: Situation): AsyncGenerator<Event, Outcome> {
+async function* carryOut(
+  change: Pending,
+  { host, signal, failed, undone, strict }: Situation,
+): AsyncGenerator<Event, Outcome> {
   if (signal.aborted) return skipped('interrupted')
   if (change.action === 'delete' && failed) return skipped('earlier-failure')
-  if (isFetch(change) && change.blocked !== undefined) {
-    return { outcome: 'failed', digest: null, sizeBytes: null, error: change.blocked }
-  }
+  const blocked = blockOf(change)
+  if (blocked !== undefined) return { outcome: 'failed', digest: null, sizeBytes: null, error: blocked }
+  if (change.dependsOn.some((id) => undone.has(id))) return skipped('dependency-failed')
   yield { type: 'change-started', id: change.id }
   try {
     switch (change.action) {
       case 'pull':
       case 'update':
         return yield* fetchModel(change, host, signal)
+      case 'derive':
+      case 'rebuild':
+        return yield* buildModel(change, host, { signal, strict })
+      case 'alias':
+        return yield* aliasModel(change, host)
       case 'restore':
         return yield* restoreModel(change, host)
       case 'delete':
@@ -118,15 +135,36 @@ async function* carryOut(change: Pending, { host, signal, failed }: Situation): 
 /** @throws {OllamaConfigError} `stale-plan`, naming every model that is not as it was */
 function assertFresh(changes: readonly Pending[], { state }: Host): void {
   const digestOf = (name: string) => findInstalled(state, name)[0]?.digest ?? null
-  const stale = changes.filter(
-    (change) =>
-      digestOf(change.reference) !== change.precondition.digest ||
-      (change.action === 'restore' && digestOf(change.from) !== change.precondition.source),
-  )
+  const stale = changes.filter((change) => {
+    const { digest, source = null, base = null } = change.precondition
+    const start = startOf(change)
+    const wanted = source ?? base
+    return digestOf(change.reference) !== digest || (start !== null && wanted !== null && digestOf(start) !== wanted)
+  })
   if (stale.length === 0) return
   throw stalePlan(
     `Nothing was changed: since the plan was made, ${stale.map(({ reference }) => `"${reference}"`).join(', ')} changed on the host`,
   )
+}
+
+/** The model that it copies, or is built from. */
+function startOf(change: Pending): string | null {
+  if (change.action === 'alias') return change.of
+  if (change.action === 'restore') return change.from
+  return isBuild(change) ? change.build.from : null
+}
+
+/** Each after those that it depends on; else as they come. */
+function inOrder(changes: readonly Making[]): readonly Making[] {
+  const waiting = [...changes]
+  const ordered: Making[] = []
+  while (waiting.length > 0) {
+    const open = new Set(waiting.map(({ id }) => id))
+    const at = waiting.findIndex(({ dependsOn }) => !dependsOn.some((id) => open.has(id)))
+    // A plan from elsewhere may go round in circles: its first is refused by the host then.
+    ordered.push(...waiting.splice(Math.max(0, at), 1))
+  }
+  return ordered
 }
 
 function refusal(change: Change, approve: Approval): SkipReason | undefined {
@@ -142,5 +180,7 @@ function finished(change: Change, outcome: Outcome, durationMs: number): Event {
 
 const isPull = (change: Change): change is PullChange => change.action === 'pull'
 const isUpdate = (change: Change): change is UpdateChange => change.action === 'update'
+type Making = DeriveChange | RebuildChange | AliasChange
+const isMaking = (change: Change): change is Making => isBuild(change) || change.action === 'alias'
 const isRestore = (change: Change): change is RestoreChange => change.action === 'restore'
 const isDelete = (change: Change): change is DeleteChange => change.action === 'delete'

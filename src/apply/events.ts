@@ -24,10 +24,10 @@ export interface ChangeStarted {
   readonly id: string
 }
 
-/** The installed version is about to be copied aside, before an update replaces it. */
+/** The installed version is about to be copied aside, before it is replaced. */
 export interface KeepingPrevious {
   readonly type: 'keeping-previous'
-  /** Of the update. */
+  /** Of the change that replaces it. */
   readonly id: string
   /** Name of the copy. */
   readonly copy: string
@@ -82,6 +82,7 @@ export type ChangeOutcome = 'done' | 'failed' | 'skipped' | 'cancelled'
 export type SkipReason =
   | 'not-approved' // by the caller
   | 'irreplaceable' // deleting it needs the approval of a person
+  | 'dependency-failed' // what it starts from was not brought
   | 'earlier-failure' // nothing is deleted in a run in which something failed
   | 'interrupted'
 
@@ -93,6 +94,8 @@ export interface ChangeResult {
   readonly skipReason?: SkipReason
   /** True when the host fetched it in this run; absent when it was found done. */
   readonly fetched?: true
+  /** True when the host built or copied it in this run; absent when it was found done. */
+  readonly made?: true
   readonly error?: ErrorData
   /** Digest of the installed model afterwards; `null` when none is installed or none was looked for. */
   readonly digest: string | null

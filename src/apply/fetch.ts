@@ -7,6 +7,7 @@ import { rewritesManifests } from '../plan/server-version.ts'
 import type { InstalledModel } from '../plan/state.ts'
 import type { Event } from './events.ts'
 import { findInstalled, type Host, stalePlan, verifyInstalled } from './host.ts'
+import { keepPrevious } from './keep.ts'
 import { done, type Outcome } from './outcome.ts'
 import { PullMeter } from './pull-progress.ts'
 
@@ -19,9 +20,7 @@ export async function* fetchModel(
   const { reference, insecure, manifest } = change
   const [present] = findInstalled(host.state, reference)
   if (isDone(change, present)) return done(present)
-  if (change.action === 'update' && present !== undefined && change.keepAs !== null) {
-    yield* keepPrevious(change.id, present, change.keepAs, host)
-  }
+  if (change.action === 'update') yield* keepPrevious(change, present, host)
   const meter = new PullMeter(change.id, manifest)
   for await (const line of host.backend.pull(parseReference(reference), { insecure, signal })) yield meter.update(line)
   const model = await verifyInstalled(reference, host)
@@ -61,29 +60,6 @@ function isDone(change: PullChange | UpdateChange, present: InstalledModel | und
     )
   }
   return false
-}
-
-/** Told before it is done: who keeps the record then knows of the copy also when this process dies in between. */
-async function* keepPrevious(
-  id: string,
-  { name, digest }: InstalledModel,
-  copy: string,
-  host: Host,
-): AsyncGenerator<Event, void> {
-  yield { type: 'keeping-previous', id, copy, digest }
-  const [existing] = findInstalled(host.state, copy)
-  if (existing !== undefined && existing.digest !== digest) {
-    throw new OllamaConfigError(
-      'stale-plan',
-      `"${name}" was not updated: "${copy}", to which its copy would go, is another model`,
-      {
-        hint: `rename or delete "${copy}", or update without --keep-previous`,
-      },
-    )
-  }
-  if (existing === undefined) await host.backend.copy(name, copy)
-  const kept = await verifyInstalled(copy, host)
-  if (kept.digest !== digest) throw stalePlan(`"${name}" was not updated: it was replaced while it was copied aside`)
 }
 
 async function isOtherVersion(

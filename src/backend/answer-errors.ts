@@ -1,6 +1,7 @@
 /** Answers of an Ollama server, or of what stands in front of it, that are no success. */
 import { printable } from '../artifact/text.ts'
 import type { OllamaConfigError } from '../errors.ts'
+import { buildError } from './build-errors.ts'
 import { type CallContext, callOf, fail, notOllamaHint } from './errors.ts'
 import { pullError, storeError } from './pull-errors.ts'
 
@@ -27,6 +28,7 @@ export function answerError({ status, body, location }: FailedAnswer, context: C
   }
   switch (status) {
     case 400:
+      if (text !== undefined && context.path === '/api/create' && !isNameProblem(text)) return buildError(text, context)
       return badRequest(text, said, context)
     case 401:
     case 407:
@@ -61,6 +63,7 @@ export function answerError({ status, body, location }: FailedAnswer, context: C
       )
   }
   if (text !== undefined && context.path === '/api/pull') return pullError(text, context)
+  if (text !== undefined && context.path === '/api/create') return buildError(text, context)
   return (
     storeError(text ?? '', context) ??
     answer('host-error', said, status >= 500 ? 'look at the log of the server' : undefined)
@@ -79,13 +82,13 @@ function errorText(body: string): string | undefined {
   return typeof error === 'string' ? error : undefined
 }
 
+function isNameProblem(text: string): boolean {
+  return /^(invalid model name|name ".*" is invalid|model is required|use either :local or :cloud)/s.test(text)
+}
+
 /** `invalid model name` (show, pull, create), `name "x" is invalid` (delete), `model is required`. */
 function badRequest(text: string | undefined, said: string, context: CallContext): OllamaConfigError {
-  if (
-    text !== undefined &&
-    context.model !== undefined &&
-    /^(invalid model name|name ".*" is invalid|model is required|use either :local or :cloud)/s.test(text)
-  ) {
+  if (text !== undefined && context.model !== undefined && isNameProblem(text)) {
     const message = `${context.origin} does not accept the model name "${printable(context.model)}"`
     return fail(
       'invalid-reference',

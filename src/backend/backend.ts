@@ -1,7 +1,8 @@
 /** What plan and apply know of the outside: one interface for every place that holds models. */
+import type { StoredMessage } from '../artifact/derived.ts'
+import type { Parameters } from '../artifact/parameters.ts'
 import type { Reference } from '../artifact/reference.ts'
 import type { ActualState } from '../plan/state.ts'
-import type { ShownParameters } from './parameters.ts'
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
@@ -24,33 +25,60 @@ export interface PullProgress {
   readonly totalBytes?: number
 }
 
-/** What a server tells of an installed model, which also shows that it can be used. */
+/** What an installed model is. That it can be told at all shows that no part of it is missing. */
 export interface ModelDetails {
   readonly capabilities: readonly string[]
   readonly family: string | null
+  /** `gguf` or `safetensors`. */
+  readonly format: string | null
   readonly parameterSize: string | null
   readonly quantization: string | null
   /** Where the server says that its weights lie, on its own machine; `null` for models without weights of their own. */
   readonly weightsFile: string | null
-  /** Its own and those of its base. */
-  readonly parameters: ShownParameters
-  /** Keys of the GGUF, such as `llama.block_count`. The server leaves long lists out, as `null`. */
-  readonly modelInfo: Readonly<Record<string, unknown>>
-  /** Texts as they are: what is shown of them has to be made printable. */
-  readonly system: string | null
-  readonly messages: readonly ShownMessage[]
-  /** All licences in one; the server puts a line end between them. */
-  readonly license: string | null
-  /** The oldest version of Ollama that can run it. */
+  /** Digests of weights and projectors. */
+  readonly weights: readonly string[]
+  readonly adapters: readonly string[]
+  /** As the server prints it into a Modelfile, with its `TEMPLATE` in front; empty when it does not. */
+  readonly templateSection: string
+  readonly renderer: string | null
+  readonly parser: string | null
   readonly requires: string | null
-  /** The Modelfile that the server makes up, with the paths of its blobs. What stands in it is not always quoted. */
-  readonly modelfile: string
+  readonly system: string | null
+  /** All of them, joined by a line end. */
+  readonly license: string | null
+  readonly messages: readonly { readonly role: string; readonly content: string }[]
+  readonly parameters: ShownParameters
+  /** Keys of the GGUF; long lists are left out. */
+  readonly modelInfo: Readonly<Record<string, unknown>>
 }
 
-/** The server tells neither images nor tool calls. */
-export interface ShownMessage {
-  readonly role: string
-  readonly content: string
+/** A list of one item is told as that item. */
+export type ShownParameters = Parameters
+
+/** What is built, by the names of Ollama's API. Absent: as the base has it. */
+export interface CreateRequest {
+  /** Listed name of the base. It must be installed: else the server would pull it by itself. */
+  readonly from?: string
+  /** GGUF files instead of a base: name → digest of an uploaded blob. */
+  readonly files?: Readonly<Record<string, string>>
+  readonly adapters?: Readonly<Record<string, string>>
+  readonly system?: string
+  readonly template?: string
+  readonly parameters?: Parameters
+  readonly messages?: readonly StoredMessage[]
+  readonly license?: readonly string[]
+  readonly renderer?: string
+  readonly parser?: string
+  readonly requires?: string
+  readonly quantize?: string
+}
+
+/** Bytes that come in pieces, and how many. */
+export interface Upload {
+  readonly digest: string
+  readonly sizeBytes: number
+  /** Read once. */
+  readonly bytes: AsyncIterable<Uint8Array>
 }
 
 /** Whether blobs are there, whatever models they belong to. It keeps connections, since a plan asks about hundreds. */
@@ -72,6 +100,14 @@ export interface Backend {
   show(name: string, options?: CallOptions): Promise<ModelDetails>
   /** Ends normally only when the server said that the model is complete. Leaving the loop cancels the pull. */
   pull(reference: Reference, options: PullOptions): AsyncIterable<PullProgress>
+  /**
+   * Builds a model, in the place of one that has this name. Ends normally only when the server said that it is complete.
+   *
+   * @throws {OllamaConfigError} `stale-plan` when its base is not there
+   */
+  create(name: string, request: CreateRequest, options?: CallOptions): AsyncIterable<PullProgress>
+  /** Puts a blob there. @throws {OllamaConfigError} `digest-mismatch` when the bytes are others */
+  upload(blob: Upload, options?: CallOptions): Promise<void>
   /** For asking about many blobs. To be closed. */
   openBlobs(): BlobLookup
   /** Gives an installed model a second name; what was there under that name is replaced. */

@@ -1,5 +1,6 @@
 /** An Ollama server as a backend. */
 import { formatReference, type Reference } from '../artifact/reference.ts'
+import { OllamaConfigError } from '../errors.ts'
 import type { ActualState } from '../plan/state.ts'
 import { readBeginning, readText } from '../runtime/body.ts'
 import { createHttpClient, type HttpClient } from '../runtime/http.ts'
@@ -7,12 +8,23 @@ import type { Logger } from '../runtime/logger.ts'
 import { sleep } from '../runtime/sleep.ts'
 import type { Address } from './address.ts'
 import { answerError } from './answer-errors.ts'
-import type { Backend, BlobLookup, CallOptions, ModelDetails, PullOptions, PullProgress } from './backend.ts'
+import type {
+  Backend,
+  BlobLookup,
+  CallOptions,
+  CreateRequest,
+  ModelDetails,
+  PullOptions,
+  PullProgress,
+  Upload,
+} from './backend.ts'
+import { buildError, uploadError } from './build-errors.ts'
 import { type CallContext, streamEnded, toHostError } from './errors.ts'
 import type { ClientCall, Limits, OllamaClient } from './ollama-client.ts'
 import { pullError } from './pull-errors.ts'
-import { maxErrorBytes, maxJsonBytes, readDetails, readListing, readProgress, readVersion } from './responses.ts'
+import { maxErrorBytes, maxJsonBytes, readListing, readProgress, readVersion } from './responses.ts'
 import { secretsOf, withoutSecrets } from './secrets.ts'
+import { readDetails } from './shown.ts'
 
 /** How long a finished listing waits for the version, which only informs. */
 const versionWaitMs = 1000
@@ -40,25 +52,28 @@ export function createHostBackend(options: HostBackendOptions): Backend {
  * The npm client for the same server, with the same headers, for programs that know what they want to ask. Its errors are those of a
  * backend, and hold no secrets. `silenceMs` and `totalMs` do not count.
  *
- * @param signal ends every call
+ * @returns makes clients; the signal of one ends all its calls
  */
-export async function openHostClient(options: HostBackendOptions, signal: AbortSignal): Promise<OllamaClient> {
+export async function importHostClient(options: HostBackendOptions): Promise<(signal: AbortSignal) => OllamaClient> {
   const { address } = options
   const secrets = secretsOf(address.headers, options.headers)
   const place = placeOf(address)
-  const { createHostClient } = await import('./ollama-client.ts')
-  return createHostClient(connect(options), {
-    signal,
-    contextOf: (method, path, model) => ({
-      ...place,
-      method,
-      path,
-      serverVersion: null,
-      ...(model === undefined ? {} : { model }),
-    }),
-    failureOf: (error, context) =>
-      signal.aborted ? signal.reason : withoutSecrets(toHostError(error, context), secrets),
+  const http = connect(options)
+  const contextOf = (method: string, path: string, model: string | undefined): CallContext => ({
+    ...place,
+    method,
+    path,
+    serverVersion: null,
+    ...(model === undefined ? {} : { model }),
   })
+  const { createHostClient } = await import('./ollama-client.ts')
+  return (signal) =>
+    createHostClient(http, {
+      signal,
+      contextOf,
+      failureOf: (error, context) =>
+        signal.aborted ? signal.reason : withoutSecrets(toHostError(error, context), secrets),
+    })
 }
 
 function connect({ address, headers, logger }: HostBackendOptions, connections?: number): HttpClient {
@@ -132,27 +147,68 @@ class HostBackend implements Backend {
     }
   }
 
-  async *pull(reference: Reference, { insecure, signal }: PullOptions): AsyncGenerator<PullProgress, undefined> {
+  pull(reference: Reference, { insecure, signal }: PullOptions): AsyncGenerator<PullProgress, undefined> {
     const name = formatReference(reference)
     const context = this.#context('POST', '/api/pull', name, insecure)
-    // No limits: a large model takes hours, hashing a huge blob is a minute without a line, and so is a registry that retries.
+    return this.#stream(context, signal, (client) => client.pull({ model: name, insecure, stream: true }))
+  }
+
+  async *create(
+    name: string,
+    request: CreateRequest,
+    { signal }: CallOptions = {},
+  ): AsyncGenerator<PullProgress, undefined> {
+    const context = this.#context('POST', '/api/create', name)
+    const { startCreate } = await import('./ollama-client.ts')
+    for await (const line of this.#stream(context, signal, (client) => startCreate(client, name, request))) {
+      // The server would fetch it unseen, and end the stream twice.
+      if (request.from !== undefined && /^pulling /.test(line.status)) {
+        throw new OllamaConfigError('stale-plan', `"${name}" was not built: its base "${request.from}" is gone`, {
+          hint: 'plan again',
+        })
+      }
+      yield line
+    }
+  }
+
+  /** No limits: a large model takes hours, hashing a huge blob is a minute without a line, and so is a registry that retries. */
+  async *#stream(
+    context: CallContext,
+    signal: AbortSignal | undefined,
+    start: (client: ClientCall['client']) => Promise<AsyncIterable<object>>,
+  ): AsyncGenerator<PullProgress, undefined> {
     const call = await this.#call(context, signal, {})
     let complete = false
     try {
-      for await (const line of await call.client.pull({ model: name, insecure, stream: true })) {
+      for await (const line of await start(call.client)) {
         const progress = readProgress(line, context)
         complete = progress.status === 'success'
         yield progress
         // Lines that had arrived before would still come out of the client.
         signal?.throwIfAborted()
       }
-      // The client also takes `"done": true`, which a pull does not say, for the end.
+      // The client also takes `"done": true`, which these do not say, for the end.
       if (!complete) throw streamEnded(context)
     } catch (error) {
       throw this.#failure(error, signal, context, call.streamError)
     } finally {
-      // Leaving the client's iterator leaves the connection open: the server would go on pulling, and Node would not exit.
+      // Leaving the client's iterator leaves the connection open: the server would go on, and Node would not exit.
       call.close()
+    }
+  }
+
+  async upload({ digest, sizeBytes, bytes }: Upload, { signal }: CallOptions = {}): Promise<void> {
+    const path = `/api/blobs/${digest}`
+    const context = this.#context('POST', path)
+    try {
+      // The server answers when it has hashed all of it, which may take minutes.
+      const response = await this.#http.send({ method: 'POST', path, signal, body: { bytes, sizeBytes } })
+      const body = await readBeginning(response, maxErrorBytes)
+      if (response.status === 200 || response.status === 201) return
+      const answer = { status: response.status, body, location: response.header('location') }
+      throw uploadError(answer, context) ?? answerError(answer, context)
+    } catch (error) {
+      throw this.#failure(error, signal, context)
     }
   }
 
@@ -236,7 +292,7 @@ class HostBackend implements Backend {
   /** What to throw: the reason of an abort untouched, whatever the abort made fail on its way. */
   #failure(error: unknown, signal: AbortSignal | undefined, context: CallContext, streamError?: string): unknown {
     if (signal?.aborted) return signal.reason
-    const failure = streamError === undefined ? toHostError(error, context) : pullError(streamError, context)
+    const failure = streamError === undefined ? toHostError(error, context) : streamFailure(streamError, context)
     return withoutSecrets(failure, this.#secrets)
   }
 
@@ -250,6 +306,10 @@ class HostBackend implements Backend {
       ...(insecure === undefined ? {} : { insecure }),
     }
   }
+}
+
+function streamFailure(text: string, context: CallContext): OllamaConfigError {
+  return context.path === '/api/create' ? buildError(text, context) : pullError(text, context)
 }
 
 function lowerCased(headers: Readonly<Record<string, string>> = {}): Record<string, string> {

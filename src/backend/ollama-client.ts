@@ -4,9 +4,11 @@
  */
 // The other entry point adds only a check that refuses a create whose base is also the name of a local file.
 import { Ollama } from 'ollama/browser'
+import type { StoredMessage } from '../artifact/derived.ts'
 import { type Line, readBeginning, readLines, readText } from '../runtime/body.ts'
 import type { HttpClient, HttpResponse } from '../runtime/http.ts'
 import { answerError } from './answer-errors.ts'
+import type { CreateRequest } from './backend.ts'
 import { type CallContext, streamEnded } from './errors.ts'
 import { isRecord, maxErrorBytes, maxJsonBytes, notJson, parseJson, wrongShape } from './responses.ts'
 
@@ -58,7 +60,8 @@ export function createClientCall(http: HttpClient, { context, signal, limits }: 
       const body = await readBeginning(response, maxErrorBytes)
       throw answerError({ status, body, location: response.header('location') }, context)
     }
-    if (context.path === '/api/pull') return new Response(streamOf(checkedLines(response)))
+    if (context.path === '/api/pull' || context.path === '/api/create')
+      return new Response(streamOf(checkedLines(response)))
     const text = await readText(response, maxJsonBytes)
     // The answers to a delete and a copy are empty. Everything else is JSON, and what is not is told here with its place.
     if (context.path !== '/api/delete' && context.path !== '/api/copy') parseJson(text, context)
@@ -83,6 +86,30 @@ export function createClientCall(http: HttpClient, { context, signal, limits }: 
     get streamError() {
       return streamError
     },
+  }
+}
+
+/** The client's type lacks `files` and others, and wants lists that it may change; it sends what it is given. */
+export function startCreate(client: Ollama, model: string, request: CreateRequest) {
+  const { messages, license, ...rest } = request
+  return client.create({
+    model,
+    stream: true,
+    ...rest,
+    ...(license === undefined ? {} : { license: [...license] }),
+    ...(messages === undefined ? {} : { messages: messages.map(copyOf) }),
+  })
+}
+
+function copyOf({ role, content, thinking, images, tool_calls, tool_name, tool_call_id }: StoredMessage) {
+  return {
+    role,
+    content,
+    ...(thinking === undefined ? {} : { thinking }),
+    ...(images === undefined ? {} : { images: [...images] }),
+    ...(tool_calls === undefined ? {} : { tool_calls: [...tool_calls] }),
+    ...(tool_name === undefined ? {} : { tool_name }),
+    ...(tool_call_id === undefined ? {} : { tool_call_id }),
   }
 }
 

@@ -167,7 +167,8 @@ function transferMeaning(text: string, context: CallContext): Meaning | undefine
   return undefined
 }
 
-function storeMeaning(text: string): Meaning | undefined {
+/** Errors of the server's own disk. */
+export function storeMeaning(text: string): Meaning | undefined {
   const said = printable(text, 300)
   if (/no space left on device|not enough space on the disk|disk quota exceeded/i.test(text)) {
     return {

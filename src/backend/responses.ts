@@ -3,9 +3,8 @@ import { parseListedName } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
 import { isOllamaConfigError, type OllamaConfigError } from '../errors.ts'
 import type { InstalledModel } from '../plan/state.ts'
-import type { ModelDetails, PullProgress, ShownMessage } from './backend.ts'
+import type { PullProgress } from './backend.ts'
 import { type CallContext, callOf, fail, notOllamaHint } from './errors.ts'
-import { readParameters } from './parameters.ts'
 
 /** A listing entry has about 500 bytes, a model's details with their vocabulary left out some 100 KB. */
 export const maxJsonBytes = 64 * 1024 * 1024
@@ -128,50 +127,6 @@ export function readVersion(text: string): string | null {
   }
 }
 
-/** Takes what `/api/show` gave. @throws {OllamaConfigError} `invalid-response` */
-export function readDetails(value: unknown, context: CallContext): ModelDetails {
-  if (!isRecord(value)) throw wrongShape('it', 'an object', context)
-  const { capabilities, details, messages, model_info, modelfile, parameters } = value
-  if (!isRecord(details)) throw wrongShape('"details"', 'an object', context)
-  // Servers before 0.6.4 do not tell capabilities.
-  if (capabilities !== undefined && capabilities !== null && !Array.isArray(capabilities))
-    throw wrongShape('"capabilities"', 'a list', context)
-  if (messages !== undefined && messages !== null && !Array.isArray(messages))
-    throw wrongShape('"messages"', 'a list', context)
-  return {
-    capabilities: (capabilities ?? [])
-      .filter((item: unknown) => typeof item === 'string')
-      .map((item: string) => printable(item, 80)),
-    family: nonEmpty(details['family']),
-    parameterSize: nonEmpty(details['parameter_size']),
-    quantization: nonEmpty(details['quantization_level']),
-    weightsFile: weightsFile(modelfile),
-    parameters: readParameters(textOf(parameters) ?? ''),
-    modelInfo: isRecord(model_info) ? model_info : {},
-    system: textOf(value['system']),
-    messages: (messages ?? []).map((message: unknown, index) => readMessage(message, `messages[${index}]`, context)),
-    license: textOf(value['license']),
-    requires: nonEmpty(value['requires']),
-    modelfile: textOf(modelfile) ?? '',
-  }
-}
-
-function readMessage(value: unknown, place: string, context: CallContext): ShownMessage {
-  if (!isRecord(value)) throw wrongShape(place, 'an object', context)
-  const { role, content } = value
-  if (typeof role !== 'string') throw wrongShape(`${place}.role`, 'a text', context)
-  // Left out by the server when there is none, as beside a tool call.
-  return { role, content: textOf(content) ?? '' }
-}
-
-/** The path after the first FROM of the Modelfile that the server makes up, where it is the path of a blob. */
-function weightsFile(modelfile: unknown): string | null {
-  if (typeof modelfile !== 'string') return null
-  const path = /^FROM (.*)$/m.exec(modelfile)?.[1]?.trim() ?? ''
-  // A path with control characters in it is none of a server's.
-  return /[\\/]blobs[\\/]sha256-[0-9a-f]{64}$/.test(path) && printable(path, path.length) === path ? path : null
-}
-
 /** Takes a line of a pull. Numbers are left out by the server while they are 0. */
 export function readProgress(value: unknown, context: CallContext): PullProgress {
   if (!isRecord(value)) throw wrongShape('a line', 'an object', context)
@@ -189,12 +144,8 @@ function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
-function nonEmpty(value: unknown, maxLength?: number): string | null {
+/** One line of visible text, or `null`. */
+export function nonEmpty(value: unknown, maxLength?: number): string | null {
   const text = typeof value === 'string' ? printable(value, maxLength) : ''
   return text === '' ? null : text
-}
-
-/** As it is; `null` for none. */
-function textOf(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value : null
 }

@@ -33,16 +33,16 @@ export async function readPlanFile(name: string, cwd: string | undefined, contex
   })
   const parsed = parseJson(text.replace(/^\uFEFF/, ''))
   if (!('value' in parsed)) throw notPlan('it is not valid JSON')
-  return withoutLock(readPlan(parsed.value))
+  return withoutClaims(readPlan(parsed.value))
 }
 
-/** What a file from elsewhere says of the lock file was compared with nothing. */
-function withoutLock(plan: Plan): Plan {
+/** What a file from elsewhere says of the lock file, and of how models came to be, was compared with nothing. */
+function withoutClaims(plan: Plan): Plan {
   const targets = plan.targets.map((target) => ({
     ...target,
     changes: target.changes.map((change) => {
       if (change.action !== 'no-op') return change
-      const { lock: _, ...rest } = change
+      const { lock: _, built: __, ...rest } = change
       return rest
     }),
   }))

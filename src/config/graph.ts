@@ -2,7 +2,7 @@
 import { formatReference, referenceKey } from '../artifact/reference.ts'
 import type { Diagnostic } from '../errors.ts'
 import type { DesiredModel } from '../plan/state.ts'
-import type { Source } from './declaration.ts'
+import type { Source } from './origin.ts'
 
 /** A model as it is written, before it is connected with what it starts from. */
 export interface WrittenModel extends DesiredModel {

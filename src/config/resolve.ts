@@ -5,9 +5,10 @@ import { quoted } from '../artifact/text.ts'
 import { ConfigError, type Diagnostic, isOllamaConfigError } from '../errors.ts'
 import type { DesiredState } from '../plan/state.ts'
 import type { Config } from './config.ts'
-import { type DeclarationContext, makingOf } from './declaration.ts'
+import { makingOf } from './declaration.ts'
 import { connectModels, type WrittenModel } from './graph.ts'
 import { listAt, problemOf, property } from './loose.ts'
+import type { DeclarationContext } from './origin.ts'
 import { checkParameters } from './parameters.ts'
 import { checkShape } from './schema.ts'
 
@@ -53,13 +54,14 @@ export function resolveConfig(input: unknown, options: ResolveOptions = {}): Res
   })
   const models = connectModels(readModels([...list, ...declared], { report, defaults, folder }), report)
   const keep = resolvePatterns(listAt(written, 'keep'), diagnostics)
-  if (config === undefined || diagnostics.length > 0) {
-    const count = diagnostics.length === 1 ? '1 problem' : `${diagnostics.length} problems`
-    throw new ConfigError(`Found ${count} in ${origin}`, diagnostics, {
+  const errors = diagnostics.filter(({ severity }) => severity === 'error')
+  if (config === undefined || errors.length > 0) {
+    const count = errors.length === 1 ? '1 problem' : `${errors.length} problems`
+    throw new ConfigError(`Found ${count} in ${origin}`, errors, {
       hint: 'mend the config and run the command again',
     })
   }
-  return { config, desired: { models, keep, prune: config.prune ?? 'undeclared' } }
+  return { config, desired: { models, keep, prune: config.prune ?? 'undeclared', warnings: diagnostics } }
 }
 
 /** Plugins may declare anything; told where it comes from. */

@@ -32,7 +32,9 @@ export function selfEntry(specifier: string): string | undefined {
     const [start = '', end] = subpath.split('*')
     if (end === undefined ? subpath !== wanted : !wanted.startsWith(start) || !wanted.endsWith(end)) continue
     const star = end === undefined ? '' : wanted.slice(start.length, wanted.length - end.length)
-    return locate(target.replaceAll('*', star))
+    const url = locate(target.replaceAll('*', star))
+    // A pattern covers names of which there is no file.
+    return end === undefined || existsSync(new URL(url)) ? url : undefined
   }
   return undefined
 }

@@ -22,10 +22,10 @@ export function questions(
   const installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model]))
   const asked: Question[] = []
   const declared = new Set<string>()
-  for (const { reference, insecure } of desired.models) {
+  for (const { reference, insecure, recipe } of desired.models) {
     const key = referenceKey(reference)
     declared.add(key)
-    if (!reference.cloud && isInQuestion(key, installed.get(key), resolution, intent))
+    if (recipe === undefined && !reference.cloud && isInQuestion(key, installed.get(key), resolution, intent))
       asked.push({ key, reference, insecure, purpose: 'fetch' })
   }
   if (!intent.checkDeletions) return asked

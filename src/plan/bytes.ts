@@ -1,6 +1,15 @@
 /** Bytes of a plan: what each change downloads and frees, shared blobs counted once. */
 import type { Layer } from '../artifact/manifest.ts'
-import { type Change, type DeleteChange, isFetch, type PullChange, plannedBlobs, type UpdateChange } from './plan.ts'
+import {
+  blockOf,
+  type Change,
+  type DeleteChange,
+  isBuild,
+  isFetch,
+  type PullChange,
+  plannedBlobs,
+  type UpdateChange,
+} from './plan.ts'
 import type { Resolution } from './resolution.ts'
 
 /** Fills in the byte counts. Changes come in the order of the plan, which is the order of apply within each kind. */
@@ -111,6 +120,10 @@ function survivorsOf(changes: readonly Change[], contents: ReadonlyMap<string, r
       for (const { digest } of change.manifest === null ? [] : plannedBlobs(change.manifest)) blobs.add(digest)
       known &&= change.manifest !== null || change.blocked !== undefined
     }
+    if (isBuild(change)) {
+      for (const { digest } of change.blobs ?? []) blobs.add(digest)
+      known &&= change.blobs !== null || change.blocked !== undefined
+    }
     if (change.before === null || change.cloud || !staysFor(change)) continue
     const digest = change.before.digest ?? ''
     digests.set(digest, (digests.get(digest) ?? 0) + 1)
@@ -123,6 +136,6 @@ function survivorsOf(changes: readonly Change[], contents: ReadonlyMap<string, r
 
 /** Whether what is there before stays. What only a person may approve counts so, also where its own bytes are asked for. */
 function staysFor(change: Change): boolean {
-  if (change.action === 'update') return change.blocked !== undefined
-  return change.action !== 'delete' || change.irreplaceable
+  if (change.action === 'delete') return change.irreplaceable
+  return change.action === 'no-op' || change.action === 'restore' || blockOf(change) !== undefined
 }

@@ -9,6 +9,7 @@ import {
   type Fields,
   fieldsAt,
   flagAt,
+  hashAt,
   listAt,
   majorAt,
   referenceAt,
@@ -131,6 +132,12 @@ const checks: Readonly<Record<Action, (change: Fields, precondition: Fields, pla
   'no-op': (change, precondition, place) => {
     digestAt(precondition['digest'], `${place}.precondition.digest`)
     if (change['lock'] !== undefined) checkManifest(change['lock'], `${place}.lock`)
+    if (change['method'] !== undefined) checkMethod(change['method'], `${place}.method`)
+    if (change['built'] !== undefined) {
+      const { declaration, base } = fieldsAt(change['built'], `${place}.built`)
+      hashAt(declaration, `${place}.built.declaration`)
+      if (base !== null) digestAt(base, `${place}.built.base`)
+    }
   },
   pull: (change, precondition, place) => {
     checkFetch(change, place)
@@ -140,6 +147,26 @@ const checks: Readonly<Record<Action, (change: Fields, precondition: Fields, pla
     checkFetch(change, place)
     digestAt(precondition['digest'], `${place}.precondition.digest`)
     if (change['keepAs'] !== null) referenceAt(change['keepAs'], `${place}.keepAs`)
+  },
+  derive: (change, precondition, place) => {
+    checkBuild(change, precondition, place)
+    if (precondition['digest'] !== null) throw wrong(`${place}.precondition.digest`, 'null')
+  },
+  rebuild: (change, precondition, place) => {
+    checkBuild(change, precondition, place)
+    digestAt(precondition['digest'], `${place}.precondition.digest`)
+    checkMethod(change['method'], `${place}.method`)
+    listAt(change['differences'], `${place}.differences`, (difference, at) => {
+      const { field, text } = fieldsAt(difference, at)
+      textAt(field, `${at}.field`)
+      textAt(text, `${at}.text`)
+    })
+  },
+  alias: (change, precondition, place) => {
+    checkMaking(change, place)
+    if (referenceAt(change['of'], `${place}.of`) === change['reference']) throw wrong(`${place}.of`, 'another model')
+    if (precondition['source'] !== null) digestAt(precondition['source'], `${place}.precondition.source`)
+    assertSource(change, precondition['source'], place)
   },
   restore: (change, precondition, place) => {
     if (referenceAt(change['from'], `${place}.from`) === change['reference'])
@@ -155,6 +182,63 @@ const checks: Readonly<Record<Action, (change: Fields, precondition: Fields, pla
   },
 }
 
+function checkMethod(value: unknown, place: string): void {
+  if (!['predicted', 'recorded', 'compared', 'base'].includes(textAt(value, place)))
+    throw wrong(place, '"predicted", "recorded", "compared" or "base"')
+}
+
+/** The name is sent as it is, to be created or copied to. */
+function checkMaking(change: Fields, place: string): void {
+  assertRequestable(change['reference'], `${place}.reference`)
+  if (change['keepAs'] !== null) referenceAt(change['keepAs'], `${place}.keepAs`)
+  if (change['blocked'] !== undefined) checkMessage(fieldsAt(change['blocked'], `${place}.blocked`), `${place}.blocked`)
+}
+
+/** Where nothing else brings the source, it is known which one is meant. */
+function assertSource({ dependsOn }: Fields, digest: unknown, place: string): void {
+  if (digest === null && Array.isArray(dependsOn) && dependsOn.length === 0)
+    throw wrong(`${place}.precondition`, 'one that names the digest of what it starts from')
+}
+
+function checkBuild(change: Fields, precondition: Fields, place: string): void {
+  checkMaking(change, place)
+  hashAt(change['declaration'], `${place}.declaration`)
+  if (change['blobs'] !== null) listAt(change['blobs'], `${place}.blobs`, checkLayer)
+  checkBytes(change['uploadBytes'], `${place}.uploadBytes`)
+  const at = `${place}.build`
+  const build = fieldsAt(change['build'], at)
+  const files = listAt(build['files'], `${at}.files`, checkFile)
+  listAt(build['adapters'], `${at}.adapters`, checkFile)
+  if (build['from'] === null) {
+    if (files.length === 0) throw wrong(`${at}.files`, 'a list of files, where there is no base')
+  } else {
+    if (referenceAt(build['from'], `${at}.from`) === change['reference']) throw wrong(`${at}.from`, 'another model')
+    if (precondition['base'] !== null) digestAt(precondition['base'], `${place}.precondition.base`)
+    assertSource(change, precondition['base'], place)
+  }
+  // Texts that go to the server as they are, and are shown to nobody.
+  for (const key of ['system', 'template', 'renderer', 'parser', 'requires', 'quantize'] as const)
+    if (build[key] !== null) anyTextAt(build[key], `${at}.${key}`)
+  fieldsAt(build['parameters'], `${at}.parameters`)
+  listAt(build['licenses'], `${at}.licenses`, anyTextAt)
+  listAt(build['messages'], `${at}.messages`, (message, where) => {
+    const { role, content } = fieldsAt(message, where)
+    anyTextAt(role, `${where}.role`)
+    anyTextAt(content, `${where}.content`)
+  })
+}
+
+/** Returns its name. */
+function checkFile(value: unknown, place: string): string {
+  const { name, file, digest, sizeBytes, modifiedMs, onHost } = fieldsAt(value, place)
+  textAt(file, `${place}.file`)
+  digestAt(digest, `${place}.digest`)
+  bytesAt(sizeBytes, `${place}.sizeBytes`)
+  bytesAt(modifiedMs, `${place}.modifiedMs`)
+  if (onHost !== null && typeof onHost !== 'boolean') throw wrong(`${place}.onHost`, 'true, false or null')
+  return textAt(name, `${place}.name`)
+}
+
 function checkFetch(change: Fields, place: string): void {
   flagAt(change['insecure'], `${place}.insecure`)
   const locked = flagAt(change['locked'], `${place}.locked`)
@@ -164,14 +248,18 @@ function checkFetch(change: Fields, place: string): void {
   if (locked) digestAt(digest, `${place}.after.digest`)
   if (change['manifest'] !== null && checkManifest(change['manifest'], `${place}.manifest`) !== digest)
     throw wrong(`${place}.manifest.digest`, 'that of after')
-  const reference = textAt(change['reference'], `${place}.reference`)
+  assertRequestable(change['reference'], `${place}.reference`)
+  if (change['blocked'] !== undefined) checkMessage(fieldsAt(change['blocked'], `${place}.blocked`), `${place}.blocked`)
+}
+
+/** As it will be asked for: a server would take some names for others. */
+function assertRequestable(value: unknown, place: string): void {
+  const reference = textAt(value, place)
   try {
-    // As it will be asked for: a server would take some names for others.
     parseReference(reference)
   } catch {
-    throw wrong(`${place}.reference`, `a name that can be pulled: ${quoted(reference)}`)
+    throw wrong(place, `a name that can be asked for: ${quoted(reference)}`)
   }
-  if (change['blocked'] !== undefined) checkMessage(fieldsAt(change['blocked'], `${place}.blocked`), `${place}.blocked`)
 }
 
 function checkFacts(value: unknown, place: string): void {
@@ -189,11 +277,16 @@ function checkManifest(value: unknown, place: string): string {
   return digestAt(digest, `${place}.digest`)
 }
 
-function checkBlob(value: unknown, place: string): void {
-  const { mediaType, digest, sizeBytes, onHost } = fieldsAt(value, place)
+function checkLayer(value: unknown, place: string): void {
+  const { mediaType, digest, sizeBytes } = fieldsAt(value, place)
   textAt(mediaType, `${place}.mediaType`)
   digestAt(digest, `${place}.digest`)
   bytesAt(sizeBytes, `${place}.sizeBytes`)
+}
+
+function checkBlob(value: unknown, place: string): void {
+  checkLayer(value, place)
+  const { onHost } = fieldsAt(value, place)
   if (onHost !== null && typeof onHost !== 'boolean') throw wrong(`${place}.onHost`, 'true, false or null')
 }
 

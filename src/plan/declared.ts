@@ -47,17 +47,16 @@ export function declaredChange(
   if (installed === undefined) {
     if (pin !== undefined && !model.reference.cloud)
       return fetch(model, undefined, pinnedGoal(model, pin, answer, circumstances), intent)
-    return fetch(
-      model,
-      undefined,
-      servedGoal(answer, resolution, { code: 'missing', text: 'declared, not installed' }),
-      intent,
-    )
+    return fetch(model, undefined, servedGoal(answer, resolution, missing(model, 'declared, not installed')), intent)
   }
   if (installed.remoteHost !== undefined) return inSync(model, installed)
   // An update leaves alone what was not named, so no registry was asked about it either.
   if (pin !== undefined && intent.update === null) return towardsPin(model, installed, pin, circumstances)
   return isUpdated(key, intent) ? towardsTag(model, installed, circumstances) : inSync(model, installed)
+}
+
+function missing({ neededBy }: DesiredModel, text: string): Reason {
+  return neededBy === undefined ? { code: 'missing', text } : { code: 'needed', text: `needed by ${neededBy}` }
 }
 
 function inSync(model: DesiredModel, installed: InstalledModel, text = 'installed'): Change {
@@ -98,7 +97,7 @@ function pinnedGoal(
 ): Goal {
   const reason: Reason =
     installed === undefined
-      ? { code: 'missing', text: 'declared and locked, not installed' }
+      ? missing(model, 'declared and locked, not installed')
       : {
           code: 'locked-elsewise',
           text: `${shortDigest(installed.digest)} → ${shortDigest(pin.digest)}, as locked`,

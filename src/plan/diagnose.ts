@@ -1,10 +1,10 @@
 /** What a plan has to say that belongs to no single change, or that people must not overlook. */
 import { matchesPattern } from '../artifact/pattern.ts'
-import { compareText, formatReference, isAddressable, referenceKey } from '../artifact/reference.ts'
+import { compareText, formatReference, isAddressable, parseListedName, referenceKey } from '../artifact/reference.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
 import { printable } from '../artifact/text.ts'
 import type { Diagnostic } from '../errors.ts'
-import { type Change, isFetch } from './plan.ts'
+import { blockOf, type Change, isFetch } from './plan.ts'
 import { type Intent, isUpdated, type Resolution } from './resolution.ts'
 import type { ActualState, DesiredModel, DesiredState, InstalledModel } from './state.ts'
 
@@ -20,10 +20,13 @@ export interface Findings {
 /** Sorted. */
 export function diagnose(findings: Findings): readonly Diagnostic[] {
   return [
+    ...findings.desired.warnings,
     ...patternProblems(findings),
     ...nameProblems(findings),
     ...worldProblems(findings),
     ...blockedProblems(findings),
+    ...replacedProblems(findings),
+    ...inheritedProblems(findings),
     ...registryProblems(findings),
   ].sort(
     (a, b) =>
@@ -114,9 +117,38 @@ function worldProblems({ desired, actual, resolution }: Findings): readonly Diag
 
 function blockedProblems({ changes }: Findings): readonly Diagnostic[] {
   return changes.flatMap((change) => {
-    if (!isFetch(change) || change.blocked === undefined) return []
-    const { code, message, hint } = change.blocked
-    return [warning(code, message, hint, undefined, change.reference)]
+    const blocked = blockOf(change)
+    return blocked === undefined
+      ? []
+      : [warning(blocked.code, blocked.message, blocked.hint, undefined, change.reference)]
+  })
+}
+
+/** What somebody made on the host, under a name that the config now gives to something else. */
+function replacedProblems({ changes, resolution, installed }: Findings): readonly Diagnostic[] {
+  return changes.flatMap((change) => {
+    const { action, reference, before } = change
+    if (before === null || !['update', 'rebuild', 'alias'].includes(action) || blockOf(change) !== undefined) return []
+    const key = referenceKey(parseListedName(reference))
+    // A model that was pulled can be had again by its tag, or was replaced by it.
+    if (action === 'update' && installed.get(key)?.[0]?.parentModel === undefined) return []
+    if (resolution.recorded.get(key)?.digest === before.digest) return []
+    const message = `"${reference}" is installed, and not as an apply of this config left it: it is replaced`
+    return [warning('replaces-other', message, '--keep-previous keeps a copy of it', undefined, reference)]
+  })
+}
+
+/** Ollama takes an empty field for one that is not given. */
+function inheritedProblems({ desired, resolution }: Findings): readonly Diagnostic[] {
+  if (resolution.builds.size === 0) return []
+  return desired.models.flatMap(({ reference, path, recipe }) => {
+    if (recipe?.kind !== 'build' || recipe.from === null) return []
+    const fields = resolution.builds.get(referenceKey(reference))?.inherited ?? []
+    return fields.map((field) => {
+      const name = formatReference(reference)
+      const message = `"${name}" keeps the ${field} of its base: Ollama can replace it, but not take it away`
+      return warning('cannot-remove', message, `write another ${field}, or build from another model`, path, name)
+    })
   })
 }
 

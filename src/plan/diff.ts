@@ -2,9 +2,10 @@
 import { compareText, formatReference, referenceKey } from '../artifact/reference.ts'
 import type { Diagnostic } from '../errors.ts'
 import { withBytes } from './bytes.ts'
-import { declaredChange } from './declared.ts'
+import { declaredChanges } from './declared-models.ts'
 import { diagnose } from './diagnose.ts'
 import { noOp } from './facts.ts'
+import { groupByKey } from './installed.ts'
 import type { Change, Drift } from './plan.ts'
 import { asDeclared, type Intent, nothingResolved, type Resolution } from './resolution.ts'
 import type { ActualState, DesiredState, InstalledModel } from './state.ts'
@@ -24,14 +25,11 @@ export function diff(
   intent: Intent = asDeclared,
 ): Difference {
   const installed = groupByKey(actual.models)
-  const declared = new Set<string>()
-  const entries: { readonly key: string; readonly change: Change }[] = []
-  const circumstances = { resolution, intent, serverVersion: actual.serverVersion }
-  for (const model of desired.models) {
-    const key = referenceKey(model.reference)
-    declared.add(key)
-    entries.push({ key, change: declaredChange(key, model, installed.get(key)?.[0], circumstances) })
-  }
+  const declared = declaredChanges(desired, actual, resolution, intent)
+  const entries: { readonly key: string; readonly change: Change }[] = [...declared].map(([key, change]) => ({
+    key,
+    change,
+  }))
   for (const [key, models] of installed) {
     if (declared.has(key)) continue
     for (const model of models) {
@@ -79,17 +77,4 @@ function withUniqueIds(changes: readonly Change[]): readonly Change[] {
     seen.set(change.id, count)
     return count === 1 ? change : { ...change, id: `${change.id}#${count}` }
   })
-}
-
-/** Hand-made files can make a server list two names that differ only in case. */
-function groupByKey(models: readonly InstalledModel[]): ReadonlyMap<string, readonly InstalledModel[]> {
-  const groups = new Map<string, InstalledModel[]>()
-  for (const model of models) {
-    const key = referenceKey(model.reference)
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [model])
-    else if (group.every(({ name, digest }) => name !== model.name || digest !== model.digest)) group.push(model)
-  }
-  for (const group of groups.values()) group.sort((a, b) => compareText(a.name, b.name))
-  return groups
 }

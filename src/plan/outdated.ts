@@ -41,7 +41,7 @@ export interface LayerDifference {
   readonly bytes: number
 }
 
-/** One entry per declared model, cloud models left out, sorted by reference. */
+/** One entry per declared model that is pulled, cloud models left out, sorted by reference. */
 export function outdatedModels(
   desired: DesiredState,
   actual: ActualState,
@@ -49,7 +49,10 @@ export function outdatedModels(
 ): readonly OutdatedModel[] {
   const installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model]))
   return desired.models
-    .filter(({ reference }) => !reference.cloud && installed.get(referenceKey(reference))?.remoteHost === undefined)
+    .filter(
+      ({ reference, recipe }) =>
+        recipe === undefined && !reference.cloud && installed.get(referenceKey(reference))?.remoteHost === undefined,
+    )
     .map((model) => describe(model, installed.get(referenceKey(model.reference)), actual, resolution))
     .sort((a, b) => compareText(a.reference, b.reference))
 }

@@ -1,4 +1,5 @@
 /** The plan: plain readonly JSON, made by `diff`, shown by the views, carried out by `apply`. */
+import type { BuildFields } from '../artifact/derived.ts'
 import type { Layer, Manifest } from '../artifact/manifest.ts'
 import type { Diagnostic, ErrorData } from '../errors.ts'
 
@@ -33,11 +34,28 @@ export interface Drift {
   readonly installed: string | null
 }
 
-export type Change = NoOpChange | PullChange | UpdateChange | RestoreChange | DeleteChange
+export type Change =
+  | NoOpChange
+  | PullChange
+  | UpdateChange
+  | DeriveChange
+  | RebuildChange
+  | AliasChange
+  | RestoreChange
+  | DeleteChange
 export type Action = Change['action']
 
 /** A newer version may know more. */
-export const knownActions: ReadonlySet<string> = new Set<Action>(['no-op', 'pull', 'update', 'restore', 'delete'])
+export const knownActions: ReadonlySet<string> = new Set<Action>([
+  'no-op',
+  'pull',
+  'update',
+  'derive',
+  'rebuild',
+  'alias',
+  'restore',
+  'delete',
+])
 
 interface ChangeBase {
   /** Unique in the plan. */
@@ -62,6 +80,10 @@ interface ChangeBase {
 /** Looked at, and nothing to do. */
 export interface NoOpChange extends ChangeBase {
   readonly action: 'no-op'
+  /** Of a model that is built: how it is known to be what its declaration would build. */
+  readonly method?: BuildMethod
+  /** Of such a model: what it is built from. */
+  readonly built?: BuiltFrom
   /** Of an update that finds the model up to date: what the lock file is to say of it. */
   readonly lock?: PlannedManifest
 }
@@ -89,6 +111,88 @@ export interface UpdateChange extends FetchChange {
   readonly action: 'update'
   /** The replaced version is first copied to this name; `null`: it is not kept. */
   readonly keepAs: string | null
+}
+
+/** What the models that are made on the host have in common. */
+interface MakeChange extends ChangeBase {
+  /** What is installed under this name is first copied to this one; `null`: it is not kept. */
+  readonly keepAs: string | null
+  /** Set when it cannot be carried out, since what it starts from cannot be had. */
+  readonly blocked?: ErrorData
+}
+
+interface BuildChange extends MakeChange {
+  readonly build: PlannedBuild
+  /** SHA-256 of the declaration, files included: 64 hex digits. */
+  readonly declaration: string
+  /** Blobs of what will be built, config last; `null` when they cannot be foreseen. */
+  readonly blobs: readonly Layer[] | null
+  /** Bytes that go from this machine to the host; `null` when unknown. */
+  readonly uploadBytes: number | null
+}
+
+/** Builds a model from another one, or from files. */
+export interface DeriveChange extends BuildChange {
+  readonly action: 'derive'
+}
+
+/** Builds it again, always from its base: it is not what its declaration would build. */
+export interface RebuildChange extends BuildChange {
+  readonly action: 'rebuild'
+  readonly method: BuildMethod
+  /** Sorted by field; empty when it is not known in what it differs. */
+  readonly differences: readonly Difference[]
+}
+
+/** Gives a model a second name. */
+export interface AliasChange extends MakeChange {
+  readonly action: 'alias'
+  /** Never an alias itself. */
+  readonly of: string
+}
+
+/**
+ * `predicted`: by the digest that a build would give; `recorded`: by what the last apply built from the same declaration and base;
+ * `compared`: by what the server tells of it, field by field; `base`: its base is another after this plan.
+ */
+export type BuildMethod = 'predicted' | 'recorded' | 'compared' | 'base'
+
+/** What a built model follows from. */
+export interface BuiltFrom {
+  /** SHA-256 of its declaration, files included: 64 hex digits. */
+  readonly declaration: string
+  /** Digest of its base; `null` for one that is built from files. */
+  readonly base: string | null
+}
+
+export interface Difference {
+  /** Such as `system` or `parameters.num_ctx`. */
+  readonly field: string
+  /** Such as `1 line changed` or `4096 → 16384`. */
+  readonly text: string
+}
+
+/** What is built, complete: defaults are merged, `null` and empty lists mean as the base has it. */
+export interface PlannedBuild extends Omit<BuildFields, 'adapters'> {
+  /** The base in its shortest spelling; `null`: built from `files`. */
+  readonly from: string | null
+  readonly files: readonly PlannedFile[]
+  readonly adapters: readonly PlannedFile[]
+  readonly quantize: string | null
+}
+
+/** A file of this machine that the host needs. */
+export interface PlannedFile {
+  /** What the server is told. */
+  readonly name: string
+  /** Absolute path. */
+  readonly file: string
+  readonly digest: string
+  readonly sizeBytes: number
+  /** When it was last changed, epoch milliseconds. */
+  readonly modifiedMs: number
+  /** `null` when the host was not asked, or did not answer. */
+  readonly onHost: boolean | null
 }
 
 /** Brings back the version that an earlier update replaced, from the copy that was kept of it. */
@@ -134,8 +238,10 @@ export interface ModelFacts {
 export interface Precondition {
   /** Digest of the installed model under this reference; `null` when none was installed. */
   readonly digest: string | null
-  /** Of a restore: digest of the copy. */
-  readonly source?: string
+  /** Of a restore and an alias: digest of what is copied; `null` when it is only brought by this plan. */
+  readonly source?: string | null
+  /** Of a build: digest of its base; `null` when there is none, or when it is only brought by this plan. */
+  readonly base?: string | null
 }
 
 export interface Reason {
@@ -148,9 +254,14 @@ export type ReasonCode =
   | 'same-content'
   | 'not-checked'
   | 'missing'
+  | 'needed'
   | 'locked-elsewise'
   | 'tag-moved'
   | 'manifest-rewritten'
+  | 'declaration-changed'
+  | 'base-moved'
+  | 'not-as-declared'
+  | 'alias-moved'
   | 'rollback'
   | 'undeclared'
   | 'superseded'
@@ -185,6 +296,16 @@ export function isFine({ action, reason }: Change): boolean {
 /** Whether the host fetches something from a registry. */
 export function isFetch(change: Change): change is PullChange | UpdateChange {
   return change.action === 'pull' || change.action === 'update'
+}
+
+/** Whether the host builds something. */
+export function isBuild(change: Change): change is DeriveChange | RebuildChange {
+  return change.action === 'derive' || change.action === 'rebuild'
+}
+
+/** Why the change cannot be carried out; `undefined` for one that can. */
+export function blockOf(change: Change): ErrorData | undefined {
+  return 'blocked' in change ? change.blocked : undefined
 }
 
 /** Problems that make the plan inapplicable. */

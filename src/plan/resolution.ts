@@ -1,6 +1,8 @@
 /** What a plan looks at besides the config and the listing: the lock, the record, registries, blobs on the host. */
+import type { Derived } from '../artifact/derived.ts'
 import type { Layer, Manifest } from '../artifact/manifest.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
+import type { BuiltFrom, Difference, PlannedFile } from './plan.ts'
 
 /** Everything by `referenceKey`, unless said otherwise. What was not looked at is not in it. */
 export interface Resolution {
@@ -16,8 +18,26 @@ export interface Resolution {
   readonly copies: ReadonlyMap<string, PreviousVersion>
   /** Other configs of this user that declared the model at their last apply. */
   readonly declaredBy: ReadonlyMap<string, string>
+  /** What was found out about declared models that are built. */
+  readonly builds: ReadonlyMap<string, BuildFindings>
   /** No registry was to be asked. */
   readonly offline: boolean
+}
+
+/** One model that is built. */
+export interface BuildFindings {
+  /** SHA-256 of the declaration, files included: 64 hex digits. */
+  readonly declaration: string
+  readonly files: readonly PlannedFile[]
+  readonly adapters: readonly PlannedFile[]
+  /** What the server would make of it, of the base as it is after this plan; `null` when that cannot be foreseen. */
+  readonly predicted: Derived | null
+  /** In what the installed one differs from that, as far as the server tells; `null` when it was not looked at. */
+  readonly differences: readonly Difference[] | null
+  /** The declaration has what no server tells: only the prediction can say that it is there. */
+  readonly hidden: boolean
+  /** Fields that the declaration leaves empty and the base has: they stay. */
+  readonly inherited: readonly string[]
 }
 
 /** What the lock says of one model. */
@@ -33,6 +53,8 @@ export interface Recorded {
   readonly reference: string
   readonly digest: string
   readonly broughtIn: boolean
+  /** Of a model that was built. */
+  readonly built?: BuiltFrom
 }
 
 export interface PreviousVersion {
@@ -55,6 +77,7 @@ export const nothingResolved: Resolution = {
   recorded: new Map(),
   copies: new Map(),
   declaredBy: new Map(),
+  builds: new Map(),
   offline: false,
 }
 

@@ -8,3 +8,10 @@ export function rewritesManifests(version: string | null): boolean {
   const [, major, minor] = /^v?(\d+)\.(\d+)\./.exec(version ?? '') ?? []
   return major === '0' && Number(minor) > 0 && Number(minor) < 19
 }
+
+/** Servers before 0.32.7 wrote a config of another form for what they built, so that its digest cannot be foreseen. */
+export function buildsOtherwise(version: string | null): boolean {
+  const [, major, minor, patch] = /^v?(\d+)\.(\d+)\.(\d+)/.exec(version ?? '') ?? []
+  if (major !== '0' || Number(minor) === 0) return false
+  return Number(minor) < 32 || (Number(minor) === 32 && Number(patch) < 7)
+}

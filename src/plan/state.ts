@@ -3,6 +3,7 @@ import type { StoredMessage } from '../artifact/derived.ts'
 import type { Parameters } from '../artifact/parameters.ts'
 import type { Pattern } from '../artifact/pattern.ts'
 import type { Reference } from '../artifact/reference.ts'
+import type { Diagnostic } from '../errors.ts'
 
 /** One declared model. */
 export interface DesiredModel {
@@ -63,6 +64,8 @@ export interface DesiredState {
   readonly prune: 'undeclared' | 'managed' | false
   /** Models that are never deleted. */
   readonly keep: readonly Pattern[]
+  /** What was found in the config and is no error. */
+  readonly warnings: readonly Diagnostic[]
 }
 
 /** One entry of what `ollama list` shows. */

@@ -9,9 +9,12 @@ import { ShapeError } from '../shape.ts'
 /** A plugin is not asked to be quick, but a run must not hang on it. */
 export const defaultHookTimeoutMs = 30_000
 
+/** A timer of more fires at once. */
+const maxTimerMs = 2 ** 31 - 1
+
 export interface HookOptions {
   readonly signal?: AbortSignal | undefined
-  /** Longest time of one hook. Default: 30 000. */
+  /** Longest time of one hook whose plugin does not say it itself. Default: 30 000. */
   readonly hookTimeoutMs?: number | undefined
   readonly logger?: Logger | undefined
 }
@@ -25,6 +28,8 @@ export interface HookOwner {
 export interface HookCall<T> {
   /** For messages: `its review hook`. */
   readonly what: string
+  /** Longest time of this one. Default: that of the options. */
+  readonly timeoutMs?: number | undefined
   /** Runs the plugin's code. The signal goes up when the user interrupts, when time is over, and when the hook has ended. */
   readonly call: (signal: AbortSignal) => unknown
   /** Checks what came back. @throws {ShapeError} */
@@ -40,15 +45,16 @@ export type HookOutcome<T> = { readonly value: T } | { readonly problem: Diagnos
  */
 export async function runHook<T>(
   owner: HookOwner,
-  { what, call, read }: HookCall<T>,
+  { what, call, read, timeoutMs }: HookCall<T>,
   options: HookOptions,
 ): Promise<HookOutcome<T>> {
   const { signal, hookTimeoutMs = defaultHookTimeoutMs, logger } = options
   signal?.throwIfAborted()
+  const limitMs = Math.min(timeoutMs ?? hookTimeoutMs, maxTimerMs)
   const own = new AbortController()
   const both = signal === undefined ? own.signal : AbortSignal.any([signal, own.signal])
-  const late = `${what} was not done after ${hookTimeoutMs / 1000} s`
-  const timer = setTimeout(() => own.abort(new OllamaConfigError('plugin-timeout', late)), hookTimeoutMs)
+  const late = `${what} was not done after ${limitMs / 1000} s`
+  const timer = setTimeout(() => own.abort(new OllamaConfigError('plugin-timeout', late)), limitMs)
   try {
     const value = await abortable(call(both), both)
     signal?.throwIfAborted()

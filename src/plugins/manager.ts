@@ -127,11 +127,13 @@ export class ModelManager {
   }
 
   async #askDetails({ spec, path }: Entry, reference: string) {
-    const { name } = spec
+    const { name, timeoutMs } = spec
     return runHook<PluginModelDetails>(
       { name, path },
       {
         what: 'its details hook',
+        // A function is asked with a config, and this hook has none.
+        timeoutMs: typeof timeoutMs === 'number' ? timeoutMs : undefined,
         call: (signal) =>
           spec.details?.(reference, contextFor({ name }, this.#context, signal, this.#options.logger)) ?? {},
         read: readModelDetails,

@@ -1,9 +1,10 @@
 /** One hook of all plugins that have it, in their order, one after the other. */
 import type { PluginContext } from '../plugin.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { wrong } from '../shape.ts'
 import type { CheckedPlugin } from './check.ts'
 import { type HookOptions, type HookOutcome, runHook } from './hooks.ts'
-import type { HookName } from './spec.ts'
+import { type HookName, isTimeout } from './spec.ts'
 
 /** What the contexts of all plugins have in common. */
 export type ContextBase = Omit<PluginContext, 'signal' | 'logger'>
@@ -30,17 +31,33 @@ export async function* runHooks<T>(
 ): AsyncGenerator<HookResult<T>, void> {
   for (const plugin of plugins) {
     if (plugin.spec[hook] === undefined) continue
-    const outcome = await runHook(
-      plugin,
-      {
-        what: `its ${hook} hook`,
-        call: (signal) => call(plugin, contextFor(plugin, context, signal, options.logger)),
-        read: (value) => read(value, plugin),
-      },
-      options,
-    )
+    const limit = await timeoutOf(plugin, options)
+    const outcome =
+      'problem' in limit
+        ? limit
+        : await runHook(
+            plugin,
+            {
+              what: `its ${hook} hook`,
+              timeoutMs: limit.value,
+              call: (signal) => call(plugin, contextFor(plugin, context, signal, options.logger)),
+              read: (value) => read(value, plugin),
+            },
+            options,
+          )
     yield { plugin, outcome }
   }
+}
+
+/** `undefined`: as long as any. */
+async function timeoutOf(plugin: CheckedPlugin, options: HookOptions): Promise<HookOutcome<number | undefined>> {
+  const { timeoutMs } = plugin.spec
+  if (typeof timeoutMs !== 'function') return { value: timeoutMs }
+  const read = (value: unknown) => {
+    if (isTimeout(value)) return value
+    throw wrong('the result', 'a number of milliseconds')
+  }
+  return runHook(plugin, { what: 'its timeoutMs', call: () => timeoutMs(plugin.config), read }, options)
 }
 
 /** Its facts about the host are looked up when the hook asks for them. */

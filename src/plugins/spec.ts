@@ -12,7 +12,7 @@ export const hookNames = ['details', 'declare', 'review', 'probe'] as const sati
 
 export type HookName = (typeof hookNames)[number]
 
-const knownKeys: readonly string[] = ['apiVersion', 'name', 'models', 'configSchema', ...hookNames]
+const knownKeys: readonly string[] = ['apiVersion', 'name', 'models', 'configSchema', 'timeoutMs', ...hookNames]
 
 /** What the plugin does, in the order of the contract. */
 export function hooksOf(spec: PluginSpec): readonly HookName[] {
@@ -38,7 +38,7 @@ export function specProblems(spec: PluginSpec, path: string): readonly Diagnosti
       ...(hint === undefined ? {} : { hint }),
     })
   // Nothing of a plugin is as its type says before it was looked at.
-  const { apiVersion, name, models, configSchema, ...rest }: Readonly<Record<string, unknown>> = { ...spec }
+  const { apiVersion, name, models, configSchema, timeoutMs, ...rest }: Readonly<Record<string, unknown>> = { ...spec }
   checkApiVersion(apiVersion, report)
   // Another version may well have other keys.
   if (found.length > 0) return found
@@ -55,6 +55,11 @@ export function specProblems(spec: PluginSpec, path: string): readonly Diagnosti
       'valibot, zod and arktype make one; see https://standardschema.dev',
     )
   }
+  if (timeoutMs !== undefined && typeof timeoutMs !== 'function' && !isTimeout(timeoutMs))
+    report(
+      `has a timeoutMs that is no time: found ${describe(timeoutMs)}`,
+      'write a number of milliseconds, such as 120_000',
+    )
   for (const hook of hookNames) {
     const value = rest[hook]
     if (value !== undefined && typeof value !== 'function')
@@ -67,6 +72,11 @@ export function specProblems(spec: PluginSpec, path: string): readonly Diagnosti
     report(`has a key or hook that is not known: ${quoted(key)}`, hint)
   }
   return found
+}
+
+/** Milliseconds, at least one. */
+export function isTimeout(value: unknown): value is number {
+  return typeof value === 'number' && value >= 1
 }
 
 type Report = (text: string, hint?: string) => void

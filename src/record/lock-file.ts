@@ -15,6 +15,7 @@ import {
   entriesAt,
   type Fields,
   fieldsAt,
+  hashAt,
   listAt,
   majorAt,
   referenceAt,
@@ -134,16 +135,18 @@ function isManifestOf(text: string | undefined, { config, layers }: LockedPull):
 }
 
 function readDerivation(fields: Fields, place: string): LockedDerivation {
-  const base = fieldsAt(fields['base'], `${place}.base`)
-  const declaration = textAt(fields['declaration'], `${place}.declaration`)
-  if (!/^[0-9a-f]{64}$/.test(declaration)) throw wrong(`${place}.declaration`, 'a SHA-256')
+  const declaration = hashAt(fields['declaration'], `${place}.declaration`)
   return {
     digest: fields['digest'] === null ? null : digestAt(fields['digest'], `${place}.digest`),
     declaration,
-    base: {
-      reference: referenceAt(base['reference'], `${place}.base.reference`),
-      digest: digestAt(base['digest'], `${place}.base.digest`),
-    },
+    base: fields['base'] === null ? null : readBase(fieldsAt(fields['base'], `${place}.base`), `${place}.base`),
+  }
+}
+
+function readBase({ reference, digest }: Fields, place: string): LockedDerivation['base'] {
+  return {
+    reference: referenceAt(reference, `${place}.reference`),
+    digest: digestAt(digest, `${place}.digest`),
   }
 }
 
@@ -198,7 +201,7 @@ function derivationLines({ digest, declaration, base }: LockedDerivation): strin
   return [
     `      "digest": ${JSON.stringify(digest)}`,
     `      "declaration": ${JSON.stringify(declaration)}`,
-    `      "base": ${spaced(base)}`,
+    `      "base": ${base === null ? 'null' : spaced(base)}`,
   ].join(',\n')
 }
 

@@ -25,12 +25,13 @@ export interface LockedPull {
   readonly manifest?: string
 }
 
-/** A model that is built from another. What binds is the declaration and the base; the digest informs. */
+/** A model that is built, from another or from files. What binds is the declaration and the base; the digest informs. */
 export interface LockedDerivation {
   readonly digest: string | null
   /** SHA-256 of the declaration. */
   readonly declaration: string
-  readonly base: { readonly reference: string; readonly digest: string }
+  /** `null` for one that is built from files. */
+  readonly base: { readonly reference: string; readonly digest: string } | null
 }
 
 export function isLockedPull(entry: LockedModel): entry is LockedPull {

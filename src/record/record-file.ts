@@ -3,10 +3,12 @@ import { link } from 'node:fs/promises'
 import path from 'node:path'
 import { sha256 } from '../runtime/sha256.ts'
 import {
+  bytesAt,
   digestAt,
   entriesAt,
   fieldsAt,
   flagAt,
+  hashAt,
   listAt,
   majorAt,
   referenceAt,
@@ -16,7 +18,14 @@ import {
 } from '../shape.ts'
 import { layerAt, layerJson } from './layer.ts'
 import { type Content, type MakeLink, NumberedFiles, newer, unreadable } from './numbered-files.ts'
-import { type ConfigRecord, type HostRecord, type RecordedModel, recordFormatVersion } from './record.ts'
+import {
+  type ConfigRecord,
+  type HostRecord,
+  type RecordedBuild,
+  type RecordedInput,
+  type RecordedModel,
+  recordFormatVersion,
+} from './record.ts'
 
 export interface RecordPlace {
   /** The state folder of the user; need not be there yet. */
@@ -47,18 +56,26 @@ export function openRecord({ folder, host, link: makeLink = link }: RecordPlace)
 }
 
 function printContent({ value: { host, configs }, writes }: Content<HostRecord>): string {
-  const blobs = (layers: RecordedModel['blobs']) => layers?.map(layerJson) ?? null
+  const modelJson = ({ blobs, built, ...model }: RecordedModel) => ({
+    ...model,
+    blobs: blobs?.map(layerJson) ?? null,
+    ...(built === undefined ? {} : { built: { ...built, inputs: built.inputs.map(inputJson) } }),
+  })
   const record = {
     formatVersion: recordFormatVersion,
     host,
     configs: mapValues(configs, ({ declared, models, copies }) => ({
       declared,
-      models: mapValues(models, (model) => ({ ...model, blobs: blobs(model.blobs) })),
-      copies: mapValues(copies, (copy) => ({ ...copy, blobs: blobs(copy.blobs) })),
+      models: mapValues(models, modelJson),
+      copies: mapValues(copies, modelJson),
     })),
     writes: writes.join(' '),
   }
   return `${JSON.stringify(record, null, 1)}\n`
+}
+
+function inputJson({ file, digest, sizeBytes, modifiedMs }: RecordedInput): object {
+  return { file, digest, size: sizeBytes, modifiedMs }
 }
 
 /** @throws {OllamaConfigError} `record-invalid` */
@@ -101,12 +118,30 @@ function readConfig(value: unknown, place: string): ConfigRecord {
 
 function readModel(value: unknown, place: string, name: string): RecordedModel {
   referenceAt(name, place)
-  const { digest, broughtIn, at, blobs } = fieldsAt(value, place)
+  const { digest, broughtIn, at, blobs, built } = fieldsAt(value, place)
   return {
     digest: digestAt(digest, `${place}.digest`),
     broughtIn: flagAt(broughtIn, `${place}.broughtIn`),
     at: timeAt(at, `${place}.at`),
     blobs: blobs === null ? null : listAt(blobs, `${place}.blobs`, layerAt),
+    ...(built === undefined ? {} : { built: readBuilt(built, `${place}.built`) }),
+  }
+}
+
+function readBuilt(value: unknown, place: string): RecordedBuild {
+  const { declaration, base, inputs } = fieldsAt(value, place)
+  return {
+    declaration: hashAt(declaration, `${place}.declaration`),
+    base: base === null ? null : digestAt(base, `${place}.base`),
+    inputs: listAt(inputs, `${place}.inputs`, (input, at) => {
+      const { file, digest, size, modifiedMs } = fieldsAt(input, at)
+      return {
+        file: textAt(file, `${at}.file`),
+        digest: digestAt(digest, `${at}.digest`),
+        sizeBytes: bytesAt(size, `${at}.size`),
+        modifiedMs: bytesAt(modifiedMs, `${at}.modifiedMs`),
+      }
+    }),
   }
 }
 

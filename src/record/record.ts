@@ -30,6 +30,26 @@ export interface RecordedModel {
   readonly at: string
   /** Blobs of that digest, config last; `null` when not known. */
   readonly blobs: readonly Layer[] | null
+  /** Of a model that was built: from what. */
+  readonly built?: RecordedBuild
+}
+
+export interface RecordedBuild {
+  /** SHA-256 of the declaration, files included: 64 hex digits. */
+  readonly declaration: string
+  /** Digest of the base; `null` for one that was built from files. */
+  readonly base: string | null
+  /** Files that it needed, as they were when they were read: one of the same size and time is not read again. */
+  readonly inputs: readonly RecordedInput[]
+}
+
+export interface RecordedInput {
+  /** Absolute path. */
+  readonly file: string
+  readonly digest: string
+  readonly sizeBytes: number
+  /** When it was last changed, epoch milliseconds. */
+  readonly modifiedMs: number
 }
 
 /** What was replaced, under the name of its copy: `at` is when it was made. */

@@ -7,7 +7,7 @@ import { sha256 } from '../runtime/sha256.ts'
 import { Connections } from './connections.ts'
 import { type Got, get, type Question } from './get.ts'
 import { failureAnswer, statusAnswer } from './problems.ts'
-import type { ManifestAnswer, ManifestRequest, RegistryClient } from './registry.ts'
+import type { BlobRequest, ManifestAnswer, ManifestRequest, RegistryClient } from './registry.ts'
 import { Shared } from './shared.ts'
 import { readSigningKey, refused, type SignIn, signIn } from './sign-in.ts'
 import type { KeyError, SigningKey } from './ssh-key.ts'
@@ -75,25 +75,58 @@ class Client implements RegistryClient {
     this.#connections.close()
   }
 
-  async #ask({ reference, insecure, digest, signal }: ManifestRequest): Promise<ManifestAnswer> {
-    const { host, namespace, model, tag } = reference
+  async blob({ reference, insecure, digest, maxBytes, signal }: BlobRequest): Promise<string | null> {
+    signal?.throwIfAborted()
+    try {
+      const asked = await this.#signed({ reference, insecure, signal }, `blobs/${digest}`, {}, maxBytes)
+      if ('refusal' in asked || asked.got.status !== 200) return null
+      const { bytes } = asked.got
+      if (`sha256:${sha256(bytes)}` !== digest) return null
+      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    } catch {
+      if (signal?.aborted) throw signal.reason
+      return null
+    }
+  }
+
+  async #ask(request: ManifestRequest): Promise<ManifestAnswer> {
+    const { reference, digest } = request
+    const accept = { accept: manifestMediaType }
+    const asked = await this.#signed(request, `manifests/${digest ?? reference.tag}`, accept, maxManifestBytes)
+    if ('refusal' in asked) return asked.refusal
+    const { got } = asked
+    if (got.status === 401) return refused(`${reference.host} refuses access, also with the key of the server`).refusal
+    return this.#read(got, reference.host, digest)
+  }
+
+  /** Asks with the token that is known and, where that is refused, once more with a new one. */
+  async #signed(
+    { reference, insecure, signal }: Pick<ManifestRequest, 'reference' | 'insecure' | 'signal'>,
+    path: string,
+    headers: Question['headers'],
+    maxBytes: number,
+  ): Promise<{ readonly got: Got } | { readonly refusal: ManifestAnswer }> {
+    const { host, namespace, model } = reference
     const base = this.#options.baseUrl?.(host, insecure) ?? `${insecure ? 'http' : 'https'}://${host}`
     const repository = `${base}/v2/${namespace}/${model}`
-    const url = new URL(`${repository}/manifests/${digest ?? tag}`)
+    const url = new URL(`${repository}/${path}`)
+    const ask = (token: string | undefined) =>
+      this.#get(
+        () => ({ url, headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) } }),
+        maxBytes,
+        signal,
+      )
     const known = this.#tokens.get(repository)
-    const first = await this.#manifest(url, known, signal)
-    if (first.status !== 401) return this.#read(first, host, digest)
+    const got = await ask(known)
+    if (got.status !== 401) return { got }
     // It may have grown too old; another request may have a new one already.
     if (known !== undefined && this.#tokens.get(repository) === known) this.#tokens.delete(repository)
     const token = this.#tokens.get(repository)
     const signed =
       token === undefined
-        ? await this.#signIn(repository, url, host, first.header('www-authenticate'), signal)
+        ? await this.#signIn(repository, url, host, got.header('www-authenticate'), signal)
         : { token }
-    if ('refusal' in signed) return signed.refusal
-    const second = await this.#manifest(url, signed.token, signal)
-    if (second.status !== 401) return this.#read(second, host, digest)
-    return refused(`${host} refuses access, also with the key of the server`).refusal
+    return 'refusal' in signed ? signed : { got: await ask(signed.token) }
   }
 
   async #signIn(
@@ -121,11 +154,6 @@ class Client implements RegistryClient {
     const { readKey } = this.#options
     this.#key ??= readKey === undefined ? Promise.resolve(undefined) : readSigningKey(readKey)
     return this.#key
-  }
-
-  #manifest(url: URL, token: string | undefined, signal: AbortSignal | undefined): Promise<Got> {
-    const headers = { accept: manifestMediaType, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
-    return this.#get(() => ({ url, headers }), maxManifestBytes, signal)
   }
 
   #get(question: () => Question, maxBytes: number, signal: AbortSignal | undefined): Promise<Got> {

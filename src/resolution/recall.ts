@@ -5,6 +5,7 @@ import { printable } from '../artifact/text.ts'
 import type { Pin, PreviousVersion, Recorded, Resolution } from '../plan/resolution.ts'
 import { isLockedPull, type Lock, type LockedPull } from '../record/lock.ts'
 import type { HostRecord } from '../record/record.ts'
+import type { ReadFile } from './inputs.ts'
 
 export interface Memory {
   readonly lock: Lock | undefined
@@ -15,7 +16,10 @@ export interface Memory {
   readonly exists: (file: string) => boolean
 }
 
-export type Recalled = Pick<Resolution, 'pins' | 'contents' | 'recorded' | 'copies' | 'declaredBy'>
+export interface Recalled extends Pick<Resolution, 'pins' | 'contents' | 'recorded' | 'copies' | 'declaredBy'> {
+  /** Files as they were when an apply read them, by absolute path. */
+  readonly inputs: ReadonlyMap<string, ReadFile>
+}
 
 export function recall({ lock, record, configFile, exists }: Memory): Recalled {
   const pins = new Map<string, Pin>()
@@ -23,6 +27,7 @@ export function recall({ lock, record, configFile, exists }: Memory): Recalled {
   const recorded = new Map<string, Recorded>()
   const copies = new Map<string, PreviousVersion>()
   const declaredBy = new Map<string, string>()
+  const inputs = new Map<string, ReadFile>()
   for (const [file, config] of Object.entries(record?.configs ?? {})) {
     const own = file === configFile
     for (const { digest, blobs } of [...Object.values(config.models), ...Object.values(config.copies)]) {
@@ -34,8 +39,9 @@ export function recall({ lock, record, configFile, exists }: Memory): Recalled {
       copies.set(keyOf(name), { of: keyOf(of), reference: of, digest, at, own })
     }
     if (own) {
-      for (const [reference, { digest, broughtIn }] of Object.entries(config.models)) {
-        recorded.set(keyOf(reference), { reference, digest, broughtIn })
+      for (const [reference, { digest, broughtIn, built }] of Object.entries(config.models)) {
+        recorded.set(keyOf(reference), { reference, digest, broughtIn, ...(built === undefined ? {} : { built }) })
+        for (const { file: input, ...read } of built?.inputs ?? []) inputs.set(input, read)
       }
     } else if (exists(file)) {
       for (const reference of config.declared) declaredBy.set(keyOf(reference), printable(file, 200))
@@ -47,7 +53,7 @@ export function recall({ lock, record, configFile, exists }: Memory): Recalled {
     pins.set(keyOf(reference), pin)
     if (pin.manifest !== null) contents.set(pin.digest, blobsOf(pin.manifest))
   }
-  return { pins, contents, recorded, copies, declaredBy }
+  return { pins, contents, recorded, copies, declaredBy, inputs }
 }
 
 function pinOf({ digest, config, layers, manifest: text }: LockedPull): Pin {

@@ -27,7 +27,7 @@ export interface ResolveOptions {
 /** Never fails because of a registry; what it did not tell is unknown. @throws `signal.reason` when aborted */
 export async function resolvePlan(options: ResolveOptions): Promise<Resolution> {
   const { desired, actual, recalled, intent, offline, signal } = options
-  const known: Resolution = { ...recalled, answers: new Map(), blobs: new Map(), offline }
+  const known: Resolution = { ...recalled, answers: new Map(), blobs: new Map(), builds: new Map(), offline }
   const asked = questions(desired, actual, known, intent)
   if (asked.length === 0) return known
   const lookup = options.backend.openBlobs()

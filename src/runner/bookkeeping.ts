@@ -4,12 +4,29 @@ import { blobsOf, type Layer, layerWord, type Manifest } from '../artifact/manif
 import { formatReference, parseListedName } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
 import { type Diagnostic, toErrorData } from '../errors.ts'
-import { type Change, isFetch, isFine, manifestOf, type PlannedManifest, type Target } from '../plan/plan.ts'
+import {
+  type BuiltFrom,
+  type Change,
+  type DeriveChange,
+  isBuild,
+  isFetch,
+  isFine,
+  manifestOf,
+  type PlannedManifest,
+  type RebuildChange,
+  type Target,
+} from '../plan/plan.ts'
 import { rewritesManifests } from '../plan/server-version.ts'
 import type { DesiredState } from '../plan/state.ts'
-import type { LockedModel } from '../record/lock.ts'
+import type { LockedDerivation, LockedModel } from '../record/lock.ts'
 import { lockedPull } from '../record/lock-file.ts'
-import { type ConfigRecord, emptyConfigRecord, type HostRecord, type RecordedModel } from '../record/record.ts'
+import {
+  type ConfigRecord,
+  emptyConfigRecord,
+  type HostRecord,
+  type RecordedBuild,
+  type RecordedModel,
+} from '../record/record.ts'
 
 /** The record of one host, as `record-file` keeps it. */
 export interface RecordKeeper {
@@ -51,6 +68,8 @@ class Bookkeeper {
   readonly #changes: ReadonlyMap<string, Change>
   readonly #entries = new Map<string, LockedModel>()
   readonly #declared: ReadonlySet<string>
+  /** What changes left, by id. */
+  readonly #digests = new Map<string, string | null>()
   /** One warning is enough. */
   #recordLost = false
 
@@ -69,9 +88,14 @@ class Bookkeeper {
     const declared = [...this.#declared].sort()
     const fine = target.changes.filter((change) => isFine(change) && !change.cloud)
     return this.#record((config) => {
-      const seen = fine.flatMap(({ reference, before }) =>
-        before?.digest ? [[reference, this.#seen(config.models[reference], before.digest)] as const] : [],
-      )
+      const seen = fine.flatMap((change) => {
+        const { reference, before } = change
+        if (!before?.digest) return []
+        const entry = this.#seen(config.models[reference], before.digest)
+        return [
+          [reference, 'built' in change && change.built !== undefined ? rebuilt(entry, change.built) : entry] as const,
+        ]
+      })
       return { ...config, declared, models: { ...config.models, ...Object.fromEntries(seen) } }
     })
   }
@@ -97,8 +121,9 @@ class Bookkeeper {
     }))
   }
 
-  async *finish({ id, outcome, digest, fetched }: ChangeFinished): AsyncGenerator<Event, void> {
+  async *finish({ id, outcome, digest, fetched, made }: ChangeFinished): AsyncGenerator<Event, void> {
     const change = this.#changes.get(id)
+    if (outcome === 'done') this.#digests.set(id, digest)
     if (change === undefined || outcome !== 'done' || change.cloud) return
     const { reference } = change
     if (change.action === 'delete') {
@@ -112,25 +137,44 @@ class Bookkeeper {
     if (digest === null) return
     // A server before 0.19 lists a digest of its own for what was pulled and checked.
     const isRewritten = fetched === true && rewritesManifests(this.#books.target.serverVersion)
+    const built = isBuild(change) ? this.#builtFrom(change) : undefined
     const manifest = isFetch(change) && (change.manifest?.digest === digest || isRewritten) ? change.manifest : null
     const restored = change.action === 'restore' ? change.from : undefined
     let known: readonly Layer[] | null = null
     yield* this.#record((config) => {
       known = blobsKnown(config, digest)
-      const blobs = manifest === null ? known : blobsOf(manifestOf(manifest))
+      const blobs = manifest === null ? (foreseenBlobs(change, digest) ?? known) : blobsOf(manifestOf(manifest))
       // A saved plan may bring what another config declares.
       const own =
-        (fetched === true && this.#declared.has(reference)) ||
+        ((fetched === true || made === true) && this.#declared.has(reference)) ||
         (config.copies[restored ?? '']?.broughtIn ?? broughtIn(config, reference, digest))
       return {
         ...config,
-        models: { ...config.models, [reference]: { digest, broughtIn: own, at: this.#time(), blobs } },
+        models: {
+          ...config.models,
+          [reference]: { digest, broughtIn: own, at: this.#time(), blobs, ...(built === undefined ? {} : { built }) },
+        },
         copies: restored === undefined ? config.copies : without(config.copies, restored),
       }
     })
-    if (restored !== undefined || (fetched === true && !isLocked(change))) {
+    if (built !== undefined && isBuild(change)) {
+      this.#entries.set(reference, lockedDerivation(change.build.from, digest, built))
+    } else if (restored !== undefined || (fetched === true && !isLocked(change))) {
       this.#pin(reference, manifest ?? { digest, manifest: known === null ? null : manifestFrom(known) })
     }
+  }
+
+  /** What it was built from: a base that this apply brought has the digest that it has now. */
+  #builtFrom({ declaration, build, precondition, dependsOn }: DeriveChange | RebuildChange): RecordedBuild {
+    const [dependency = ''] = dependsOn
+    const base = build.from === null ? null : (precondition.base ?? this.#digests.get(dependency) ?? null)
+    const inputs = [...build.files, ...build.adapters].map(({ file, digest, sizeBytes, modifiedMs }) => ({
+      file,
+      digest,
+      sizeBytes,
+      modifiedMs,
+    }))
+    return { declaration, base, inputs }
   }
 
   /** Puts the version into the lock file at the end. */
@@ -184,6 +228,19 @@ function manifestFrom(blobs: readonly Layer[]): Manifest {
   const last = blobs.at(-1)
   const hasConfig = last !== undefined && layerWord(last) === 'config'
   return { config: hasConfig ? last : null, layers: hasConfig ? blobs.slice(0, -1) : blobs }
+}
+
+function foreseenBlobs(change: Change, digest: string): readonly Layer[] | null {
+  return isBuild(change) && change.after?.digest === digest ? change.blobs : null
+}
+
+/** Files that it needed stay known as they were read. */
+function rebuilt(entry: RecordedModel, built: BuiltFrom): RecordedModel {
+  return { ...entry, built: { ...built, inputs: entry.built?.inputs ?? [] } }
+}
+
+function lockedDerivation(from: string | null, digest: string, { declaration, base }: RecordedBuild): LockedDerivation {
+  return { digest, declaration, base: from === null || base === null ? null : { reference: from, digest: base } }
 }
 
 function isLocked(change: Change): boolean {

@@ -38,7 +38,7 @@ export interface ConnectOptions {
   readonly env?: Environment | undefined
   readonly logger?: Logger | undefined
   readonly signal?: AbortSignal | undefined
-  /** Longest time of one hook of a plugin, in milliseconds. Default: 30 000. */
+  /** Longest time of one hook of a plugin that does not say it itself, in milliseconds. Default: 30 000. */
   readonly hookTimeoutMs?: number | undefined
   /** Base URL at which a registry is asked. Default: `https://HOST`, or `http://HOST` for an insecure model. */
   readonly registryUrl?: ((host: string, insecure: boolean) => string) | undefined

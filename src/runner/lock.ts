@@ -57,7 +57,12 @@ export async function lockModels(config: LoadedConfig | Config, options: LockMod
   const models = desired.models.filter(
     ({ reference }) => !reference.cloud && (chosen?.has(referenceKey(reference)) ?? true),
   )
-  const pinned = await pinAll(models, found, options)
+  const pulled = await pinAll(
+    models.filter(({ recipe }) => recipe === undefined),
+    found,
+    options,
+  )
+  const pinned = new Map([...pulled, ...(await pinBuilds(models, pulled, found, options))])
   const results = [...pinned.values()]
   const diagnostics = results.flatMap((result) => ('problem' in result ? [result.problem] : (result.note ?? [])))
   const { changeLock } = await import('../record/lock-file.ts')
@@ -81,6 +86,45 @@ function merged(now: Lock, pinned: ReadonlyMap<string, Pinned>, others: boolean)
     if (entry !== undefined) entries.set(name, entry)
   }
   return { models: Object.fromEntries(entries) }
+}
+
+/** Models that are built: what is pinned is how, and of which base. An alias is what it is a name of. */
+async function pinBuilds(
+  models: readonly DesiredModel[],
+  pulled: ReadonlyMap<string, Pinned>,
+  { desired, actual, lock, recalled }: Survey,
+  { signal }: LockModelsOptions,
+): Promise<ReadonlyMap<string, Pinned>> {
+  if (models.every(({ recipe }) => recipe?.kind !== 'build')) return new Map()
+  const { declarationHashes } = await import('../resolution/builds.ts')
+  const declarations = await declarationHashes(desired, recalled.inputs, signal)
+  const installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model.digest]))
+  const entries = entriesOf(lock)
+  return new Map(
+    models.flatMap(({ reference, recipe, path }): readonly (readonly [string, Pinned])[] => {
+      if (recipe?.kind !== 'build') return []
+      const name = formatReference(reference)
+      const digest = installed.get(referenceKey(reference)) ?? null
+      const declaration = declarations.get(referenceKey(reference)) ?? ''
+      if (recipe.from === null) return [[name, { entry: { digest, declaration, base: null } }]]
+      const base = formatReference(recipe.from)
+      const pin = pulled.get(base)
+      const baseDigest =
+        installed.get(referenceKey(recipe.from)) ??
+        (pin !== undefined && 'entry' in pin ? pin.entry : entries.get(base.toLowerCase()))?.digest
+      if (baseDigest != null)
+        return [[name, { entry: { digest, declaration, base: { reference: base, digest: baseDigest } } }]]
+      const problem: Diagnostic = {
+        severity: 'error',
+        code: 'not-locked',
+        reference: name,
+        path,
+        message: `"${name}" cannot be locked: the version of its base "${base}" is not known`,
+        hint: 'run "ollama-config apply" first',
+      }
+      return [[name, { problem }]]
+    }),
+  )
 }
 
 async function pinAll(

@@ -4,6 +4,7 @@ import { formatReference, parseReference, referenceKey } from '../artifact/refer
 import { quoted } from '../artifact/text.ts'
 import type { Config } from '../config/config.ts'
 import { OllamaConfigError } from '../errors.ts'
+import { sourceOf } from '../plan/declared-models.ts'
 import { diff } from '../plan/diff.ts'
 import { type Change, formatVersion, type Plan } from '../plan/plan.ts'
 import { type Intent, isUpdated } from '../plan/resolution.ts'
@@ -12,7 +13,7 @@ import { resolvePlan } from '../resolution/resolve.ts'
 import { suggest } from '../suggest.ts'
 import { type ConnectOptions, type KnownConfig, type LoadedConfig, ollamaFolders, openRegistry } from './connection.ts'
 import { haveHook, knownOf } from './known.ts'
-import { type Survey, type SurveyOptions, survey } from './survey.ts'
+import { assertDeclarationsLocked, type Survey, type SurveyOptions, survey } from './survey.ts'
 
 export interface CreatePlanOptions extends SurveyOptions {
   /** Count deletions among what this plan applies. Default: false; they are listed all the same. */
@@ -52,11 +53,16 @@ export async function createPlan(
     })
   }
   const intent: Intent = {
-    update: update === undefined || update === 'all' ? (update ?? null) : keysOf(update, desired),
+    update: update === undefined || update === 'all' ? (update ?? null) : withSources(keysOf(update, desired), desired),
     keepPrevious,
     checkDeletions,
   }
   const found = await survey(known, options)
+  if (options.frozen && hasBuilds(desired)) {
+    const { declarationHashes } = await import('../resolution/builds.ts')
+    const hashes = await declarationHashes(desired, found.recalled.inputs, options.signal)
+    assertDeclarationsLocked(desired, hashes, found.lock, known)
+  }
   const plan = { formatVersion, prune, targets: [await planTarget(found, intent, { ...options, offline })] }
   if (!haveHook(known, 'review')) return plan
   const { reviewPlan } = await import('./review.ts')
@@ -81,7 +87,21 @@ async function planTarget(
     budgetMs: intent.update === null ? registryBudgetMs : longRegistryBudgetMs,
     signal,
   })
-  const { changes: all, drift, diagnostics } = diff(desired, actual, resolution, intent)
+  const builds = hasBuilds(desired)
+    ? await (await import('../resolution/builds.ts')).resolveBuilds({
+        desired,
+        actual,
+        resolution,
+        intent,
+        backend,
+        local: address.loopback,
+        inputs: recalled.inputs,
+        openRegistry: () => openRegistry(address, serverVersion, options),
+        budgetMs: registryBudgetMs,
+        signal,
+      })
+    : resolution.builds
+  const { changes: all, drift, diagnostics } = diff(desired, actual, { ...resolution, builds }, intent)
   const changes = intent.update === null ? all : onlyUpdates(all, desired, intent)
   const disk =
     address.loopback && changes.some(({ downloadBytes }) => downloadBytes !== null && downloadBytes > 0)
@@ -97,14 +117,25 @@ async function planTarget(
   }
 }
 
-/** An update leaves alone what was not named. */
+function hasBuilds({ models }: DesiredState): boolean {
+  return models.some(({ recipe }) => recipe?.kind === 'build')
+}
+
+/** An update leaves alone what was not named, but for what is made from it. */
 function onlyUpdates(changes: readonly Change[], { models }: DesiredState, intent: Intent): readonly Change[] {
   const wanted = new Set(
     models
       .filter(({ reference }) => isUpdated(referenceKey(reference), intent))
       .map(({ reference }) => formatReference(reference)),
   )
-  return changes.filter(({ reference }) => wanted.has(reference))
+  const updated = new Set<string>()
+  const isWanted = ({ id, reference, dependsOn }: Change) =>
+    !updated.has(id) && (wanted.has(reference) || dependsOn.some((other) => updated.has(other)))
+  // Until nothing more depends on what is in: a model may come before its base in the order of names.
+  for (let more = changes.filter(isWanted); more.length > 0; more = changes.filter(isWanted)) {
+    for (const { id } of more) updated.add(id)
+  }
+  return changes.filter(({ id }) => updated.has(id))
 }
 
 async function diskOf(options: Parameters<typeof import('../resolution/disk.ts').diskProblem>[0]) {
@@ -119,6 +150,20 @@ function modelFolders(env: NonNullable<ConnectOptions['env']>): readonly string[
     ...(set === undefined || set === '' ? [] : [set]),
     ...ollamaFolders(env).map((folder) => path.join(folder, 'models')),
   ]
+}
+
+/** Whoever updates a model that is made wants what it is made from to be up to date. */
+function withSources(keys: ReadonlySet<string>, { models }: DesiredState): ReadonlySet<string> {
+  const declared = new Map(models.map((model) => [referenceKey(model.reference), model]))
+  const all = new Set<string>()
+  for (const key of keys) {
+    for (let model = declared.get(key); model !== undefined && !all.has(referenceKey(model.reference)); ) {
+      all.add(referenceKey(model.reference))
+      const source = sourceOf(model)
+      model = source === undefined ? undefined : declared.get(referenceKey(source))
+    }
+  }
+  return all
 }
 
 /** @throws {OllamaConfigError} `usage` when a name is not declared */

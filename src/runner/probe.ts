@@ -3,7 +3,7 @@ import type { Event } from '../apply/events.ts'
 import { formatReference, referenceKey } from '../artifact/reference.ts'
 import type { Address } from '../backend/address.ts'
 import type { Backend } from '../backend/backend.ts'
-import { openHostClient } from '../backend/http.ts'
+import { importHostClient } from '../backend/http.ts'
 import type { OllamaClient } from '../backend/ollama-client.ts'
 import { type Diagnostic, toErrorData } from '../errors.ts'
 import type { ActualState, DesiredState } from '../plan/state.ts'
@@ -82,14 +82,11 @@ export async function* probe(
 ): AsyncGenerator<Diagnostic, void> {
   const { config, signal } = known
   const shown = new ShownModels(backend, state.models, signal)
-  const connection = hostOptions(address, config, known)
+  const openClient = await importHostClient(hostOptions(address, config, known))
   const run: HookRun<readonly Diagnostic[]> = {
     hook: 'probe',
     context: { cwd: folderOf(config), host: hostFacts(address, state.serverVersion) },
-    call: async (plugin, context) => {
-      const client = await openHostClient(connection, context.signal)
-      return plugin.spec.probe?.(plugin.config, target, probeContext(context, shown, client))
-    },
+    call: ({ spec, config: own }, context) => spec.probe?.(own, target, probeContext(context, shown, openClient)),
     read: (value, { name }) => readDiagnostics(value, name),
   }
   for await (const { outcome } of runHooks(plugins, run, known)) {
@@ -98,8 +95,17 @@ export async function* probe(
   }
 }
 
-function probeContext(context: PluginContext, shown: ShownModels, client: OllamaClient): ProbeContext {
-  return Object.assign(context, { client, show: (reference: string) => shown.show(reference, context.signal) })
+function probeContext(
+  context: PluginContext,
+  shown: ShownModels,
+  openClient: (signal: AbortSignal) => OllamaClient,
+): ProbeContext {
+  const { signal } = context
+  return Object.assign(context, {
+    client: openClient(signal),
+    clientFor: (own: AbortSignal) => openClient(AbortSignal.any([signal, own])),
+    show: (reference: string) => shown.show(reference, signal),
+  })
 }
 
 function targetOf(

@@ -2,14 +2,14 @@
 import { existsSync, lstatSync } from 'node:fs'
 import { platform } from 'node:os'
 import path from 'node:path'
-import { formatReference } from '../artifact/reference.ts'
+import { formatReference, referenceKey } from '../artifact/reference.ts'
 import type { Address } from '../backend/address.ts'
 import type { Backend } from '../backend/backend.ts'
 import { readStateWhenReady } from '../backend/wait.ts'
 import type { Config } from '../config/config.ts'
 import { type Diagnostic, isOllamaConfigError, OllamaConfigError, toErrorData } from '../errors.ts'
 import type { ActualState, DesiredState } from '../plan/state.ts'
-import { type Lock, lockFileOf } from '../record/lock.ts'
+import { isLockedPull, type Lock, lockFileOf } from '../record/lock.ts'
 import type { HostRecord } from '../record/record.ts'
 import { stateFolder } from '../record/state-folder.ts'
 import { type Recalled, recall } from '../resolution/recall.ts'
@@ -99,7 +99,8 @@ export function assertLocked({ models }: DesiredState, lock: Lock | undefined, c
   // Names in a lock file and in a config may differ in case.
   const locked = new Set(Object.keys(lock.models).map((name) => name.toLowerCase()))
   const missing = models
-    .filter(({ reference }) => !reference.cloud)
+    // An alias is what it is a name of.
+    .filter(({ reference, recipe }) => !reference.cloud && recipe?.kind !== 'alias')
     .map(({ reference }) => formatReference(reference))
     .filter((name) => !locked.has(name.toLowerCase()))
   if (missing.length === 0) return
@@ -109,6 +110,34 @@ export function assertLocked({ models }: DesiredState, lock: Lock | undefined, c
     {
       hint: 'run "ollama-config lock" and commit the file',
     },
+  )
+}
+
+/**
+ * What is locked of a model that is built is how: another declaration is another model.
+ *
+ * @param declarations By `referenceKey`
+ * @throws {OllamaConfigError} `lock-frozen`
+ */
+export function assertDeclarationsLocked(
+  { models }: DesiredState,
+  declarations: ReadonlyMap<string, string>,
+  lock: Lock | undefined,
+  config: KnownConfig | Config,
+): void {
+  const locked = new Map(Object.entries(lock?.models ?? {}).map(([name, entry]) => [name.toLowerCase(), entry]))
+  const others = models.filter(({ reference, recipe }) => {
+    const entry = locked.get(formatReference(reference).toLowerCase())
+    const declaration = entry === undefined || isLockedPull(entry) ? undefined : entry.declaration
+    return recipe?.kind === 'build' && declaration !== declarations.get(referenceKey(reference))
+  })
+  if (others.length === 0) return
+  const names = others.map(({ reference }) => formatReference(reference)).join(', ')
+  const file = path.basename(lockPathOf(config) ?? 'ollama.lock.json')
+  throw new OllamaConfigError(
+    'lock-frozen',
+    `With --frozen, ${file} has to have the declaration of every model that is built: it has another one of ${names}`,
+    { hint: 'run "ollama-config lock" and commit the file' },
   )
 }
 

@@ -37,12 +37,19 @@ export interface HttpRequest {
   /** Below the base, with a leading slash. */
   readonly path: string
   readonly headers?: Readonly<Record<string, string>> | undefined
-  readonly body?: string | undefined
+  readonly body?: string | ByteStream | undefined
   readonly signal?: AbortSignal | undefined
   /** Longest silence: until the headers, then between two pieces of the body. Default: unlimited. */
   readonly silenceMs?: number | undefined
   /** Longest time for all of it, until the last byte of the body. Default: unlimited. */
   readonly totalMs?: number | undefined
+}
+
+/** A body that is not held in memory. */
+export interface ByteStream {
+  readonly sizeBytes: number
+  /** Read as fast as the server takes it; what it throws ends the request. */
+  readonly bytes: AsyncIterable<Uint8Array>
 }
 
 export interface HttpResponse {
@@ -172,7 +179,7 @@ class Call {
       headers: {
         ...lowerCased(headers),
         // Go reads a body of unknown length too, but proxies are known to drop one, above all of a DELETE.
-        ...(body === undefined ? {} : { 'content-length': String(new TextEncoder().encode(body).byteLength) }),
+        ...(body === undefined ? {} : { 'content-length': String(lengthOf(body)) }),
         ...lowerCased(this.#options.headers),
         ...viaProxy,
       },
@@ -194,8 +201,25 @@ class Call {
         reject(new TransportError('interrupted', 'The connection was closed without an answer')),
       )
       this.#watchSilence()
-      outgoing.end(body)
+      if (typeof body === 'object') this.#write(body, outgoing).catch((error: unknown) => this.#giveUp(error))
+      else outgoing.end(body)
     })
+  }
+
+  /** An answer that comes before the end, such as a refusal, ends it too. */
+  async #write({ bytes }: ByteStream, outgoing: ClientRequest): Promise<void> {
+    for await (const chunk of bytes) {
+      if (this.#end !== undefined || outgoing.destroyed || this.#status !== undefined) return
+      if (outgoing.write(chunk)) continue
+      await new Promise<void>((resolve) => {
+        const settle = () => {
+          outgoing.off('drain', settle).off('close', settle).off('response', settle)
+          resolve()
+        }
+        outgoing.on('drain', settle).on('close', settle).on('response', settle)
+      })
+    }
+    outgoing.end()
   }
 
   async *#read(incoming: IncomingMessage): AsyncGenerator<Uint8Array, undefined> {
@@ -275,6 +299,10 @@ class Call {
       // Who listens, such as a log on a full disk, is no part of the request; thrown from a timer it would end the process.
     }
   }
+}
+
+function lengthOf(body: string | ByteStream): number {
+  return typeof body === 'string' ? new TextEncoder().encode(body).byteLength : body.sizeBytes
 }
 
 function asTransportError(error: unknown): TransportError {

@@ -90,3 +90,19 @@ test('the built command asks in a terminal', { ...pty, timeout: 60_000 }, async 
   assert.match(output, /Pull 1 model\? \[y\/N\][\s\S]*Delete it\? \[y\/N\][\s\S]*Done: 1 pulled, 1 deleted/)
   assert.deepEqual(server.installed(), ['a:latest'])
 })
+
+test('the built plugins are there, each by the name that a config imports', node, async () => {
+  const script = `
+    import { isPlugin } from 'ollama-config/plugin'
+    for (const name of ['capabilities', 'memory-fit', 'persona', 'smoke-test']) {
+      const { default: factory } = await import('ollama-config/plugins/' + name)
+      console.log(factory.spec.name, isPlugin(factory([])))
+    }`
+  // From inside of the package its own name leads to its own entry points.
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: path.dirname(path.dirname(path.dirname(main))),
+    encoding: 'utf8',
+  })
+  assert.equal(stderr, '')
+  assert.equal(stdout, 'capabilities true\nmemory-fit true\npersona true\nsmoke-test true\n')
+})

@@ -167,6 +167,25 @@ test('calls of the client end when the hook ends or its time is over', async (t)
   await server.waitForRequest({ path: '/api/generate', aborted: true })
 })
 
+test('a call may have a signal of its own', async (t) => {
+  const server = await startServer(t, { registry: ['a'] })
+  server.fail({ path: '/api/generate' }, { kind: 'hold' })
+  const reason = new Error('enough')
+  let ended: unknown
+  const plugin = prober('one', async (_config, _target, { clientFor, client }) => {
+    const own = new AbortController()
+    const call = clientFor(own.signal).generate({ model: 'a', prompt: 'x' })
+    await server.waitForRequest({ path: '/api/generate' })
+    own.abort(reason)
+    ended = await call.catch((error: unknown) => error)
+    await client.list()
+    return []
+  })
+  const { report } = await apply({ models: ['a'], host: server.url, plugins: [plugin] })
+  assert.deepEqual(messagesOf(report), [])
+  assert.equal(ended, reason)
+})
+
 test('an interruption during a probe is reported, with what was pulled', async (t) => {
   const server = await startServer(t, { registry: ['a'] })
   const controller = new AbortController()

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as v from 'valibot'
 import {
   type Config,
   createPlan,
@@ -111,6 +112,33 @@ test('a review that fails does not keep the others from theirs', async (t) => {
   ])
 })
 
+test('a plugin says itself how long its hooks may take, also by its config', async (t) => {
+  const server = await startServer(t)
+  const hangs = () => new Promise<never>(() => {})
+  const plugin = (name: string, timeoutMs: PluginSpec['timeoutMs']) =>
+    definePlugin({ apiVersion: 1, name, timeoutMs, review: hangs })()
+  const byConfig = definePlugin({
+    apiVersion: 1,
+    name: 'by-config',
+    configSchema: v.object({ ms: v.number() }),
+    timeoutMs: ({ ms }) => ms * 2,
+    review: hangs,
+  })
+  const plan = await createPlan(
+    {
+      models: [],
+      host: server.url,
+      plugins: [plugin('number', 7), byConfig({ ms: 4 }), plugin('wrong', () => Number.NaN)],
+    },
+    options,
+  )
+  assert.deepEqual(diagnosticsOf(plan), [
+    'plugin-timeout | number: its review hook was not done after 0.007 s',
+    'plugin-timeout | by-config: its review hook was not done after 0.008 s',
+    'plugin-failed | wrong: its timeoutMs did not return what it has to: the result is not a number of milliseconds',
+  ])
+})
+
 test('a plugin cannot change the plan by accident', async (t) => {
   const server = await startServer(t, { registry: ['a', 'b'] })
   const sorts = reviewer('sorts', (_config, plan) => {
@@ -149,7 +177,7 @@ test('show tells what the host knows of a model, asks once about each, and about
   assert.equal(built.digest, `sha256:${server.digests()['built:latest']}`)
   assert.deepEqual(built.parameters, { num_ctx: 8192, stop: ['A', 'B'] })
   assert.equal(built.family, 'llama')
-  assert.deepEqual(Object.keys(built.modelInfo), ['general.architecture'])
+  assert.equal(built.modelInfo['general.architecture'], 'llama')
   assert.deepEqual(shown.slice(2), [built, none])
   const asked = server.requests.filter(({ path }) => path === '/api/show')
   assert.equal(asked.length, names.length + 1)

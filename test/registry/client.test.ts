@@ -47,6 +47,7 @@ function clientFor(
   t.after(() => client.close())
   return {
     manifest: (request) => client.manifest(request),
+    blob: (request) => client.blob(request),
     close: () => client.close(),
     ask: (name, more = {}) => client.manifest({ reference: named(name), insecure: true, ...more }),
   }

@@ -27,6 +27,9 @@ class Registry implements RegistryClient {
   manifest(request: ManifestRequest) {
     return this.#answer(request)
   }
+  async blob() {
+    return null
+  }
   close() {
     this.closed++
   }
@@ -38,7 +41,7 @@ function resolve(registry: Registry, more: { budgetMs?: number; signal?: AbortSi
   return resolvePlan({
     desired,
     actual: { serverVersion: null, models: [], unreadable: [] },
-    recalled: nothingResolved,
+    recalled: { ...nothingResolved, inputs: new Map() },
     intent: asDeclared,
     backend,
     offline: false,

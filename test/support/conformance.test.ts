@@ -47,6 +47,7 @@ async function startFor(scenario: Scenario): Promise<OllamaServer> {
     version: '0.0.0',
     registry: [...known, ...added],
     noPrune: scenario.noPrune ?? false,
+    ...(scenario.quantizer === undefined ? {} : { quantizer: scenario.quantizer }),
   })
   for (const name of scenario.installed ?? []) server.install(recorded(name))
   scenario.setup?.(server)

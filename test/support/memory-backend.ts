@@ -5,9 +5,11 @@ import type {
   Backend,
   BlobLookup,
   CallOptions,
+  CreateRequest,
   ModelDetails,
   PullOptions,
   PullProgress,
+  Upload,
 } from '../../src/backend/backend.ts'
 import { OllamaConfigError } from '../../src/errors.ts'
 import type { ActualState, InstalledModel } from '../../src/plan/state.ts'
@@ -15,6 +17,30 @@ import type { ActualState, InstalledModel } from '../../src/plan/state.ts'
 export function installedModel(name: string, facts: Partial<InstalledModel> = {}): InstalledModel {
   const digest = `sha256:${createHash('sha256').update(name.toLowerCase()).digest('hex')}`
   return { name, reference: parseListedName(name), digest, sizeBytes: 1000, ...facts }
+}
+
+/** What is told of a model, where nothing else is said. */
+export function shownModel(facts: Partial<ModelDetails> = {}): ModelDetails {
+  return {
+    capabilities: ['completion'],
+    family: 'llama',
+    format: 'gguf',
+    parameterSize: '1B',
+    quantization: 'Q4_0',
+    weightsFile: null,
+    weights: [],
+    adapters: [],
+    templateSection: 'TEMPLATE {{ .Prompt }}',
+    renderer: null,
+    parser: null,
+    requires: null,
+    system: null,
+    license: null,
+    messages: [],
+    parameters: {},
+    modelInfo: {},
+    ...facts,
+  }
 }
 
 export class MemoryBackend implements Backend {
@@ -55,20 +81,7 @@ export class MemoryBackend implements Backend {
     signal?.throwIfAborted()
     await this.before(`show ${name}`)
     this.#find(name)
-    return {
-      capabilities: ['completion'],
-      family: 'llama',
-      parameterSize: '1B',
-      quantization: 'Q4_0',
-      weightsFile: null,
-      parameters: {},
-      modelInfo: {},
-      system: null,
-      messages: [],
-      license: null,
-      requires: null,
-      modelfile: '',
-    }
+    return shownModel()
   }
 
   openBlobs(): BlobLookup {
@@ -101,6 +114,24 @@ export class MemoryBackend implements Backend {
     this.done.push(`pull ${name}`)
     const digest = this.served.get(name)
     this.install(digest === undefined ? name : installedModel(name, { digest }))
+  }
+
+  async *create(name: string, request: CreateRequest, { signal }: CallOptions = {}): AsyncGenerator<PullProgress> {
+    signal?.throwIfAborted()
+    await this.before(`create ${name}`)
+    if (request.from !== undefined) this.#find(request.from)
+    yield { status: 'writing manifest' }
+    this.done.push(`create ${name}`)
+    const made = JSON.stringify([name, request])
+    this.install(installedModel(name, { digest: `sha256:${createHash('sha256').update(made).digest('hex')}` }))
+  }
+
+  async upload({ digest, bytes }: Upload, { signal }: CallOptions = {}): Promise<void> {
+    signal?.throwIfAborted()
+    await this.before(`upload ${digest}`)
+    for await (const _ of bytes) signal?.throwIfAborted()
+    this.done.push(`upload ${digest}`)
+    this.blobs.add(digest)
   }
 
   async delete(name: string, { signal }: CallOptions = {}): Promise<void> {

@@ -1,14 +1,15 @@
 /**
  * A strict, scriptable Ollama server on loopback that behaves as the recorded one (test/fixtures/transcripts). It imports
- * nothing from `src/`. What it does not copy: models from files, pushing, inference, the order of equal `modified_at`.
+ * nothing from `src/`. What it does not copy: models from safetensors, pushing, inference, the order of equal `modified_at`.
  */
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type DeriveFields, derive } from './ollama-server/derive.ts'
+import type { ManifestLayer } from './ollama-server/content.ts'
+import { assemble, type DeriveFields, startFrom } from './ollama-server/derive.ts'
 import { AnswerOver, Exchange, type Mutable } from './ollama-server/exchange.ts'
 import { Faults, matchesRequest } from './ollama-server/faults.ts'
-import { mustRead, showName } from './ollama-server/names.ts'
+import { mustRead } from './ollama-server/names.ts'
 import type {
   Fault,
   OllamaServerOptions,
@@ -18,7 +19,7 @@ import type {
   ServerRequest,
 } from './ollama-server/options.ts'
 import { Pulls } from './ollama-server/pulls.ts'
-import { type RouteContext, route } from './ollama-server/routes.ts'
+import { type RouteContext, route, type Upload } from './ollama-server/routes.ts'
 import { Store } from './ollama-server/store.ts'
 
 export { describeModel } from './ollama-server/content.ts'
@@ -34,6 +35,20 @@ export type {
   ServerModel,
   ServerRequest,
 } from './ollama-server/options.ts'
+export type { Upload } from './ollama-server/routes.ts'
+
+export interface StoredModel {
+  readonly manifest: string
+  /** As listed. */
+  readonly digest: string
+  readonly config: StoredLayer | undefined
+  readonly layers: readonly StoredLayer[]
+}
+
+export interface StoredLayer extends ManifestLayer {
+  /** Undefined where only the size is known, or where the store has lost it. */
+  readonly bytes: Uint8Array | undefined
+}
 
 export interface OllamaServer {
   /** `http://127.0.0.1:PORT` with the base path; for a socket path, `http://localhost`. */
@@ -42,12 +57,16 @@ export interface OllamaServer {
   readonly requests: readonly ServerRequest[]
   /** What our client must never do, in words: tests assert that it is empty. */
   readonly problems: readonly string[]
+  /** What clients uploaded and the server kept, in order; not what was there already. */
+  readonly uploads: readonly Upload[]
   /** Names as listed, sorted. */
   installed(): string[]
   /** What the listing says now: name to digest. */
   digests(): Record<string, string>
   /** True when the blob is in the store, whole. */
   hasBlob(digest: string): boolean
+  /** What is stored of a model. */
+  stored(name: string): StoredModel
   /** Bytes of unfinished downloads, by digest. */
   partialBytes(): Record<string, number>
   install(model: string | ServerModel): void
@@ -89,6 +108,9 @@ export async function startOllamaServer(options: OllamaServerOptions = {}): Prom
     pulls,
     problems,
     loaded: options.loaded ?? [],
+    quantizer: options.quantizer ?? 'copy',
+    noPrune: options.noPrune ?? false,
+    uploads: [],
   }
 
   let atOnce = 0
@@ -98,7 +120,8 @@ export async function startOllamaServer(options: OllamaServerOptions = {}): Prom
     for (const check of [...waiting]) check()
   }
 
-  async function answer(exchange: Exchange, bytes: Uint8Array): Promise<void> {
+  /** `bytes` is undefined for an upload, whose body is still to come. */
+  async function answer(exchange: Exchange, bytes: Uint8Array | undefined): Promise<void> {
     const { request } = exchange
     notify()
     if (options.latencyMs !== undefined) await delay(options.latencyMs)
@@ -111,23 +134,29 @@ export async function startOllamaServer(options: OllamaServerOptions = {}): Prom
     if (basePath !== '' && !pathOf(request.target).startsWith(`${basePath}/`) && pathOf(request.target) !== basePath) {
       return exchange.text(404, 'Not Found\n', 'text/plain; charset=utf-8')
     }
-    await route(exchange, context, bytes)
+    if (bytes === undefined) await exchange.receive()
+    await route(exchange, context, bytes ?? new Uint8Array())
   }
 
   function pathOf(target: string): string {
     return (target.startsWith('/') ? target : target.replace(/^[a-z]+:\/\/[^/]*/i, '')).replace(/\?.*$/, '')
   }
 
+  function insideOf(incoming: IncomingMessage): string {
+    const path = pathOf(incoming.url ?? '/')
+    return basePath !== '' && path.startsWith(basePath) ? path.slice(basePath.length) || '/' : path
+  }
+
   function record(incoming: IncomingMessage, bytes: Uint8Array): Mutable<ServerRequest> {
     const target = incoming.url ?? '/'
-    const path = pathOf(target)
-    const inside = basePath !== '' && path.startsWith(basePath) ? path.slice(basePath.length) || '/' : path
+    const inside = insideOf(incoming)
     const request = {
       method: incoming.method ?? 'GET',
       path: inside,
       target,
       headers: { ...incoming.headers },
       body: readBody(bytes, inside),
+      bodyBytes: bytes.length,
       unknownKeys: [],
       status: 0,
       aborted: false,
@@ -137,28 +166,33 @@ export async function startOllamaServer(options: OllamaServerOptions = {}): Prom
     return request
   }
 
+  function serve(incoming: IncomingMessage, response: ServerResponse, bytes: Uint8Array | undefined): void {
+    const exchange = new Exchange(incoming, response, record(incoming, bytes ?? new Uint8Array()), faults)
+    mostAtOnce = Math.max(mostAtOnce, ++atOnce)
+    response.on('close', () => {
+      atOnce--
+      notify()
+    })
+    answer(exchange, bytes)
+      .catch((error: unknown) => {
+        if (error instanceof AnswerOver) return
+        problems.push(`the test server failed: ${error instanceof Error ? error.stack : String(error)}`)
+        response.destroy()
+      })
+      .finally(notify)
+  }
+
   const sockets = new Set<Socket>()
   // Go takes a request without a Host header; Node's own refusal would hide that.
   const server = createServer({ requireHostHeader: false }, (incoming, response) => {
+    incoming.on('error', () => {})
+    if (incoming.method === 'POST' && insideOf(incoming).startsWith('/api/blobs/')) {
+      serve(incoming, response, undefined)
+      return
+    }
     const chunks: Uint8Array[] = []
     incoming.on('data', (chunk: Uint8Array) => chunks.push(chunk))
-    incoming.on('error', () => {})
-    incoming.on('end', () => {
-      const bytes = Buffer.concat(chunks)
-      const exchange = new Exchange(incoming, response, record(incoming, bytes), faults)
-      mostAtOnce = Math.max(mostAtOnce, ++atOnce)
-      response.on('close', () => {
-        atOnce--
-        notify()
-      })
-      answer(exchange, bytes)
-        .catch((error: unknown) => {
-          if (error instanceof AnswerOver) return
-          problems.push(`the test server failed: ${error instanceof Error ? error.stack : String(error)}`)
-          response.destroy()
-        })
-        .finally(notify)
-    })
+    incoming.on('end', () => serve(incoming, response, Buffer.concat(chunks)))
   })
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
@@ -193,12 +227,21 @@ export async function startOllamaServer(options: OllamaServerOptions = {}): Prom
         .sort(),
     digests: () => Object.fromEntries(store.list().map((entry) => [entry.name, entry.digest])),
     hasBlob: (digest) => store.blobs.has(digest),
+    uploads: context.uploads,
+    stored: (name) => {
+      const found = store.get(mustRead(name))
+      if (found === undefined) throw new Error(`test server: ${name} is not installed`)
+      const { manifest, digest, layers, config } = found.content
+      const withBytes = (layer: ManifestLayer) => ({ ...layer, bytes: store.blobs.get(layer.digest)?.bytes })
+      return { manifest, digest, config: config && withBytes(config), layers: layers.map(withBytes) }
+    },
     partialBytes: () => pulls.partialBytes(),
     install: (model) => store.install(model),
     derive: (name, from, fields = {}) => {
       const base = store.get(mustRead(from))
       if (base === undefined) throw new Error(`test server: ${from} is not installed`)
-      store.writeDerived(mustRead(name), derive(base.content, showName(base.name), fields), base)
+      const { content, extras } = assemble(startFrom(base, store), fields, store)
+      store.write(mustRead(name), content, extras)
     },
     loseBlob: (digest) => void store.blobs.delete(digest),
     remove: (name) => void store.remove(mustRead(name)),

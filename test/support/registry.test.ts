@@ -172,3 +172,25 @@ withRegistry(
     await registry.waitForRequest({ kind: 'cdn', finished: true })
   },
 )
+
+const smallLayers = [
+  { mediaType: 'application/vnd.ollama.image.model', bytes: 'weights' },
+  { mediaType: 'application/vnd.ollama.image.params', bytes: '{"top_k":5}' },
+]
+for (const blobs of ['redirect', 'plain'] as const) {
+  const models = [{ name: 'small', blobs, layers: smallLayers }]
+  withRegistry(`a small blob can be read with a plain GET: ${blobs}`, { models }, async (registry) => {
+    const { config, layers } = registry.content('small')
+    const read = async (digest = '') => {
+      const headers = { 'User-Agent': 'ollama/0.1.0 (amd64 linux)' }
+      const text = await (await fetch(`${registry.url}/v2/library/small/blobs/${digest}`, { headers })).text()
+      assert.equal(registry.count({ kind: 'blob', name: 'small', digest }), 1)
+      assert.equal(registry.count({ kind: 'cdn', name: 'small', digest }), blobs === 'redirect' ? 1 : 0)
+      return text
+    }
+    assert.equal(JSON.parse(await read(config?.digest)).model_family, 'llama')
+    assert.equal(await read(layers[1]?.digest), '{"top_k":5}')
+    assert.equal(registry.count({ digest: layers[0]?.digest ?? '' }), 0, 'nobody asked for the weights')
+    assert.equal(registry.problems.length, 0)
+  })
+}

@@ -1,7 +1,7 @@
 /** `ollama-config apply`: plans, shows the plan, asks, carries it out; or carries out a plan that was saved. */
 import type { Config } from '../../config/config.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
-import { type Change, type DeleteChange, isFetch, type Plan } from '../../plan/plan.ts'
+import { blockOf, type Change, type DeleteChange, type Plan } from '../../plan/plan.ts'
 import { createPlan, type LoadedConfig, selectTarget } from '../../runner.ts'
 import { type Answers, approvalOf, assertApprovable, assertPrunable, openQuestions } from '../approval.ts'
 import { parseConcurrency } from '../arguments.ts'
@@ -102,7 +102,9 @@ async function ask(plan: Plan, flags: ApplyFlags, interactive: boolean, context:
     const unseen = context.stdout.isTTY ? [] : changes.filter(isDelete)
     if (unseen.length > 0) context.stderr.write(`\n${deletionText(unseen)}\n`)
     // What is blocked is reported as failed, which needs nobody's consent.
-    answers.changes = changes.every(isBlocked) || (await confirm(`\n${changesQuestion(changes)}`, context))
+    answers.changes =
+      changes.every((change) => blockOf(change) !== undefined) ||
+      (await confirm(`\n${changesQuestion(changes)}`, context))
     if (!answers.changes) return answers
   }
   if (deletions.length > 0) {
@@ -113,21 +115,26 @@ async function ask(plan: Plan, flags: ApplyFlags, interactive: boolean, context:
 }
 
 const isDelete = (change: Change): change is DeleteChange => change.action === 'delete'
-const isBlocked = (change: Change): boolean => isFetch(change) && change.blocked !== undefined
+const questions: Readonly<Record<Exclude<Change['action'], 'no-op'>, (count: number) => string>> = {
+  pull: (count) => `pull ${counted(count, 'model')}`,
+  update: (count) => `update ${counted(count, 'model')}`,
+  derive: (count) => `build ${counted(count, 'model')}`,
+  rebuild: (count) => `rebuild ${counted(count, 'model')}`,
+  alias: (count) => `make ${count === 1 ? '1 alias' : `${count} aliases`}`,
+  restore: (count) => `restore ${counted(count, 'model')}`,
+  delete: (count) => `delete ${counted(count, 'model')}`,
+}
 
-const verbs: Readonly<Record<Exclude<Change['action'], 'no-op'>, string>> = {
-  pull: 'pull',
-  update: 'update',
-  restore: 'restore',
-  delete: 'delete',
+function counted(count: number, word: string): string {
+  return count === 1 ? `1 ${word}` : `${count} ${word}s`
 }
 
 /** `Pull 2 models, update 1 model and delete 1 model?` */
 export function changesQuestion(changes: readonly Change[]): string {
-  const possible = changes.filter((change) => !isBlocked(change))
-  const parts = Object.entries(verbs).flatMap(([action, verb]) => {
+  const possible = changes.filter((change) => blockOf(change) === undefined)
+  const parts = Object.entries(questions).flatMap(([action, question]) => {
     const count = possible.filter((change) => change.action === action).length
-    return count === 0 ? [] : [`${verb} ${count === 1 ? '1 model' : `${count} models`}`]
+    return count === 0 ? [] : [question(count)]
   })
   const last = parts.pop() ?? 'go on'
   const text = parts.length === 0 ? last : `${parts.join(', ')} and ${last}`

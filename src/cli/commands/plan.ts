@@ -55,15 +55,38 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
 }
 
 function configText({ loaded, file }: Session, json: boolean): string {
-  const models = loaded.desired.models.map(({ reference, insecure }) => ({
+  const models = loaded.desired.models.map(({ reference, insecure, recipe, neededBy }) => ({
     reference: formatReference(reference),
     insecure,
+    ...(recipe?.kind === 'alias' ? { aliasOf: formatReference(recipe.of) } : {}),
+    ...(recipe?.kind === 'build' && recipe.from !== null ? { from: formatReference(recipe.from) } : {}),
+    ...(recipe?.kind === 'build' && recipe.from === null ? { files: recipe.files.map(({ name }) => name) } : {}),
+    ...(neededBy === undefined ? {} : { neededBy }),
   }))
   if (json) return `${JSON.stringify({ formatVersion, file: loaded.file, models }, null, 2)}\n`
-  const count = models.length === 1 ? '1 model' : `${models.length} models`
+  const count = models.filter(({ neededBy }) => neededBy === undefined).length
   return [
-    `${file} is fine. It declares ${count}:`,
-    ...models.map(({ reference, insecure }) => `  ${reference}${insecure ? ' (over plain http)' : ''}`),
+    `${file} is fine. It declares ${count === 1 ? '1 model' : `${count} models`}:`,
+    ...models.map((model) => `  ${model.reference}${noteOf(model)}`),
     '',
   ].join('\n')
+}
+
+interface Listed {
+  readonly insecure: boolean
+  readonly aliasOf?: string
+  readonly from?: string
+  readonly files?: readonly string[]
+  readonly neededBy?: string
+}
+
+function noteOf({ insecure, aliasOf, from, files, neededBy }: Listed): string {
+  const notes = [
+    ...(aliasOf === undefined ? [] : [`alias of ${aliasOf}`]),
+    ...(from === undefined ? [] : [`from ${from}`]),
+    ...(files === undefined ? [] : [`from ${files.join(', ')}`]),
+    ...(neededBy === undefined ? [] : [`needed by ${neededBy}`]),
+    ...(insecure ? ['over plain http'] : []),
+  ]
+  return notes.length === 0 ? '' : ` (${notes.join(', ')})`
 }

@@ -2,8 +2,12 @@
 import { formatBytes } from '../../artifact/bytes.ts'
 import { shortDigest } from '../../artifact/manifest.ts'
 import {
+  type AliasChange,
+  type BuildMethod,
+  blockOf,
   type Change,
   type DeleteChange,
+  type DeriveChange,
   type Drift,
   isFetch,
   isFine,
@@ -11,6 +15,7 @@ import {
   type Plan,
   type PullChange,
   plannedBlobs,
+  type RebuildChange,
   type RestoreChange,
   type Target,
   type UpdateChange,
@@ -56,8 +61,8 @@ function deletionTitle(prune: boolean, asks: boolean): string {
 function changeBlocks({ changes, drift }: Target, title: string, prune: boolean, style: Style): readonly string[] {
   const deletions = changes.filter((change) => change.action === 'delete')
   const width = nameWidth([...changes.filter(({ action }) => action !== 'no-op'), ...drift])
-  const open = changes.filter((change) => !isFetch(change) || change.blocked === undefined)
-  const blocked = changes.filter((change) => isFetch(change) && change.blocked !== undefined)
+  const open = changes.filter((change) => blockOf(change) === undefined)
+  const blocked = changes.filter((change) => blockOf(change) !== undefined)
   return [
     block(
       'Changed by others since the last apply',
@@ -70,6 +75,18 @@ function changeBlocks({ changes, drift }: Target, title: string, prune: boolean,
     block(
       'To update',
       open.filter((change) => change.action === 'update').map((change) => fetchLine(change, width, style)),
+    ),
+    block(
+      'To build',
+      open.filter((change) => change.action === 'derive').map((change) => deriveLine(change, width, style)),
+    ),
+    block(
+      'To rebuild',
+      open.filter((change) => change.action === 'rebuild').flatMap((change) => rebuildLines(change, width, style)),
+    ),
+    block(
+      'To alias',
+      open.filter((change) => change.action === 'alias').map((change) => aliasLine(change, width, style)),
     ),
     block(
       'To restore',
@@ -107,10 +124,48 @@ function fetchLine(change: PullChange | UpdateChange, width: number, style: Styl
     ...(change.cloud ? ['cloud model: an entry, no weights'] : [sizeText(change)]),
     ...(change.insecure ? ['over plain http'] : []),
     ...(change.action === 'update' ? [change.reason.text] : []),
-    ...(change.action === 'update' && change.keepAs !== null ? ['previous version kept'] : []),
+    ...(change.reason.code === 'needed' ? [change.reason.text] : []),
+    ...(change.action === 'update' ? keptNote(change) : []),
   ]
   const sign = change.action === 'pull' ? style.green('+') : style.yellow('~')
   return line(sign, change.reference, notes.join(', '), width)
+}
+
+function deriveLine(change: DeriveChange, width: number, style: Style): string {
+  return line(style.green('+'), change.reference, [change.reason.text, ...uploadNote(change)].join(', '), width)
+}
+
+const methods: Readonly<Record<BuildMethod, string>> = {
+  predicted: 'by its digest',
+  recorded: 'by the record',
+  compared: 'by what the server tells',
+  base: 'by its base',
+}
+
+/** One line for the model, and one for each field that differs. */
+function rebuildLines(change: RebuildChange, width: number, style: Style): readonly string[] {
+  const { reference, reason, method, differences } = change
+  const notes = [`${reason.text} (${methods[method]})`, ...uploadNote(change), ...keptNote(change)]
+  return [
+    line(style.yellow('~'), reference, notes.join(', '), width),
+    ...differences.map(({ field, text }) => `      ${style.dim(`${field}: ${text}`)}`),
+  ]
+}
+
+function aliasLine(change: AliasChange, width: number, style: Style): string {
+  const { reference, of, before, reason } = change
+  const moved = before === null ? [] : [reason.text]
+  const sign = before === null ? style.green('+') : style.yellow('~')
+  return line(sign, reference, [`of ${of}`, ...moved, ...keptNote(change)].join(', '), width)
+}
+
+function uploadNote({ uploadBytes, build }: DeriveChange | RebuildChange): readonly string[] {
+  if (build.files.length + build.adapters.length === 0 || uploadBytes === 0) return []
+  return [uploadBytes === null ? 'uploads files' : `uploads ${formatBytes(uploadBytes)}`]
+}
+
+function keptNote({ keepAs }: { readonly keepAs: string | null }): readonly string[] {
+  return keepAs === null ? [] : ['previous version kept']
 }
 
 /** `4.7 GB`, `12 KB (4.7 GB already on the host)`. */
@@ -150,7 +205,9 @@ function summary({ changes }: Target, prune: boolean, style: Style): string {
   const deletions = changes.filter(
     (change): change is DeleteChange => change.action === 'delete' && !change.irreplaceable,
   )
-  const others = [...countText(changes, 'update'), ...countText(changes, 'restore')]
+  const others = (['update', 'derive', 'rebuild', 'alias', 'restore'] as const).flatMap((action) =>
+    countText(changes, action),
+  )
   const counts = [
     ...countText(changes, 'pull', others.length === 0),
     ...others,
@@ -161,10 +218,8 @@ function summary({ changes }: Target, prune: boolean, style: Style): string {
 }
 
 function countText(changes: readonly Change[], action: Change['action'], always: boolean = false): readonly string[] {
-  const count = changes.filter(
-    (change) => change.action === action && !(isFetch(change) && change.blocked !== undefined),
-  ).length
-  return count > 0 || always ? [`${count} to ${action}`] : []
+  const count = changes.filter((change) => change.action === action && blockOf(change) === undefined).length
+  return count > 0 || always ? [`${count} to ${action === 'derive' ? 'build' : action}`] : []
 }
 
 function freedTotal(deletions: readonly DeleteChange[]): string {

@@ -31,6 +31,11 @@ export function formatReport(report: Report, { style, told, columns, saved }: Re
   if (results.some(({ skipReason }) => skipReason === 'earlier-failure')) {
     lines.push(`  Nothing ${deleted > 0 ? 'more ' : ''}was deleted, since something failed`)
   }
+  const dependent = results.filter(({ skipReason }) => skipReason === 'dependency-failed')
+  if (dependent.length > 0) {
+    const names = dependent.map(({ reference }) => reference).join(', ')
+    lines.push(`  Not made, since what they start from failed: ${names}`)
+  }
   const spared = results.filter(({ skipReason }) => skipReason === 'irreplaceable').map(({ reference }) => reference)
   if (spared.length > 0)
     lines.push(`  Kept, since no registry can give it back and no person approved it: ${spared.join(', ')}`)
@@ -51,8 +56,16 @@ export function formatReport(report: Report, { style, told, columns, saved }: Re
 }
 
 function countsText(report: Report, failed: number): string {
-  const past = { pull: 'pulled', update: 'updated', restore: 'restored', delete: 'deleted' } as const
-  const counts = (['pull', 'update', 'restore', 'delete'] as const).flatMap((action) => {
+  const past = {
+    pull: 'pulled',
+    update: 'updated',
+    derive: 'built',
+    rebuild: 'rebuilt',
+    alias: 'aliased',
+    restore: 'restored',
+    delete: 'deleted',
+  } as const
+  const counts = (['pull', 'update', 'derive', 'rebuild', 'alias', 'restore', 'delete'] as const).flatMap((action) => {
     const count = countResults(report, action, 'done')
     // Pulls and deletions are what everybody looks for.
     return count > 0 || action === 'pull' || action === 'delete' ? [`${count} ${past[action]}`] : []

@@ -11,6 +11,9 @@ const present: Readonly<Record<Action, string>> = {
   'no-op': 'checking',
   pull: 'pulling',
   update: 'updating',
+  derive: 'building',
+  rebuild: 'rebuilding',
+  alias: 'copying',
   restore: 'restoring',
   delete: 'deleting',
 }
@@ -18,6 +21,9 @@ const past: Readonly<Record<Action, string>> = {
   'no-op': 'unchanged',
   pull: 'pulled',
   update: 'updated',
+  derive: 'built',
+  rebuild: 'rebuilt',
+  alias: 'aliased',
   restore: 'restored',
   delete: 'deleted',
 }
@@ -25,6 +31,7 @@ const past: Readonly<Record<Action, string>> = {
 const skipReasons: Readonly<Record<SkipReason, string>> = {
   'not-approved': 'not approved',
   irreplaceable: 'no registry can give it back',
+  'dependency-failed': 'what it starts from failed',
   'earlier-failure': 'nothing is deleted after a failure',
   interrupted: 'interrupted',
 }

@@ -10,6 +10,7 @@ export interface RecordedExchange {
     headers: Record<string, string>
     body?: unknown
     body_text?: string
+    body_base64?: string
   }
   response: {
     status: number
@@ -69,16 +70,17 @@ export async function replay(
 
 function send(
   url: string,
-  { method, path, headers, body, body_text }: RecordedExchange['request'],
+  { method, path, headers, body, body_text, body_base64 }: RecordedExchange['request'],
 ): { promise: Promise<IncomingMessage>; outgoing: ClientRequest } {
   const { hostname, port } = new URL(url)
   const text = body === undefined ? body_text : JSON.stringify(body)
-  const length = text === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(text)) }
+  const bytes = body_base64 === undefined ? text && Buffer.from(text) : Buffer.from(body_base64, 'base64')
+  const length = bytes === undefined ? {} : { 'Content-Length': String(bytes.length) }
   const outgoing = request({ hostname, port, method, path, headers: { ...headers, ...length }, agent: false })
   const promise = new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.on('response', resolve)
     outgoing.on('error', reject)
   })
-  outgoing.end(text)
+  outgoing.end(bytes)
   return { promise, outgoing }
 }

@@ -9,6 +9,7 @@ export interface Scenario {
   /** Changes to registry models: errors and speed. */
   registry?: Record<string, Partial<RegistryModel>>
   noPrune?: boolean
+  quantizer?: 'missing'
   /** What happened to the server between two exchanges, by the number of the later one. */
   before?: Record<number, (server: OllamaServer) => void | Promise<void>>
   /** Exchanges left out, by number, with the reason. */
@@ -183,30 +184,25 @@ export const scenarios: Record<string, Scenario> = {
     setup: (server) => server.derive('terse', 'small', terse),
   },
   'create-missing-base': {
-    // The creates that failed before left their system layer in the store, which the test server does not do.
-    before: {
-      4: async (server) => {
-        const path = '/api/blobs/sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881'
-        await (await fetch(`${server.url}${path}`, { method: 'POST', body: 'x' })).arrayBuffer()
-      },
-    },
     problems: /which is not installed: the server pulls it by itself/,
   },
   'create-invalid-name': {
     installed: ['small'],
-    skip: { 15: 'no quantization', 16: 'no quantization', 17: 'no quantization' },
+  },
+  'create-gguf-file': {},
+  'create-gguf-file-refused': {
+    quantizer: 'missing',
+    problems: /which is not installed: the server pulls it by itself/,
   },
 }
 
 /** Recordings that are not replayed; a new one has to be added here or above. */
 export const notReplayed: Record<string, string> = {
-  'bytes-derived': 'holds bytes, not exchanges',
+  'bytes-derived': 'holds bytes, not exchanges; conformance-bytes.test.ts builds them',
   'bytes-pulled': 'holds bytes, not exchanges',
   'registry-content': 'holds bytes, not exchanges; it is what the test server serves',
   'store-listings': 'holds directory listings, not exchanges',
   'create-bad-template': 'the test server does not parse Go templates',
-  'create-gguf-file': 'the test server does not build from files',
-  'create-gguf-file-refused': 'the test server does not build from files',
   'create-remote-stub': 'the test server builds no remote stubs; they are installed ready-made',
   'generate-without-runner': 'the test server does not run models; faults of kind "body" script answers',
   'ps-loaded': 'the test server does not run models',

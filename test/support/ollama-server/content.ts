@@ -5,7 +5,7 @@ import type { ModelContent, ServerLayer, ServerModel } from './options.ts'
 
 export const configMediaType = 'application/vnd.docker.container.image.v1+json'
 const manifestMediaType = 'application/vnd.docker.distribution.manifest.v2+json'
-const layerType = (kind: string) => `application/vnd.ollama.image.${kind}`
+export const layerType = (kind: string) => `application/vnd.ollama.image.${kind}`
 
 export interface ManifestLayer {
   mediaType: string

@@ -78,9 +78,10 @@ export class Exchange {
         this.#send(200, fault.body, fault.contentType ?? jsonType)
         return true
       case 'stall':
-        return fault.afterLines === undefined
+        if (isAtOnce(fault)) this.#probe()
+        return isAtOnce(fault)
       case 'hold':
-        if (fault.afterLines === undefined) await this.#faults.hold(this.signal)
+        if (isAtOnce(fault)) await this.#probing(this.#faults.hold(this.signal))
         return this.signal.aborted
       case 'slow':
         await delay(fault.msPerLine)
@@ -88,6 +89,44 @@ export class Exchange {
       default:
         return false
     }
+  }
+
+  /** Takes in the body of an upload, at most until a fault stops that. */
+  async receive(): Promise<void> {
+    const fault = this.#fault
+    const stopAt = fault !== undefined && 'afterBytes' in fault ? fault.afterBytes : undefined
+    const chunks: Uint8Array[] = []
+    let isStruck = false
+    try {
+      for await (const chunk of this.#incoming as AsyncIterable<Uint8Array>) {
+        chunks.push(chunk)
+        this.request.bodyBytes += chunk.length
+        if (isStruck || fault === undefined || stopAt === undefined || this.request.bodyBytes < stopAt) continue
+        isStruck = true
+        await this.#probing(this.#strike(fault, ''))
+      }
+    } catch (error) {
+      if (!(error instanceof AnswerOver)) this.#over()
+      throw new AnswerOver()
+    }
+    if (this.signal.aborted) throw new AnswerOver()
+    this.request.body = Buffer.concat(chunks)
+  }
+
+  /**
+   * Sends interim answers, which clients ignore, until the answer is over: nothing else tells that the client of an upload
+   * has left while its body is not read.
+   */
+  #probe(): NodeJS.Timeout | undefined {
+    if (this.#incoming.complete) return undefined
+    const timer = setInterval(() => this.#response.writeProcessing(), 20)
+    whenAborted(this.signal, () => clearInterval(timer))
+    return timer
+  }
+
+  async #probing(waits: Promise<void>): Promise<void> {
+    const timer = this.#probe()
+    await waits.finally(() => clearInterval(timer))
   }
 
   json(status: number, value: unknown, contentType = jsonType): void {
@@ -230,4 +269,8 @@ export class Exchange {
     this.#left.abort()
     throw new AnswerOver()
   }
+}
+
+function isAtOnce(fault: { afterBytes?: number; afterLines?: number }): boolean {
+  return fault.afterLines === undefined && fault.afterBytes === undefined
 }

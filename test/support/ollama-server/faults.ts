@@ -49,11 +49,15 @@ export function whenAborted(signal: AbortSignal, then: () => void): void {
 export function matchesRequest(request: ServerRequest, match: RequestMatch): boolean {
   return (
     (match.method === undefined || match.method === request.method) &&
-    (match.path === undefined || match.path === request.path) &&
+    (match.path === undefined || isAt(request.path, match.path)) &&
     (match.model === undefined || modelsOf(request).includes(keyOf(match.model))) &&
     (match.aborted === undefined || match.aborted === request.aborted) &&
     (match.finished === undefined || match.finished === request.finished)
   )
+}
+
+function isAt(path: string, wanted: string): boolean {
+  return path === wanted || (wanted.endsWith('/') && wanted !== '/' && path.startsWith(wanted))
 }
 
 function modelsOf({ body }: ServerRequest): string[] {

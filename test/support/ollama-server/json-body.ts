@@ -1,6 +1,6 @@
 /** Request bodies as Go's JSON decoder takes them: the first value counts, whatever follows is ignored. */
 
-export type FieldType = 'string' | 'bool' | 'object' | 'any' | 'duration'
+export type FieldType = 'string' | 'bool' | 'object' | 'strings' | 'any' | 'duration'
 
 /** Name of the Go type, for error texts, and the fields whose type is checked. */
 export interface BodyShape {
@@ -44,8 +44,13 @@ function check(value: unknown, shape: BodyShape): DecodedBody | { error: string 
     const type = shape.fields[field]
     if (item === null) continue
     if (type !== undefined && !fits(type, item)) {
-      const place = `${shape.type}.${field} of type ${type === 'object' ? 'map[string]interface {}' : type}`
+      const place = `${shape.type}.${field} of type ${goTypes[type] ?? type}`
       return { error: `json: cannot unmarshal ${kindOf(item)} into Go struct field ${place}` }
+    }
+    const odd = type === 'strings' ? Object.values(item).find((value) => typeof value !== 'string') : undefined
+    if (odd !== undefined) {
+      const place = `${shape.type}.${field} of type string`
+      return { error: `json: cannot unmarshal ${kindOf(odd)} into Go struct field ${place}` }
     }
     if (type === 'duration' && typeof item === 'string' && !/^[+-]?(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$|^0$/.test(item)) {
       return { error: `time: invalid duration "${item}"` }
@@ -55,10 +60,15 @@ function check(value: unknown, shape: BodyShape): DecodedBody | { error: string 
   return decoded
 }
 
+const goTypes: Partial<Record<FieldType, string>> = {
+  object: 'map[string]interface {}',
+  strings: 'map[string]string',
+}
+
 function fits(type: FieldType, item: unknown): boolean {
   if (type === 'string') return typeof item === 'string'
   if (type === 'bool') return typeof item === 'boolean'
-  return type !== 'object' || (typeof item === 'object' && !Array.isArray(item))
+  return (type !== 'object' && type !== 'strings') || (typeof item === 'object' && !Array.isArray(item))
 }
 
 function kindOf(value: unknown): string {

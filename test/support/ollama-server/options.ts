@@ -86,6 +86,11 @@ export interface OllamaServerOptions {
   socketPath?: string
   /** OLLAMA_NOPRUNE: updating a model leaves its old layers in the store. */
   noPrune?: boolean
+  /**
+   * The program that the server has copy the weights of plain files, and quantize them. By default one that copies whatever
+   * it is asked for, as in the recordings; a function gets the bytes and `COPY` or the type, in capitals.
+   */
+  quantizer?: 'copy' | 'missing' | ((bytes: Uint8Array, type: string) => Uint8Array)
   /** Names that count as loaded in `/api/ps`. */
   loaded?: string[]
   /**
@@ -110,6 +115,8 @@ export interface ServerRequest {
   readonly headers: Record<string, string | string[] | undefined>
   /** The JSON value, else the text, else bytes; undefined without a body. */
   readonly body: unknown
+  /** Of an upload, so far: it is listed here when it begins. */
+  readonly bodyBytes: number
   /** Keys of the body that the server ignores: mostly a slip of the pen. */
   readonly unknownKeys: readonly string[]
   /** The status sent, or 0 before that. */
@@ -122,6 +129,7 @@ export interface ServerRequest {
 
 export interface RequestMatch {
   method?: string
+  /** With a slash at its end, of all requests below it: `/api/blobs/`. */
   path?: string
   /** The model a request is about, in any spelling; of a copy, the source or the destination. */
   model?: string
@@ -150,13 +158,13 @@ export type ListingDefect =
 /**
  * Faults that name `afterLines` let the request take effect up to there; `refuse`, `status`, `body`, and `stall` and `hold`
  * without `afterLines` keep it from the server altogether. `reset` without a place loses the answer of a request that was
- * carried out.
+ * carried out. `afterBytes` are bytes of an answer, but of an upload those received: the fault then comes in its midst.
  */
 export type Fault =
   | { kind: 'refuse' }
   | { kind: 'reset'; afterBytes?: number; afterLines?: number }
-  | { kind: 'stall'; afterLines?: number }
-  | { kind: 'hold'; afterLines?: number }
+  | { kind: 'stall'; afterBytes?: number; afterLines?: number }
+  | { kind: 'hold'; afterBytes?: number; afterLines?: number }
   | { kind: 'end'; afterLines: number }
   | { kind: 'truncate'; afterLines: number }
   | { kind: 'status'; status: number; body?: string; contentType?: string }

@@ -1,20 +1,23 @@
 /** Paths, methods and the checks before the work: the server's answers to everything but the body of a pull. */
-import { sha256 } from './content.ts'
-import { create } from './create.ts'
+import { type CreateContext, create } from './create.ts'
 import { type Exchange, Refusal } from './exchange.ts'
 import { isHostAllowed } from './host-guard.ts'
 import { type BodyShape, decodeBody } from './json-body.ts'
 import { type Name, readName, readSource, respell, showName } from './names.ts'
-import type { Pulls } from './pulls.ts'
 import { describeForShow } from './show.ts'
-import { listEntry, type Store } from './store.ts'
+import { listEntry } from './store.ts'
 
-export interface RouteContext {
+/** Bytes that a client sent and the server kept. */
+export interface Upload {
+  /** What they hash to, whatever they were announced as. */
+  readonly digest: string
+  readonly bytes: Uint8Array
+}
+
+export interface RouteContext extends CreateContext {
   version: string
-  store: Store
-  pulls: Pulls
-  problems: string[]
   loaded: readonly string[]
+  uploads: Upload[]
 }
 
 type Values = Record<string, unknown>
@@ -58,12 +61,15 @@ function createFields(): BodyShape['fields'] {
     'requires',
     'remote_host',
   ]
-  const others = ['files', 'adapters', 'draft_files', 'license', 'messages', 'info']
+  const others = ['draft_files', 'license', 'messages']
   return {
     ...model,
     ...Object.fromEntries(texts.map((key) => [key, 'string' as const])),
     ...Object.fromEntries(others.map((key) => [key, 'any' as const])),
+    files: 'strings',
+    adapters: 'strings',
     parameters: 'object',
+    info: 'object',
     stream: 'bool',
   }
 }
@@ -237,7 +243,7 @@ function remove(exchange: Exchange, context: RouteContext, values: Values): void
   exchange.empty(200)
 }
 
-function blob(exchange: Exchange, { store }: RouteContext): void {
+function blob(exchange: Exchange, { store, uploads }: RouteContext): void {
   const { method, path, body } = exchange.request
   const digest = decodeURIComponent(path.slice('/api/blobs/'.length))
   if (!/^sha256[:-][0-9a-fA-F]{64}$/.test(digest)) throw new Refusal(400, 'invalid digest format')
@@ -245,10 +251,12 @@ function blob(exchange: Exchange, { store }: RouteContext): void {
   if (!isThere && method === 'HEAD') throw new Refusal(404, `blob "${digest}" not found`)
   if (!isThere) {
     const bytes = body instanceof Uint8Array ? body : new Uint8Array()
-    const real = `sha256:${sha256(bytes)}`
     // Kept under its real name even when that is not the one it was announced by.
-    store.blobs.set(real, { size: bytes.length, bytes, served: undefined })
-    if (real !== digest) throw new Refusal(400, `digest mismatch, expected "${digest}", got "${real}"`)
+    const stored = store.put(bytes)
+    uploads.push({ digest: stored.digest, bytes })
+    if (stored.digest !== digest) {
+      throw new Refusal(400, `digest mismatch, expected "${digest}", got "${stored.digest}"`)
+    }
   }
   exchange.empty(isThere ? 200 : 201)
 }

@@ -1,5 +1,5 @@
 /** The server's model directory, in memory: manifests by name, blobs by digest. */
-import { type Blob, blobsInOrder, type Content, describeModel } from './content.ts'
+import { type Blob, blobsInOrder, type Content, describeModel, sha256 } from './content.ts'
 import { mustRead, type Name, nameKey, showName } from './names.ts'
 import type { ModelContent, ServerModel } from './options.ts'
 
@@ -22,7 +22,7 @@ export interface ListEntry {
   [key: string]: unknown
 }
 
-interface ImageConfig {
+export interface ImageConfig {
   model_format?: string
   model_family?: string
   model_families?: string[]
@@ -74,11 +74,12 @@ export class Store {
     this.#models.set(key, { name: known?.name ?? name, content, extras, modifiedAt: stamp })
   }
 
-  /** Keeps of the base's extras what its weights decide. */
-  writeDerived(name: Name, content: Content, base: Installed): void {
-    for (const [digest, blob] of content.blobs) this.blobs.set(digest, blob)
-    const { parentModel, digest, size, ...extras } = base.extras
-    this.write(name, content, extras)
+  /** What is there already stays as it is. */
+  put(bytes: Uint8Array): { digest: string; size: number; isNew: boolean } {
+    const digest = `sha256:${sha256(bytes)}`
+    const isNew = !this.blobs.has(digest)
+    if (isNew) this.blobs.set(digest, { size: bytes.length, bytes, served: undefined })
+    return { digest, size: bytes.length, isNew }
   }
 
   /** Takes the manifest away, and then every blob of it that no other manifest names. */
@@ -141,7 +142,7 @@ export function listEntry(model: Installed): ListEntry {
   }
 }
 
-function lengths(config: ImageConfig): Record<string, number> {
+export function lengths(config: ImageConfig): Record<string, number> {
   return {
     ...(config.context_length ? { context_length: config.context_length } : {}),
     ...(config.embedding_length ? { embedding_length: config.embedding_length } : {}),

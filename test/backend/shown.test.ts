@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { readParameters } from '../../src/backend/parameters.ts'
+import { readParameters } from '../../src/backend/shown.ts'
 
 const line = (name: string, value: string) => `${name.padEnd(30)} ${value}`
 

@@ -1,0 +1,83 @@
+/** Brings files of this machine to the host. */
+import { createReadStream } from 'node:fs'
+import { printable } from '../artifact/text.ts'
+import type { PlannedFile } from '../plan/plan.ts'
+import type { Event } from './events.ts'
+import { type Host, stalePlan } from './host.ts'
+
+const chunkBytes = 1024 * 1024
+
+/** @throws {OllamaConfigError} `stale-plan` for a file that is no longer what was planned, and what the host answers */
+export async function* uploadFiles(
+  id: string,
+  files: readonly PlannedFile[],
+  host: Host,
+  { signal, strict }: { readonly signal: AbortSignal | undefined; readonly strict: boolean },
+): AsyncGenerator<Event, void> {
+  if (files.length === 0) return
+  const lookup = host.backend.openBlobs()
+  try {
+    for (const file of files) {
+      if (await lookup.has(file.digest, { signal })) continue
+      // A plan from elsewhere must not make anybody send a file whose bytes its author does not know.
+      if (strict) await assertUnchanged(file, signal)
+      yield* uploadFile(id, file, host, signal)
+    }
+  } finally {
+    lookup.close()
+  }
+}
+
+async function* uploadFile(
+  id: string,
+  { name, file, digest, sizeBytes }: PlannedFile,
+  host: Host,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Event, void> {
+  let sentBytes = 0
+  let over = false
+  let wake = () => {}
+  const counted = async function* () {
+    for await (const chunk of bytesOf(file, signal)) {
+      sentBytes += chunk.byteLength
+      wake()
+      yield chunk
+    }
+  }
+  const uploading = host.backend.upload({ digest, sizeBytes, bytes: counted() }, { signal }).finally(() => {
+    over = true
+    wake()
+  })
+  // Whoever leaves the loop early has no more use for its error.
+  uploading.catch(() => {})
+  const status = `uploading ${printable(name, 100)}`
+  for (;;) {
+    const woken = new Promise<void>((resolve) => {
+      wake = resolve
+    })
+    if (over) break
+    yield { type: 'change-progress', id, status, completedBytes: sentBytes, totalBytes: sizeBytes, waiting: false }
+    await woken
+  }
+  await uploading
+}
+
+async function* bytesOf(file: string, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* createReadStream(file, { signal, highWaterMark: chunkBytes })
+  } catch (error) {
+    if (signal?.aborted) throw signal.reason
+    throw stalePlan(`The file "${printable(file, 300)}" cannot be read any more (${messageOf(error)})`)
+  }
+}
+
+async function assertUnchanged({ file, digest }: PlannedFile, signal: AbortSignal | undefined): Promise<void> {
+  const hash = process.getBuiltinModule('node:crypto').createHash('sha256')
+  for await (const chunk of bytesOf(file, signal)) hash.update(chunk)
+  if (`sha256:${hash.digest('hex')}` !== digest)
+    throw stalePlan(`The file "${printable(file, 300)}" is no longer the one that was planned`)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? printable(error.message, 200) : 'unknown error'
+}

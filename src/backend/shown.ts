@@ -1,0 +1,115 @@
+/** What `/api/show` tells of a model, checked by hand. The facts that only its Modelfile has are taken from there. */
+import type { Parameter } from '../artifact/parameters.ts'
+import { printable } from '../artifact/text.ts'
+import type { ModelDetails, ShownParameters } from './backend.ts'
+import type { CallContext } from './errors.ts'
+import { isRecord, nonEmpty, wrongShape } from './responses.ts'
+
+/** @throws {OllamaConfigError} `invalid-response` */
+export function readDetails(value: unknown, context: CallContext): ModelDetails {
+  if (!isRecord(value)) throw wrongShape('it', 'an object', context)
+  const { capabilities, details, modelfile, model_info: info } = value
+  if (!isRecord(details)) throw wrongShape('"details"', 'an object', context)
+  // Servers before 0.6.4 do not tell capabilities.
+  if (capabilities !== undefined && capabilities !== null && !Array.isArray(capabilities))
+    throw wrongShape('"capabilities"', 'a list', context)
+  const recipe = readRecipe(typeof modelfile === 'string' ? modelfile : '')
+  return {
+    capabilities: (capabilities ?? [])
+      .filter((item: unknown) => typeof item === 'string')
+      .map((item: string) => printable(item, 80)),
+    family: nonEmpty(details['family']),
+    format: nonEmpty(details['format']),
+    parameterSize: nonEmpty(details['parameter_size']),
+    quantization: nonEmpty(details['quantization_level']),
+    ...recipe,
+    system: textOf(value['system']),
+    license: textOf(value['license']),
+    requires: textOf(value['requires']),
+    messages: readMessages(value['messages']),
+    parameters: typeof value['parameters'] === 'string' ? readParameters(value['parameters']) : {},
+    modelInfo: isRecord(info) ? info : {},
+  }
+}
+
+/** As it is: it is compared with what the config says. */
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value : null
+}
+
+function readMessages(value: unknown): ModelDetails['messages'] {
+  if (!Array.isArray(value)) return []
+  return value.flatMap((message: unknown) => {
+    if (!isRecord(message)) return []
+    const { role, content } = message
+    return typeof role === 'string' ? [{ role, content: typeof content === 'string' ? content : '' }] : []
+  })
+}
+
+type Recipe = Pick<ModelDetails, 'weightsFile' | 'weights' | 'adapters' | 'templateSection' | 'renderer' | 'parser'>
+
+/**
+ * From the Modelfile that the server makes up. It quotes without escaping, so that a text which looks like instructions could be
+ * taken for some; what comes before the template, and the template's beginning, cannot.
+ */
+function readRecipe(modelfile: string): Recipe {
+  const start = /^TEMPLATE /m.exec(modelfile)?.index ?? modelfile.length
+  const paths = (word: string) =>
+    [...modelfile.slice(0, start).matchAll(new RegExp(`^${word} (.*)$`, 'gm'))].map(([, path = '']) => path.trim())
+  const end = /\n(?:SYSTEM|RENDERER|PARSER|PARAMETER|LICENSE|MESSAGE) /.exec(modelfile.slice(start))?.index
+  const digests = (list: readonly string[]) => list.map(digestOf).filter((digest) => digest !== null)
+  const word = (name: string) => nonEmpty(new RegExp(`^${name} (\\S+)$`, 'm').exec(modelfile.slice(start))?.[1])
+  const weights = paths('FROM')
+  const [first = ''] = weights
+  return {
+    // A path with control characters in it is none of a server's.
+    weightsFile: digestOf(first) !== null && printable(first, first.length) === first ? first : null,
+    weights: digests(weights),
+    adapters: digests(paths('ADAPTER')),
+    templateSection: modelfile.slice(start, end === undefined ? undefined : start + end).trimEnd(),
+    renderer: word('RENDERER'),
+    parser: word('PARSER'),
+  }
+}
+
+/** Of the path of a blob. */
+function digestOf(path: string): string | null {
+  const hex = /[\\/]blobs[\\/]sha256-([0-9a-f]{64})$/.exec(path)?.[1]
+  return hex === undefined ? null : `sha256:${hex}`
+}
+
+/** One line per value, `name` padded to 30 columns and the value in Go's syntax; a list gives a line for each item. */
+export function readParameters(text: string): ShownParameters {
+  const values = new Map<string, readonly (string | number | boolean)[]>()
+  for (const line of text.split('\n')) {
+    const [, name, value] = /^(\S+)\s+(.*)$/.exec(line) ?? []
+    if (name === undefined || value === undefined) continue
+    values.set(name, [...(values.get(name) ?? []), readGoValue(value)])
+  }
+  return Object.fromEntries(
+    [...values].map(([name, list]): [string, Parameter] => [name, list.length === 1 ? (list[0] ?? '') : list]),
+  )
+}
+
+function readGoValue(text: string): string | number | boolean {
+  if (text === 'true' || text === 'false') return text === 'true'
+  if (text.startsWith('"') && text.endsWith('"') && text.length > 1) return unquoted(text.slice(1, -1))
+  const number = Number(text)
+  return text.trim() === '' || Number.isNaN(number) ? text : number
+}
+
+const goEscapes: Readonly<Record<string, string>> = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }
+
+function unquoted(text: string): string {
+  return text.replace(
+    /\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))/g,
+    (_, x: string | undefined, u: string | undefined, long: string | undefined, character: string | undefined) => {
+      const hex = x ?? u ?? long
+      if (hex === undefined) return goEscapes[character ?? ''] ?? character ?? ''
+      const point = Number.parseInt(hex, 16)
+      // `\x80` and up are bytes that are no UTF-8.
+      const isCharacter = x === undefined ? point <= 0x10_ff_ff : point < 0x80
+      return isCharacter ? String.fromCodePoint(point) : '\ufffd'
+    },
+  )
+}

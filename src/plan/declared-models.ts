@@ -1,0 +1,64 @@
+/** What becomes of every declared model: those that are pulled by themselves, those that are made after what they start from. */
+import { type Reference, referenceKey } from '../artifact/reference.ts'
+import { declaredChange } from './declared.ts'
+import { groupByKey } from './installed.ts'
+import { aliasChange, buildChange } from './made.ts'
+import type { Change } from './plan.ts'
+import type { Intent, Resolution } from './resolution.ts'
+import type { ActualState, DesiredModel, DesiredState } from './state.ts'
+
+/** The model that this one starts from; `undefined` for one that is pulled or built from files. */
+export function sourceOf({ recipe }: DesiredModel): Reference | undefined {
+  if (recipe === undefined) return undefined
+  return recipe.kind === 'alias' ? recipe.of : (recipe.from ?? undefined)
+}
+
+/** By `referenceKey`. */
+export function declaredChanges(
+  desired: DesiredState,
+  actual: ActualState,
+  resolution: Resolution,
+  intent: Intent,
+): ReadonlyMap<string, Change> {
+  const judge = judgeModels(desired, actual, intent)
+  for (const model of desired.models) judge(model, resolution)
+  return judge.changes
+}
+
+/** Judges models one by one, each after its source. What it says of a model is final. */
+export interface Judge {
+  (model: DesiredModel, resolution: Resolution): Change
+  readonly changes: ReadonlyMap<string, Change>
+}
+
+export function judgeModels({ models }: DesiredState, actual: ActualState, intent: Intent): Judge {
+  const installed = groupByKey(actual.models)
+  const declared = new Map(models.map((model) => [referenceKey(model.reference), model]))
+  const changes = new Map<string, Change>()
+  const { serverVersion } = actual
+  const judge = (model: DesiredModel, resolution: Resolution): Change => {
+    const key = referenceKey(model.reference)
+    const known = changes.get(key)
+    if (known !== undefined) return known
+    const present = installed.get(key)?.[0]
+    const { recipe } = model
+    let change: Change
+    if (recipe === undefined) {
+      change = declaredChange(key, model, present, { resolution, intent, serverVersion })
+    } else {
+      const start = sourceOf(model)
+      const source = start === undefined ? undefined : declared.get(referenceKey(start))
+      const situation = {
+        model,
+        installed: present,
+        source: source === undefined ? undefined : judge(source, resolution),
+        resolution,
+        intent,
+      }
+      change = recipe.kind === 'alias' ? aliasChange(recipe, situation) : buildChange(recipe, situation)
+    }
+    changes.set(key, change)
+    return change
+  }
+  return Object.assign(judge, { changes })
+}

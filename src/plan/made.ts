@@ -1,0 +1,215 @@
+/** What becomes of a declared model that is made on the host: built from another, from files, or a second name. */
+import { shortDigest, totalBytes } from '../artifact/manifest.ts'
+import { formatReference, referenceKey } from '../artifact/reference.ts'
+import type { ErrorData } from '../errors.ts'
+import { factsOf, noOp } from './facts.ts'
+import {
+  type AliasChange,
+  type BuildMethod,
+  blockOf,
+  type Change,
+  type DeriveChange,
+  type Difference,
+  type PlannedBuild,
+  type Reason,
+  type RebuildChange,
+} from './plan.ts'
+import { previousName } from './previous.ts'
+import type { BuildFindings, Intent, Recorded, Resolution } from './resolution.ts'
+import type { Alias, Build, DesiredModel, InstalledModel } from './state.ts'
+
+export interface MakeSituation {
+  readonly model: DesiredModel
+  readonly installed: InstalledModel | undefined
+  /** What becomes of the model that it starts from; `undefined` where it starts from files. */
+  readonly source: Change | undefined
+  readonly resolution: Resolution
+  readonly intent: Intent
+}
+
+export function aliasChange(alias: Alias, situation: MakeSituation): Change {
+  const { model, installed, source } = situation
+  const of = formatReference(alias.of)
+  const digest = source === undefined ? null : digestAfter(source)
+  if (installed !== undefined && installed.digest === digest) {
+    return noOp(model.reference, installed, { code: 'in-sync', text: `the same as ${of}` })
+  }
+  const name = formatReference(model.reference)
+  const reason: Reason =
+    installed === undefined
+      ? { code: 'missing', text: 'declared, not there' }
+      : {
+          code: 'alias-moved',
+          text: `${shortDigest(installed.digest)} → ${digest === null ? `what ${of} is then` : shortDigest(digest)}`,
+        }
+  const change: AliasChange = {
+    id: `alias:${name}`,
+    action: 'alias',
+    ...common(situation, digest, source?.after?.sizeBytes ?? null),
+    precondition: { digest: installed?.digest ?? null, source: digestBefore(source) },
+    of,
+    reason,
+  }
+  return change
+}
+
+export function buildChange(build: Build, situation: MakeSituation): Change {
+  const { model, installed, source, resolution } = situation
+  const findings = resolution.builds.get(referenceKey(model.reference))
+  // Never without: `resolveBuilds` looks at every one of them. A caller that skips it gets a plan that builds.
+  const { predicted = null, differences = null, hidden = false } = findings ?? {}
+  const moved = source !== undefined && isMoved(source)
+  if (installed !== undefined && !moved) {
+    const fine = (method: BuildMethod, text: string): Change => ({
+      ...noOp(model.reference, installed, { code: 'in-sync', text }),
+      method,
+      ...(findings === undefined ? {} : { built: { declaration: findings.declaration, base: digestBefore(source) } }),
+    })
+    const recorded = resolution.recorded.get(referenceKey(model.reference))
+    if (isAsRecorded(installed, source, recorded, findings?.declaration))
+      return fine('recorded', 'built as declared, as recorded')
+    if (predicted?.digest === installed.digest)
+      return fine('predicted', 'built as declared: its digest is the predicted one')
+    // A prediction may be wrong where the server is of another version; what cannot be told apart is not built again.
+    if (differences?.length === 0 && !hidden) return fine('compared', 'as declared, as far as the server tells')
+  }
+  if (installed !== undefined && moved && predicted?.digest === installed.digest) {
+    return {
+      ...noOp(model.reference, installed, {
+        code: 'in-sync',
+        text: 'built as declared, also of what its base will be',
+      }),
+      method: 'predicted',
+    }
+  }
+  return building(build, situation, findings, moved)
+}
+
+function building(
+  build: Build,
+  situation: MakeSituation,
+  findings: BuildFindings | undefined,
+  moved: boolean,
+): DeriveChange | RebuildChange {
+  const { model, installed, source } = situation
+  const name = formatReference(model.reference)
+  const { predicted = null, differences = null, declaration = '', files = [], adapters = [] } = findings ?? {}
+  const details = {
+    ...common(situation, predicted?.digest ?? null, predicted === null ? null : totalBytes(predicted.blobs)),
+    precondition: { digest: installed?.digest ?? null, base: digestBefore(source) },
+    build: plannedBuild(build, files, adapters),
+    declaration,
+    blobs: predicted?.blobs ?? null,
+    uploadBytes: bytesToUpload([...files, ...adapters]),
+  }
+  if (installed === undefined) {
+    const from = build.from === null ? files.map((file) => file.name).join(', ') : formatReference(build.from)
+    return { id: `derive:${name}`, action: 'derive', ...details, reason: { code: 'missing', text: `from ${from}` } }
+  }
+  const { method, differs, reason } = whyRebuilt(situation, predicted !== null, differences ?? [], moved)
+  return { id: `rebuild:${name}`, action: 'rebuild', ...details, method, differences: differs, reason }
+}
+
+function whyRebuilt(
+  { installed, source, model, resolution }: MakeSituation,
+  isPredicted: boolean,
+  differences: readonly Difference[],
+  moved: boolean,
+): { readonly method: BuildMethod; readonly differs: readonly Difference[]; readonly reason: Reason } {
+  const recorded = resolution.recorded.get(referenceKey(model.reference))
+  const oldBase = recorded?.digest === installed?.digest ? (recorded?.built?.base ?? null) : null
+  const newBase = source === undefined ? null : digestAfter(source)
+  const basesDiffer = moved || (oldBase !== null && newBase !== null && oldBase !== newBase)
+  const from: readonly Difference[] =
+    basesDiffer && source !== undefined
+      ? [{ field: 'from', text: `${source.reference} ${shortOf(oldBase)} → ${shortOf(newBase)}` }]
+      : []
+  const method = moved ? 'base' : isPredicted ? 'predicted' : 'compared'
+  const differs = [...from, ...differences]
+  if (basesDiffer) return { method, differs, reason: { code: 'base-moved', text: 'its base is another version' } }
+  return recorded?.built !== undefined && recorded.digest === installed?.digest
+    ? { method, differs, reason: { code: 'declaration-changed', text: 'its declaration changed' } }
+    : { method, differs, reason: { code: 'not-as-declared', text: 'it is not what its declaration builds' } }
+}
+
+function shortOf(digest: string | null): string {
+  return digest === null ? 'unknown' : shortDigest(digest)
+}
+
+/** The last apply built just this, from the same declaration and the same base, and nothing changed since. */
+export function isAsRecorded(
+  { digest }: InstalledModel,
+  source: Change | undefined,
+  recorded: Recorded | undefined,
+  declaration: string | undefined,
+): boolean {
+  const built = recorded?.built
+  return (
+    built !== undefined &&
+    recorded?.digest === digest &&
+    built.declaration === declaration &&
+    built.base === digestBefore(source)
+  )
+}
+
+/** Whether the source has other content after this plan, as far as can be known. */
+export function isMoved(source: Change): boolean {
+  // Pulled again with the same content: what is built from it stays as it is.
+  return !isStaying(source) && source.reason.code !== 'manifest-rewritten'
+}
+
+/** It is there and remains: nothing is to be done, or what would be cannot be. */
+function isStaying(source: Change): boolean {
+  return source.action === 'no-op' || (source.before !== null && blockOf(source) !== undefined)
+}
+
+/** `null` when it cannot be known. */
+function digestAfter(change: Change): string | null {
+  return (isStaying(change) ? change.before : change.after)?.digest ?? null
+}
+
+/** `null` where there is none, and when it is only brought by this plan. */
+export function digestBefore(source: Change | undefined): string | null {
+  return source !== undefined && isStaying(source) ? (source.before?.digest ?? null) : null
+}
+
+function common({ model, installed, source, intent }: MakeSituation, digest: string | null, sizeBytes: number | null) {
+  const name = formatReference(model.reference)
+  const blocked = source === undefined ? undefined : blockedBy(name, source)
+  return {
+    reference: name,
+    cloud: false,
+    before: installed === undefined ? null : factsOf(installed),
+    after: { digest, sizeBytes },
+    dependsOn: source === undefined || isStaying(source) ? [] : [source.id],
+    downloadBytes: 0,
+    freedBytes: installed === undefined ? 0 : null,
+    keepAs:
+      intent.keepPrevious && installed !== undefined && blocked === undefined
+        ? previousName(model.reference, installed.digest)
+        : null,
+    ...(blocked === undefined ? {} : { blocked }),
+  }
+}
+
+function blockedBy(name: string, source: Change): ErrorData | undefined {
+  const blocked = isStaying(source) ? undefined : blockOf(source)
+  if (blocked === undefined) return undefined
+  const message = `"${name}" cannot be made, since "${source.reference}" cannot be had: ${blocked.message}`
+  return { code: blocked.code, message, ...(blocked.hint === undefined ? {} : { hint: blocked.hint }) }
+}
+
+function plannedBuild(
+  { from, kind: _, cleared: __, ...fields }: Build,
+  files: PlannedBuild['files'],
+  adapters: PlannedBuild['adapters'],
+): PlannedBuild {
+  return { from: from === null ? null : formatReference(from), ...fields, files, adapters }
+}
+
+function bytesToUpload(files: PlannedBuild['files']): number | null {
+  return files.reduce<number | null>(
+    (sum, { onHost, sizeBytes }) => (sum === null || onHost === null ? null : onHost ? sum : sum + sizeBytes),
+    0,
+  )
+}

@@ -1,0 +1,328 @@
+/** Looks at the declared models that are built: what their declarations would make of their bases, and what there is instead. */
+import { type Derived, isPredictable, type ModelContent, predictDerived } from '../artifact/derived.ts'
+import { goMapJson } from '../artifact/go-json.ts'
+import { formatReference, referenceKey } from '../artifact/reference.ts'
+import type { ManifestAnswer } from '../artifact/served.ts'
+import type { Backend, BlobLookup, ModelDetails } from '../backend/backend.ts'
+import { type Judge, judgeModels, sourceOf } from '../plan/declared-models.ts'
+import { differencesOf } from '../plan/differences.ts'
+import { digestBefore, isAsRecorded, isMoved } from '../plan/made.ts'
+import type { Change, PlannedFile } from '../plan/plan.ts'
+import type { BuildFindings, Intent, Resolution } from '../plan/resolution.ts'
+import { buildsOtherwise } from '../plan/server-version.ts'
+import type { ActualState, Build, DesiredModel, DesiredState, InstalledModel, LocalFile } from '../plan/state.ts'
+import type { RegistryClient } from '../registry/registry.ts'
+import { sharedSignal } from '../runtime/abortable.ts'
+import { sha256 } from '../runtime/sha256.ts'
+import { contentOf } from './content.ts'
+import { createFileReader, type ReadFile } from './inputs.ts'
+
+export interface ResolveBuildsOptions {
+  readonly desired: DesiredState
+  readonly actual: ActualState
+  /** What is known of the models that are pulled. */
+  readonly resolution: Resolution
+  readonly intent: Intent
+  readonly backend: Backend
+  /** The server's files are those of this machine. */
+  readonly local: boolean
+  /** Files as they were when an earlier apply read them, by absolute path. */
+  readonly inputs: ReadonlyMap<string, ReadFile>
+  /** Called at most once, when there is something to ask. */
+  readonly openRegistry: () => Promise<RegistryClient>
+  /** Longest time for all registries together, in milliseconds. */
+  readonly budgetMs: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * By `referenceKey`. A model that is as the last apply left it costs no request.
+ *
+ * @throws {OllamaConfigError} `config-invalid` for a file that cannot be read, and what the host answers
+ */
+export async function resolveBuilds(options: ResolveBuildsOptions): Promise<ReadonlyMap<string, BuildFindings>> {
+  const survey = new BuildSurvey(options)
+  try {
+    await Promise.all(options.desired.models.map((model) => survey.settle(model)))
+    return survey.builds
+  } finally {
+    survey.close()
+  }
+}
+
+class BuildSurvey {
+  readonly builds = new Map<string, BuildFindings>()
+  readonly #options: ResolveBuildsOptions
+  /** Sees `builds` as they come in. */
+  readonly #resolution: Resolution
+  readonly #judge: Judge
+  readonly #declared: ReadonlyMap<string, DesiredModel>
+  readonly #installed: ReadonlyMap<string, InstalledModel>
+  readonly #readFile: (file: LocalFile) => Promise<ReadFile>
+  readonly #settled = new Map<string, Promise<Change>>()
+  readonly #predicted = new Map<string, Promise<Derived | null>>()
+  readonly #contents = new Map<string, Promise<ModelContent | null>>()
+  readonly #shown = new Map<string, Promise<ModelDetails | null>>()
+  readonly #over = new AbortController()
+  readonly #inTime: AbortSignal
+  #registry: Promise<RegistryClient> | undefined
+  #blobs: BlobLookup | undefined
+
+  constructor(options: ResolveBuildsOptions) {
+    const { desired, actual, resolution, intent, inputs, signal, budgetMs } = options
+    this.#options = options
+    this.#resolution = { ...resolution, builds: this.builds }
+    this.#judge = judgeModels(desired, actual, intent)
+    this.#declared = new Map(desired.models.map((model) => [referenceKey(model.reference), model]))
+    this.#installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model]))
+    this.#readFile = createFileReader(inputs, signal)
+    this.#inTime = sharedSignal(signal, this.#over.signal, AbortSignal.timeout(budgetMs))
+  }
+
+  close(): void {
+    this.#over.abort()
+    this.#blobs?.close()
+    this.#registry?.then((registry) => registry.close()).catch(() => {})
+  }
+
+  /** What becomes of a model, once everything is known that this depends on. */
+  settle(model: DesiredModel): Promise<Change> {
+    const key = referenceKey(model.reference)
+    const settling = this.#settled.get(key) ?? this.#settleOnce(key, model)
+    this.#settled.set(key, settling)
+    return settling
+  }
+
+  async #settleOnce(key: string, model: DesiredModel): Promise<Change> {
+    const source = this.#source(model)
+    const change = source === undefined ? undefined : await this.settle(source)
+    if (model.recipe?.kind === 'build') this.builds.set(key, await this.#find(key, model, model.recipe, change))
+    return this.#judge(model, this.#resolution)
+  }
+
+  #source(model: DesiredModel): DesiredModel | undefined {
+    const reference = sourceOf(model)
+    return reference === undefined ? undefined : this.#declared.get(referenceKey(reference))
+  }
+
+  async #find(key: string, model: DesiredModel, build: Build, source: Change | undefined): Promise<BuildFindings> {
+    const [files, adapters] = await Promise.all([this.#planned(build.files), this.#planned(build.adapters)])
+    const declaration = hashOf(build, files, adapters)
+    const installed = this.#installed.get(key)
+    const moved = source !== undefined && isMoved(source)
+    const isKnown =
+      installed !== undefined &&
+      !moved &&
+      isAsRecorded(installed, source, this.#resolution.recorded.get(key), declaration)
+    const none = { declaration, files, adapters, predicted: null, differences: null, hidden: false, inherited: [] }
+    if (isKnown && build.cleared.length === 0) return none
+    const inherited = await this.#inherited(model, build)
+    if (isKnown) return { ...none, inherited }
+    // Nobody waits for a registry only to foresee what a first build gives.
+    const predicted = await this.#predict(model, build, adapters, installed !== undefined)
+    const isDone = installed === undefined || predicted?.digest === installed.digest
+    const differences = isDone ? null : await this.#compare(installed, model, build, { files, adapters }, moved)
+    return { declaration, files, adapters, predicted, differences, hidden: hasHidden(build), inherited }
+  }
+
+  #planned(files: readonly LocalFile[]): Promise<readonly PlannedFile[]> {
+    return Promise.all(
+      files.map(async (file) => {
+        const read = await this.#readFile(file)
+        return { ...file, ...read, onHost: await this.#onHost(read.digest) }
+      }),
+    )
+  }
+
+  async #onHost(digest: string): Promise<boolean | null> {
+    const { backend, signal } = this.#options
+    this.#blobs ??= backend.openBlobs()
+    return this.#blobs.has(digest, { signal }).catch(() => {
+      signal?.throwIfAborted()
+      return null
+    })
+  }
+
+  /** @param mayAsk A registry, for what nobody else tells of the base */
+  #predict(
+    model: DesiredModel,
+    build: Build,
+    adapters: readonly PlannedFile[],
+    mayAsk: boolean,
+  ): Promise<Derived | null> {
+    const key = `${referenceKey(model.reference)} ${mayAsk}`
+    const predicting = this.#predicted.get(key) ?? this.#predictOnce(model, build, adapters, mayAsk)
+    this.#predicted.set(key, predicting)
+    return predicting
+  }
+
+  async #predictOnce(
+    model: DesiredModel,
+    build: Build,
+    adapters: readonly PlannedFile[],
+    mayAsk: boolean,
+  ): Promise<Derived | null> {
+    const source = this.#source(model)
+    if (source === undefined || build.quantize !== null || buildsOtherwise(this.#options.actual.serverVersion))
+      return null
+    const content = await this.#contentAfter(source, mayAsk)
+    if (content === null || !isPredictable(content)) return null
+    // The spelling in which it is installed, as it will be sent.
+    const baseName = this.#installed.get(referenceKey(source.reference))?.name ?? formatReference(source.reference)
+    return predictDerived(content, baseName, { ...build, adapters }, sha256)
+  }
+
+  /** What a model is made of after this plan. */
+  #contentAfter(model: DesiredModel, mayAsk: boolean): Promise<ModelContent | null> {
+    const key = referenceKey(model.reference)
+    const memo = `${key} ${mayAsk}`
+    const looking = this.#contents.get(memo) ?? this.#lookInto(key, model, mayAsk)
+    this.#contents.set(memo, looking)
+    return looking
+  }
+
+  async #lookInto(key: string, model: DesiredModel, mayAsk: boolean): Promise<ModelContent | null> {
+    const change = await this.settle(model)
+    const { recipe } = model
+    const source = this.#source(model)
+    if (recipe?.kind === 'alias') return source === undefined ? null : this.#contentAfter(source, mayAsk)
+    const installed = this.#installed.get(key)
+    const staying = digestBefore(change) !== null && installed !== undefined ? installed : undefined
+    if (recipe?.kind === 'build') {
+      const predicted = await this.#predict(model, recipe, this.builds.get(key)?.adapters ?? [], mayAsk)
+      if (predicted !== null && (staying === undefined || staying.digest === predicted.digest)) return predicted.content
+    }
+    return staying === undefined ? null : this.#read(staying, model, mayAsk)
+  }
+
+  async #read(
+    model: InstalledModel,
+    { reference, insecure }: DesiredModel,
+    mayAsk: boolean,
+  ): Promise<ModelContent | null> {
+    const shown = await this.#show(model)
+    if (shown === null) return null
+    const asked = <T>(ask: (registry: RegistryClient, signal: AbortSignal) => Promise<T | null>): Promise<T | null> =>
+      mayAsk ? this.#askRegistry(ask) : Promise.resolve(null)
+    return contentOf({
+      model,
+      shown,
+      known: this.#resolution.contents.get(model.digest),
+      local: this.#options.local,
+      ask: {
+        manifest: (digest) =>
+          asked(async (registry, signal) => {
+            const answer: ManifestAnswer = await registry.manifest({ reference, insecure, signal })
+            return answer.kind === 'found' && answer.served.digest === digest ? answer.served.manifest : null
+          }),
+        blob: (digest) =>
+          asked((registry, signal) => registry.blob({ reference, insecure, digest, maxBytes: 1024 * 1024, signal })),
+      },
+    })
+  }
+
+  /** `null` when offline, and when the time is over. */
+  async #askRegistry<T>(ask: (registry: RegistryClient, signal: AbortSignal) => Promise<T | null>): Promise<T | null> {
+    const { openRegistry, signal } = this.#options
+    if (this.#resolution.offline) return null
+    this.#registry ??= openRegistry()
+    try {
+      return await ask(await this.#registry, this.#inTime)
+    } catch (error) {
+      if (this.#inTime.aborted && !signal?.aborted) return null
+      throw error
+    }
+  }
+
+  async #compare(
+    installed: InstalledModel,
+    model: DesiredModel,
+    build: Build,
+    files: Parameters<typeof differencesOf>[3],
+    moved: boolean,
+  ): Promise<BuildFindings['differences']> {
+    const source = this.#source(model)
+    const base = source === undefined ? undefined : this.#installed.get(referenceKey(source.reference))
+    const [shown, shownBase] = await Promise.all([
+      this.#show(installed),
+      // What it will be is not there yet.
+      base === undefined || moved ? null : this.#show(base),
+    ])
+    if (shown === null) return null
+    // Without its base only a part can be compared, which is no proof that the rest is equal.
+    const differences = differencesOf(shown, shownBase, build, files)
+    return shownBase === null && build.from !== null && differences.length === 0 ? null : differences
+  }
+
+  async #inherited(model: DesiredModel, build: Build): Promise<readonly string[]> {
+    const source = this.#source(model)
+    const base = source === undefined ? undefined : this.#installed.get(referenceKey(source.reference))
+    const shown = build.cleared.length === 0 || base === undefined ? null : await this.#show(base)
+    if (shown === null) return []
+    const has: Readonly<Record<string, boolean>> = {
+      system: shown.system !== null,
+      template: shown.templateSection !== '' && shown.templateSection !== 'TEMPLATE {{ .Prompt }}',
+      messages: shown.messages.length > 0,
+      license: shown.license !== null,
+    }
+    return build.cleared.filter((field) => has[field] === true)
+  }
+
+  /** `null` when the server does not tell, as of a model with a missing part. */
+  #show({ name }: InstalledModel): Promise<ModelDetails | null> {
+    const { backend, signal } = this.#options
+    const showing =
+      this.#shown.get(name) ??
+      backend.show(name, { signal }).catch(() => {
+        signal?.throwIfAborted()
+        return null
+      })
+    this.#shown.set(name, showing)
+    return showing
+  }
+}
+
+/** What a server does not tell of messages. */
+function hasHidden({ messages }: Build): boolean {
+  return messages.some(({ thinking, images, tool_calls: calls, tool_name: tool }) =>
+    [thinking, images, calls, tool].some((part) => part !== undefined),
+  )
+}
+
+interface NamedBytes {
+  readonly name: string
+  readonly digest: string
+}
+
+/** Of everything that is declared, the bytes of files included; where files lie does not count. */
+function hashOf(
+  { from, kind: _, cleared: __, ...fields }: Build,
+  files: readonly NamedBytes[],
+  adapters: readonly NamedBytes[],
+): string {
+  const bytes = (list: readonly NamedBytes[]) => list.map(({ name, digest }) => ({ name, digest }))
+  const base = from === null ? null : formatReference(from)
+  return sha256(goMapJson({ ...fields, from: base, files: bytes(files), adapters: bytes(adapters) }))
+}
+
+/**
+ * SHA-256 of the declaration of each model that is built, by `referenceKey`.
+ *
+ * @param inputs Files as they were read earlier, by absolute path
+ * @throws {OllamaConfigError} `config-invalid` for a file that cannot be read
+ */
+export async function declarationHashes(
+  { models }: DesiredState,
+  inputs: ReadonlyMap<string, ReadFile>,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, string>> {
+  const readFile = createFileReader(inputs, signal)
+  const readAll = (files: readonly LocalFile[]) =>
+    Promise.all(files.map(async (file) => ({ name: file.name, digest: (await readFile(file)).digest })))
+  const hashes = models.map(async ({ reference, recipe }) => {
+    if (recipe?.kind !== 'build') return []
+    const hash = hashOf(recipe, await readAll(recipe.files), await readAll(recipe.adapters))
+    return [[referenceKey(reference), hash] as const]
+  })
+  return new Map((await Promise.all(hashes)).flat())
+}
