@@ -12,6 +12,9 @@ export const defaultHookTimeoutMs = 30_000
 /** A timer of more fires at once. */
 const maxTimerMs = 2 ** 31 - 1
 
+// Made once: it is given to a signal that mostly nobody looks at any more.
+const ended = new DOMException('The hook has ended', 'AbortError')
+
 export interface HookOptions {
   readonly signal?: AbortSignal | undefined
   /** Longest time of one hook whose plugin does not say it itself. Default: 30 000. */
@@ -69,7 +72,7 @@ export async function runHook<T>(
   } finally {
     clearTimeout(timer)
     // What the hook left behind, such as an answer that nobody reads to its end, must not keep the process alive.
-    own.abort(new DOMException('The hook has ended', 'AbortError'))
+    own.abort(ended)
   }
 }
 
