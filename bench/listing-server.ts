@@ -8,7 +8,7 @@ export interface ListingServer {
 
 const program = `
 const { createServer } = require('node:http')
-const listing = process.argv[1]
+const listing = require('node:fs').readFileSync(0, 'utf8')
 createServer((request, response) => {
   response.setHeader('content-type', 'application/json; charset=utf-8')
   response.end(request.url === '/api/version' ? '{"version":"0.33.0"}' : listing)
@@ -31,9 +31,9 @@ export function startListingServer(models: readonly string[]): Promise<ListingSe
       quantization_level: 'Q4_K_M',
     },
   }))
-  const child = spawn(process.execPath, ['-e', program, JSON.stringify({ models: entries })], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const child = spawn(process.execPath, ['-e', program], { stdio: ['pipe', 'pipe', 'inherit'] })
+  // Not as an argument: a long listing is too long for one.
+  child.stdin.end(JSON.stringify({ models: entries }))
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.stdout.once('data', (port) =>

@@ -17,6 +17,9 @@ const userErrorCodes = [
   'lock-missing',
   'lock-invalid',
   'lock-frozen',
+  'invalid-plugin',
+  'invalid-plugin-config',
+  'no-plugin-for-model',
 ] as const
 
 /** Codes are API: a test holds them equal to the headings of `docs/errors.md`. */
@@ -47,6 +50,8 @@ export const errorCodes = [
   'stale-plan',
   'verification-failed',
   'build-failed',
+  'plugin-failed',
+  'plugin-timeout',
   'interrupted',
   'internal',
 ] as const

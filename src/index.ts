@@ -7,9 +7,13 @@ export type {
   Config,
   ConfigContext,
   ConfigFunction,
+  Defaults,
   HeaderFromEnvironment,
+  Message,
   ModelDeclaration,
   ModelParameters,
+  ParameterValue,
+  Quantization,
 } from './config/config.ts'
 export { defineConfig } from './config/config.ts'
 export type { Diagnostic, ErrorCode, ErrorData, ErrorOptions } from './errors.ts'
@@ -18,20 +22,40 @@ export { readPlan } from './plan/codec.ts'
 export type { LayerDifference, OutdatedModel, OutdatedStatus } from './plan/outdated.ts'
 export type * from './plan/plan.ts'
 export { formatVersion, pendingChanges } from './plan/plan.ts'
+export type * from './plugin.ts'
+export { definePlugin, isPlugin, isPluginFactory, pluginApiVersion } from './plugin.ts'
+export type { CheckedPlugin } from './plugins/check.ts'
+export type { AvailableModel, ManagedModel, ModelManager } from './plugins/manager.ts'
 export type { Lock, LockedDerivation, LockedModel, LockedPull } from './record/lock.ts'
 export type {
   ApplyPlanOptions,
   ConnectOptions,
   CreatePlanOptions,
   Environment,
+  KnownConfig,
+  ListedPlugin,
   LoadConfigOptions,
   LoadedConfig,
   LockChange,
   LockModelsOptions,
   LockResult,
+  ModelManagerOptions,
   Outdated,
   OutdatedTarget,
+  PluginList,
   SurveyOptions,
+  ValidatedPull,
+  ValidatedPullOptions,
 } from './runner.ts'
-export { applyPlan, createPlan, createRollbackPlan, findOutdated, loadConfig, lockModels } from './runner.ts'
+export {
+  applyPlan,
+  createModelManager,
+  createPlan,
+  createRollbackPlan,
+  findOutdated,
+  listPlugins,
+  loadConfig,
+  lockModels,
+  pullModelsWithValidation,
+} from './runner.ts'
 export type { Logger } from './runtime/logger.ts'

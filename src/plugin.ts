@@ -15,11 +15,11 @@ export const pluginApiVersion = 1
 /** What a plugin is. Every hook is optional, gets data and returns data; what changes the host is left to plan and apply. */
 export interface PluginSpec<Input = unknown, Output = Input> {
   readonly apiVersion: typeof pluginApiVersion
-  /** Unique among the plugins of a config; in messages and diagnostics. */
+  /** Unique among the plugins of a config; in messages and diagnostics. Letters, digits, `-`, `_` and `.`. */
   readonly name: string
   /**
-   * Models that it speaks for in the model manager: references, or patterns as in `keep`. A reference goes before a pattern.
-   * Default: none, which leaves it out of the manager.
+   * Models that it speaks for in the model manager: references, or patterns as in `keep`. A reference goes before a pattern; one
+   * without a tag means `:latest`, and as a pattern every other tag. Default: none, which leaves it out of the manager.
    */
   readonly models?: readonly string[] | undefined
   /** Checks its config: valibot, zod, arktype or anything else that speaks Standard Schema. Default: it takes no config. */
@@ -61,7 +61,7 @@ export interface SchemaIssue {
 export interface PluginContext {
   /** Up when the user interrupts, and when the hook's time is over (`timeoutMs` of the plugin). */
   readonly signal: AbortSignal
-  /** Folder of the config, absolute. */
+  /** Folder of the config, absolute; the working directory where there is none. */
   readonly cwd: string
   readonly logger: Logger
   readonly host: HostFacts
@@ -147,14 +147,27 @@ export interface Plugin {
 
 /** Takes the plugin's config; without a schema, nothing. */
 export interface PluginFactory<Input = unknown> {
-  (
-    ...config: undefined extends Input ? [] : Record<never, never> extends Input ? [config?: Input] : [config: Input]
-  ): Plugin
+  (...config: ConfigArguments<Input>): Plugin
+  readonly spec: PluginSpec
+}
+
+/** What a factory is called with: nothing where there is no config, and where every part of it may be left out, as one likes. */
+export type ConfigArguments<Input> = [Input] extends [undefined]
+  ? []
+  : undefined extends Input
+    ? [config?: Input]
+    : Record<never, never> extends Input
+      ? [config?: Input]
+      : [config: Input]
+
+/** A factory, whatever config its plugin takes. */
+export interface AnyPluginFactory {
+  (...config: never): Plugin
   readonly spec: PluginSpec
 }
 
 /**
- * Makes a plugin of its description.
+ * Makes a plugin of its description. Nothing is checked before the plugin is used.
  *
  * @example
  * export default definePlugin({
@@ -163,13 +176,7 @@ export interface PluginFactory<Input = unknown> {
  *   review: (_config, plan) => [],
  * })
  */
-export function definePlugin(
-  spec: PluginSpec<undefined, undefined> & { readonly configSchema?: undefined },
-): PluginFactory<undefined>
-export function definePlugin<Input, Output>(
-  spec: PluginSpec<Input, Output> & { readonly configSchema: StandardSchema<Input, Output> },
-): PluginFactory<Input>
-export function definePlugin(spec: object): PluginFactory {
+export function definePlugin<Input = undefined, Output = Input>(spec: PluginSpec<Input, Output>): PluginFactory<Input> {
   // The hooks are called with what their own schema made of the config.
   const plain = spec as PluginSpec
   const make = (config?: unknown): Plugin => ({ spec: plain, config, [brand]: true })
@@ -179,4 +186,9 @@ export function definePlugin(spec: object): PluginFactory {
 /** True for what a factory returns, also one of another copy of this package. */
 export function isPlugin(value: unknown): value is Plugin {
   return typeof value === 'object' && value !== null && brand in value
+}
+
+/** True for what {@link definePlugin} returns, also of another copy of this package. */
+export function isPluginFactory(value: unknown): value is AnyPluginFactory {
+  return typeof value === 'function' && 'spec' in value && typeof value.spec === 'object' && value.spec !== null
 }

@@ -3,10 +3,24 @@
  * A config imports this package, so no dependency is imported before a function needs it.
  */
 export { type ApplyPlanOptions, applyPlan } from './runner/apply.ts'
-export { type ConnectOptions, type Environment, type LoadedConfig, selectTarget } from './runner/connection.ts'
+export {
+  type ConnectOptions,
+  type Environment,
+  type KnownConfig,
+  type LoadedConfig,
+  selectTarget,
+} from './runner/connection.ts'
 export { type LoadConfigOptions, loadConfig } from './runner/load.ts'
 export { type LockChange, type LockModelsOptions, type LockResult, lockModels } from './runner/lock.ts'
+export {
+  createModelManager,
+  type ListedPlugin,
+  listPlugins,
+  type ModelManagerOptions,
+  type PluginList,
+} from './runner/manager.ts'
 export { findOutdated, type Outdated, type OutdatedTarget } from './runner/outdated.ts'
 export { type CreatePlanOptions, createPlan } from './runner/plan.ts'
 export { createRollbackPlan } from './runner/rollback.ts'
 export { lockPathOf, type SurveyOptions } from './runner/survey.ts'
+export { pullModelsWithValidation, type ValidatedPull, type ValidatedPullOptions } from './runner/validated-pull.ts'

@@ -57,12 +57,15 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   // The contract of plugins: types of what they are given, and what they need to compare and to quote names.
   'plugin.ts': ['config', 'backend', 'plan', 'artifact', 'runtime', 'errors.ts'],
   config: ['plugin.ts', 'plan', 'artifact', 'runtime', 'suggest.ts', 'json.ts', 'errors.ts'],
+  plugins: ['plugin.ts', 'config', 'artifact', 'runtime', 'suggest.ts', 'shape.ts', 'errors.ts'],
   registry: ['artifact', 'runtime', 'errors.ts'],
   record: ['artifact', 'runtime', 'json.ts', 'shape.ts', 'errors.ts'],
   backend: ['plan', 'artifact', 'runtime', 'errors.ts', 'version.ts'],
   apply: ['backend', 'plan', 'artifact', 'runtime', 'errors.ts'],
   resolution: ['backend', 'registry', 'record', 'plan', 'artifact', 'runtime', 'errors.ts'],
   runner: [
+    'plugin.ts',
+    'plugins',
     'config',
     'apply',
     'resolution',
@@ -76,7 +79,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'errors.ts',
   ],
   'runner.ts': ['runner'],
-  'index.ts': ['runner.ts', 'config', 'apply', 'record', 'plan', 'runtime', 'errors.ts'],
+  'index.ts': ['runner.ts', 'plugin.ts', 'plugins', 'config', 'apply', 'record', 'plan', 'runtime', 'errors.ts'],
   cli: [
     'runner.ts',
     'config',
@@ -211,6 +214,15 @@ test('what a command imports at start is light', () => {
   }
   // Planning asks the server by itself: the client and the tree are for apply.
   assert.deepEqual(chainTo('src/backend/http.ts', (specifier) => specifier.startsWith('ollama')) ?? [], [])
+})
+
+test('a config without plugins pays nothing for them', () => {
+  const starts = ['src/index.ts', 'src/cli/main.ts', 'src/runner.ts', 'src/config/resolve.ts', 'src/config/load.ts']
+  const runtime = sources.filter((file) => file.startsWith('src/plugins/'))
+  assert.ok(runtime.length > 0)
+  // Read with the names of files: what is wanted is told by specifier.
+  const isRuntime = (specifier: string) => specifier.startsWith('.') && /\/plugins\/[a-z-]+\.ts$/.test(specifier)
+  for (const start of starts) assert.deepEqual(chainTo(start, isRuntime) ?? [], [], start)
 })
 
 test('the test server shares no code with the product', () => {

@@ -30,6 +30,7 @@ const current: Readonly<Record<string, string>> = {
   'lock-result': formatVersion,
   outdated: formatVersion,
   plan: formatVersion,
+  plugins: formatVersion,
   record: recordFormatVersion,
   report: formatVersion,
 }
@@ -43,6 +44,7 @@ const optional: Readonly<Record<string, readonly string[]>> = {
   'lock-result': [],
   outdated: ['hint', 'path'],
   plan: ['blocked', 'hint', 'lock', 'path', 'pending', 'reference', 'text'],
+  plugins: ['hint', 'path'],
   record: ['writes'],
   report: ['fetched', 'hint'],
 }
@@ -276,6 +278,10 @@ test('what the commands write with --json fits the schemas, and so do lock file 
   const cwd = tempFolder(t, {
     'ollama.config.json': config,
     'more.config.json': { ...config, models: [...config.models, 'gone'] },
+    'other.config.json': { models: [], discover: '.' },
+    'no.plugin.js': 'export default 1\n',
+    'a.plugin.js':
+      "import { definePlugin } from 'ollama-config'\nexport default definePlugin({ apiVersion: 1, name: 'a' })\n",
     'wrong.config.json': { models: ['not a name'], keep: 3 },
   })
   const seen = new Set<string>()
@@ -296,6 +302,9 @@ test('what the commands write with --json fits the schemas, and so do lock file 
   }
 
   await json('declared', 0, 'plan', '--config-only')
+  await json('plugins', 0, 'plugins')
+  const plugins = await json('plugins', 1, 'plugins', '--config', 'other.config.json')
+  assert.deepEqual(at(plugins, ['plugins', 0, 'from']), 'a.plugin.js')
   const plan = await json('plan', 0, 'plan', '--prune', '--out', 'plan.json')
   const saved = parse(readFileSync(path.join(cwd, 'plan.json'), 'utf8'))
   assertValid('plan', saved, 'plan --out')

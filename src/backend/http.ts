@@ -20,7 +20,7 @@ import type {
 } from './backend.ts'
 import { buildError, uploadError } from './build-errors.ts'
 import { type CallContext, streamEnded, toHostError } from './errors.ts'
-import type { ClientCall, Limits } from './ollama-client.ts'
+import type { ClientCall, Limits, OllamaClient } from './ollama-client.ts'
 import { pullError } from './pull-errors.ts'
 import { maxErrorBytes, maxJsonBytes, readListing, readProgress, readVersion } from './responses.ts'
 import { secretsOf, withoutSecrets } from './secrets.ts'
@@ -43,19 +43,56 @@ export interface HostBackendOptions {
 
 /** Connects to nothing yet. */
 export function createHostBackend(options: HostBackendOptions): Backend {
-  const { address, logger, silenceMs = 30_000, totalMs = 120_000 } = options
-  const connect: Connect = (connections) =>
-    createHttpClient({
-      url: address.url,
-      socketPath: address.socketPath,
-      headers: { ...address.headers, ...lowerCased(options.headers) },
-      connections,
-      onExchange:
-        logger === undefined ? undefined : (exchange) => logger.debug('request', { host: address.origin, ...exchange }),
-    })
+  const { address, silenceMs = 30_000, totalMs = 120_000 } = options
   const secrets = secretsOf(address.headers, options.headers)
-  return new HostBackend(connect, address, { silenceMs, totalMs }, secrets)
+  return new HostBackend((connections) => connect(options, connections), address, { silenceMs, totalMs }, secrets)
 }
+
+/**
+ * The npm client for the same server, with the same headers, for programs that know what they want to ask. Its errors are those of a
+ * backend, and hold no secrets. `silenceMs` and `totalMs` do not count.
+ *
+ * @returns makes clients; the signal of one ends all its calls
+ */
+export async function importHostClient(options: HostBackendOptions): Promise<(signal: AbortSignal) => OllamaClient> {
+  const { address } = options
+  const secrets = secretsOf(address.headers, options.headers)
+  const place = placeOf(address)
+  const http = connect(options)
+  const contextOf = (method: string, path: string, model: string | undefined): CallContext => ({
+    ...place,
+    method,
+    path,
+    serverVersion: null,
+    ...(model === undefined ? {} : { model }),
+  })
+  const { createHostClient } = await import('./ollama-client.ts')
+  return (signal) =>
+    createHostClient(http, {
+      signal,
+      contextOf,
+      failureOf: (error, context) =>
+        signal.aborted ? signal.reason : withoutSecrets(toHostError(error, context), secrets),
+    })
+}
+
+function connect({ address, headers, logger }: HostBackendOptions, connections?: number): HttpClient {
+  return createHttpClient({
+    url: address.url,
+    socketPath: address.socketPath,
+    headers: { ...address.headers, ...lowerCased(headers) },
+    connections,
+    onExchange:
+      logger === undefined ? undefined : (exchange) => logger.debug('request', { host: address.origin, ...exchange }),
+  })
+}
+
+function placeOf({ origin, loopback, socketPath }: Address): Place {
+  return { origin, loopback, socket: socketPath !== undefined }
+}
+
+/** What an error tells of the server. */
+type Place = Pick<CallContext, 'origin' | 'loopback' | 'socket'>
 
 /** As `HttpOptions.connections`. */
 type Connect = (connections?: number) => HttpClient
@@ -71,7 +108,7 @@ class HostBackend implements Backend {
   readonly #http: HttpClient
   readonly #limits: Limits
   readonly #secrets: readonly string[]
-  readonly #place: { readonly origin: string; readonly loopback: boolean; readonly socket: boolean }
+  readonly #place: Place
   /** As last read; only for messages. */
   #serverVersion: string | null = null
 
@@ -81,7 +118,7 @@ class HostBackend implements Backend {
     this.#http = connect()
     this.#limits = limits
     this.#secrets = secrets
-    this.#place = { origin: address.origin, loopback: address.loopback, socket: address.socketPath !== undefined }
+    this.#place = placeOf(address)
   }
 
   async readState({ signal }: CallOptions = {}): Promise<ActualState> {

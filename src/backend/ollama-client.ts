@@ -113,6 +113,62 @@ function copyOf({ role, content, thinking, images, tool_calls, tool_name, tool_c
   }
 }
 
+export interface HostClientOptions {
+  /** Ends every call, whether it is answered or read. */
+  readonly signal: AbortSignal
+  /** What a call is to messages. */
+  readonly contextOf: (method: string, path: string, model: string | undefined) => CallContext
+  /** What to throw for whatever went wrong. */
+  readonly failureOf: (error: unknown, context: CallContext) => unknown
+}
+
+/** A client for any number of calls, streams included. No limit of time but the signal: loading a model takes minutes. */
+export function createHostClient(http: HttpClient, { signal, contextOf, failureOf }: HostClientOptions): OllamaClient {
+  async function send(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
+    const { pathname } = new URL(input instanceof Request ? input.url : input)
+    const { method = 'GET', headers, body } = init
+    const text = typeof body === 'string' ? body : undefined
+    const context = contextOf(method, pathname, modelIn(text))
+    // A stream brings a signal of its own, which goes up when the program ends it.
+    const own = init.signal ?? undefined
+    const failure = (error: unknown) => (own?.aborted ? own.reason : failureOf(error, context))
+    try {
+      const response = await http.send({
+        method,
+        path: pathname,
+        headers: Object.fromEntries(new Headers(headers)),
+        body: text,
+        signal: own === undefined ? signal : AbortSignal.any([signal, own]),
+      })
+      const { status } = response
+      if (status >= 200 && status <= 299) return new Response(streamOf(piecesOf(response, failure)))
+      const beginning = await readBeginning(response, maxErrorBytes)
+      throw answerError({ status, body: beginning, location: response.header('location') }, context)
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+
+  return new Ollama({ host: 'http://localhost', fetch: send })
+}
+
+async function* piecesOf(
+  { body }: HttpResponse,
+  failure: (error: unknown) => unknown,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, undefined> {
+  try {
+    for await (const piece of body) yield new Uint8Array(piece)
+  } catch (error) {
+    throw failure(error)
+  }
+}
+
+/** Whom a request is about. */
+function modelIn(body: string | undefined): string | undefined {
+  const { model } = body === undefined ? {} : (JSON.parse(body) as { readonly model?: unknown })
+  return typeof model === 'string' ? model : undefined
+}
+
 /** As `ReadableStream.from`, which TypeScript's DOM library does not know. */
 function streamOf(pieces: AsyncGenerator<Uint8Array<ArrayBuffer>, undefined>): ReadableStream<Uint8Array<ArrayBuffer>> {
   return new ReadableStream({

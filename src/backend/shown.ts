@@ -107,7 +107,9 @@ function unquoted(text: string): string {
       const hex = x ?? u ?? long
       if (hex === undefined) return goEscapes[character ?? ''] ?? character ?? ''
       const point = Number.parseInt(hex, 16)
-      return point > 0x10_ff_ff ? '\ufffd' : String.fromCodePoint(point)
+      // `\x80` and up are bytes that are no UTF-8.
+      const isCharacter = x === undefined ? point <= 0x10_ff_ff : point < 0x80
+      return isCharacter ? String.fromCodePoint(point) : '\ufffd'
     },
   )
 }

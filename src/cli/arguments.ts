@@ -24,6 +24,7 @@ export type Invocation =
   | { readonly command: 'update'; readonly flags: UpdateFlags; readonly words: readonly string[] }
   | { readonly command: 'lock'; readonly flags: CommonFlags; readonly words: readonly string[] }
   | { readonly command: 'rollback'; readonly flags: RollbackFlags; readonly words: readonly string[] }
+  | { readonly command: 'plugins'; readonly flags: CommonFlags }
   | { readonly command: 'help'; readonly topic: CommandName | undefined }
   | { readonly command: 'version' }
   | { readonly command: 'welcome' }
@@ -59,6 +60,8 @@ export function parseArguments(words: readonly string[]): Invocation {
       return { command, ...parseWords(command, commands.lock, rest) }
     case 'rollback':
       return { command, ...parseWords(command, commands.rollback, rest) }
+    case 'plugins':
+      return { command, ...parseWords(command, commands.plugins, rest) }
   }
 }
 

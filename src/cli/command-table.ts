@@ -187,6 +187,11 @@ export const commands = {
     words: { name: 'MODEL', least: 1, most: 1 },
     examples: [['ollama-config rollback qwen3:8b', 'shows what it does and asks']],
   },
+  plugins: {
+    summary: 'list the plugins of the config, and those in its "discover" folder',
+    flags: commonFlags,
+    examples: [['ollama-config plugins --json', 'for programs']],
+  },
 } as const satisfies Record<string, CommandInfo>
 
 export type CommandName = keyof typeof commands

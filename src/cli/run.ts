@@ -62,6 +62,8 @@ async function execute(invocation: Invocation, context: Context): Promise<number
       return (await import('./commands/lock.ts')).lock(invocation.flags, invocation.words, context)
     case 'rollback':
       return (await import('./commands/rollback.ts')).rollback(invocation.flags, invocation.words, context)
+    case 'plugins':
+      return (await import('./commands/plugins.ts')).plugins(invocation.flags, context)
     case 'help':
       context.stdout.write(helpText(invocation.topic, context.stdout.columns || undefined))
       return exitCodes.done

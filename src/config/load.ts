@@ -12,6 +12,12 @@ const moduleExtensions = ['.ts', '.mts', '.js', '.mjs', '.cjs']
 
 let loads = 0
 
+export interface LoadFileOptions {
+  readonly signal?: AbortSignal | undefined
+  /** What to do where there is no default export. Default: what a config needs. */
+  readonly exportHint?: string | undefined
+}
+
 /**
  * Loads a config file: runs a module, parses JSON. Each call reads the file, and the local modules it imports, again.
  *
@@ -21,11 +27,9 @@ let loads = 0
  * error, throws, imports what is missing or has no default export. `details` then holds `file`, and where the place is
  * known `line`, `column` (both from 1) and `frame`, the lines around
  */
-export async function loadConfigFile(
-  file: string,
-  options: { signal?: AbortSignal | undefined } = {},
-): Promise<unknown> {
-  const { signal } = options
+export async function loadConfigFile(file: string, options: LoadFileOptions = {}): Promise<unknown> {
+  const { signal, exportHint = 'write export default before the config, as in export default defineConfig({ … })' } =
+    options
   signal?.throwIfAborted()
   // tsx and bundled loaders differ in what they make of a symbolic link; its target is what relative imports start from.
   const path = await realpath(file).catch((cause: unknown) => {
@@ -57,7 +61,7 @@ export async function loadConfigFile(
     throw await loadError(path, error)
   }
   signal?.throwIfAborted()
-  return defaultExport(exports, path)
+  return defaultExport(exports, path, exportHint)
 }
 
 async function loadJson(path: string, signal: AbortSignal | undefined): Promise<unknown> {
@@ -86,13 +90,13 @@ async function importModule(path: string, load: string): Promise<unknown> {
   return importWithTsx(withLoad(url, load))
 }
 
-function defaultExport(exports: unknown, path: string): unknown {
+function defaultExport(exports: unknown, path: string, hint: string): unknown {
   const value = isRecord(exports) ? exports['default'] : undefined
   // A module compiled to CommonJS: what its source calls the default export is one level below.
   const inner = isRecord(value) && value['__esModule'] === true ? value['default'] : value
   if (inner !== undefined) return inner
   throw new OllamaConfigError('config-load-failed', `"${path}" has no default export`, {
-    hint: 'write export default before the config, as in export default defineConfig({ … })',
+    hint,
     details: { file: path },
   })
 }

@@ -24,6 +24,8 @@ export interface ResolveOptions {
   readonly folder?: string | undefined
   /** Declared by plugins, after those of the config. */
   readonly declared?: readonly Declared[] | undefined
+  /** Found elsewhere, such as in plugins: told along with those of the config. */
+  readonly problems?: readonly Diagnostic[] | undefined
 }
 
 export interface Declared {
@@ -40,7 +42,7 @@ export interface Declared {
 export function resolveConfig(input: unknown, options: ResolveOptions = {}): ResolvedConfig {
   const { origin = 'the config', folder = '', declared = [] } = options
   const { config, problems } = checkShape(input)
-  const diagnostics = [...problems, ...shapeProblems(declared)]
+  const diagnostics = [...problems, ...(options.problems ?? []), ...shapeProblems(declared)]
   // Also in a config of the wrong shape the rest is checked, so that every problem is told at once.
   const written = config ?? input
   const list = listAt(written, 'models').map((declaration, index) => ({ declaration, path: `models[${index}]` }))

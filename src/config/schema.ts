@@ -1,10 +1,11 @@
 /** The shape of a config, checked. Every problem is reported, each with its path, what was expected and what was found. */
 import * as v from 'valibot'
-import { quoted } from '../artifact/text.ts'
 import type { Diagnostic } from '../errors.ts'
+import { isPlugin, isPluginFactory, type Plugin } from '../plugin.ts'
 import { suggest } from '../suggest.ts'
 import type { Config, ModelDeclaration, ModelParameters, ParameterValue } from './config.ts'
 import { describe } from './describe.ts'
+import { formatPath } from './key-path.ts'
 
 // Names, types and ranges of parameters are checked when they are resolved, by a table of Ollama's own.
 const parametersSchema = v.optional(v.custom<ModelParameters & Readonly<Record<string, ParameterValue>>>(isPlainObject))
@@ -68,6 +69,9 @@ const configEntries = {
   prune: v.optional(v.union([v.picklist(['undeclared', 'managed']), v.literal(false)])),
   keep: v.optional(v.array(v.string())),
   defaults: v.optional(v.pipe(v.custom<object>(isPlainObject), v.object(defaultsEntries))),
+  // What is in a plugin is checked where plugins are used: most configs have none.
+  plugins: v.optional(v.array(v.custom<Plugin>(isPlugin))),
+  discover: v.optional(v.string()),
 }
 
 // valibot's objects take lists as well.
@@ -106,6 +110,9 @@ const expectations: Readonly<Record<string, string>> = {
   defaults: 'an object such as { parameters: { temperature: 0.2 } }',
   'defaults.parameters': 'an object such as { temperature: 0.2 }',
   'keep[]': 'a pattern as text',
+  plugins: 'a list of plugins',
+  'plugins[]': 'a plugin',
+  discover: 'the path of a folder',
   'headers{}': 'text or { env: "NAME_OF_A_VARIABLE" }',
   'headers{}.env': 'the name of an environment variable',
 }
@@ -161,7 +168,21 @@ function toDiagnostic(issue: v.BaseIssue<unknown>): Diagnostic {
   const message = missing
     ? `${path} is missing: expected ${expected}`
     : `${path || 'The config'} must be ${expected}: found ${keys[0] === 'headers' ? kindOf(issue.input) : describe(issue.input)}`
-  return { severity: 'error', code: missing ? 'missing-key' : 'wrong-type', message, ...(path === '' ? {} : { path }) }
+  const code = missing ? 'missing-key' : 'wrong-type'
+  if (keys[0] === 'plugins' && keys.length === 2) {
+    return { severity: 'error', code, ...pluginProblem(issue.input, path) }
+  }
+  return { severity: 'error', code, message, ...(path === '' ? {} : { path }) }
+}
+
+/** The likeliest slip: `plugins: [persona]`, or the module that was imported. */
+function pluginProblem(value: unknown, path: string): Pick<Diagnostic, 'message' | 'path' | 'hint'> {
+  const isFactory = isPluginFactory(value)
+  const found = isFactory ? 'a factory: call it, as in persona()' : describe(value)
+  const message = `${path} must be a plugin: found ${found}`
+  return isFactory
+    ? { message, path }
+    : { message, path, hint: 'a plugin is what the function of definePlugin returns' }
 }
 
 function unknownKey(key: string, knownKeys: object, parent: readonly unknown[]): Diagnostic {
@@ -171,16 +192,6 @@ function unknownKey(key: string, knownKeys: object, parent: readonly unknown[]):
   const hint =
     near === undefined ? `known keys are ${known.map((name) => `"${name}"`).join(', ')}` : `did you mean "${near}"?`
   return { severity: 'error', code: 'unknown-key', message: `${path} is not a known key`, path, hint }
-}
-
-/** `models[2].name`, with quotes around keys that are no identifiers. */
-function formatPath(keys: readonly unknown[]): string {
-  return keys.reduce<string>((path, key) => {
-    if (typeof key === 'number') return `${path}[${key}]`
-    const text = String(key)
-    if (!/^[A-Za-z_$][\w$]*$/.test(text)) return `${path}[${quoted(text)}]`
-    return path === '' ? text : `${path}.${text}`
-  }, '')
 }
 
 function generalPath(keys: readonly unknown[]): string {

@@ -22,12 +22,13 @@ import {
 import type { DesiredState } from '../plan/state.ts'
 import { isLockedPull, type Lock, type LockedPull } from '../record/lock.ts'
 import type { Books } from './bookkeeping.ts'
-import { type ConnectOptions, connect, desiredOf, type LoadedConfig, selectTarget } from './connection.ts'
+import { type ConnectOptions, connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
+import { haveHook, knownOf } from './known.ts'
 import { assertLocked, configFileOf, lockPathOf, readLockOf, recordPlace } from './survey.ts'
 
 export interface ApplyPlanOptions extends ConnectOptions {
   /** Gives the connection: host and headers are not in the plan. */
-  readonly config: LoadedConfig | Config
+  readonly config: LoadedConfig | KnownConfig | Config
   readonly approve: Approval
   /** At most so many models are fetched at once. Default: 1, since one pull opens many connections as it is. */
   readonly concurrency?: number | undefined
@@ -45,7 +46,9 @@ export interface ApplyPlanOptions extends ConnectOptions {
 export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
   return createApplyRun(async function* start(signal) {
     const target = applicableTarget(plan)
-    const { config, approve, concurrency, strict } = options
+    const { approve, concurrency, strict } = options
+    const config = await knownOf(options.config, { ...options, signal })
+    const known = { ...options, config, signal }
     const { address } = selectTarget(config, options)
     const backend = connect(address, config, options)
     if (backend.address !== target.address) {
@@ -55,12 +58,19 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
       )
     }
     const lock = await readLockOf(config)
-    await assertAllowed(target, lock, options)
-    const books = await openBooks(target, lock, options, Date.now)
+    await assertAllowed(target, lock, known)
+    const books = await openBooks(target, lock, known, Date.now)
     const events = applyTarget(target, { backend, approve, concurrency, strict, signal, now: Date.now })
     const { keepBooks } = await import('./bookkeeping.ts')
-    yield* keepBooks(events, books)
+    const kept = keepBooks(events, books)
+    if (!haveHook(config, 'probe')) return yield* kept
+    const { probeAfter } = await import('./probe.ts')
+    yield* probeAfter(kept, { backend, address, known })
   }, options.signal)
+}
+
+interface KnownOptions extends Omit<ApplyPlanOptions, 'config'> {
+  readonly config: KnownConfig
 }
 
 function applicableTarget(plan: Plan): Target {
@@ -82,12 +92,12 @@ function applicableTarget(plan: Plan): Target {
 }
 
 /** What a plan from elsewhere, or from earlier, must not do: the lock binds as it is now, and only copies of ours are restored. */
-async function assertAllowed(target: Target, lock: Lock | undefined, options: ApplyPlanOptions): Promise<void> {
+async function assertAllowed(target: Target, lock: Lock | undefined, options: KnownOptions): Promise<void> {
   const { config, frozen = false, strict = false } = options
-  if (frozen) assertLocked(await desiredOf(config), lock, config)
+  if (frozen) assertLocked(config.desired, lock, config)
   if (strict) {
     assertPinned(target, lock)
-    if (options.approve.deletions) assertUndeclared(target, await desiredOf(config))
+    if (options.approve.deletions) assertUndeclared(target, config.desired)
   }
   const restores = target.changes.filter((change) => change.action === 'restore')
   if (restores.length === 0) return
@@ -147,7 +157,7 @@ function isPinned({ after, manifest }: PullChange | UpdateChange, { digest, conf
 async function openBooks(
   target: Target,
   known: Lock | undefined,
-  options: ApplyPlanOptions,
+  options: KnownOptions,
   now: () => number,
 ): Promise<Books> {
   const { config, frozen = false } = options
@@ -158,7 +168,7 @@ async function openBooks(
   const { extendLock } = await import('../record/lock-file.ts')
   return {
     target,
-    desired: await desiredOf(config),
+    desired: config.desired,
     record: place === undefined || configFile === undefined ? undefined : { keeper: openRecord(place), configFile },
     lock: lockFile === undefined || frozen ? undefined : (entries) => extendLock(lockFile, entries, known),
     lockFile: lockFile === undefined ? undefined : basename(lockFile),

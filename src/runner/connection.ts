@@ -6,21 +6,29 @@ import path from 'node:path'
 import { quoted } from '../artifact/text.ts'
 import { type Address, type HostSelection, selectHost } from '../backend/address.ts'
 import type { Backend } from '../backend/backend.ts'
-import { createHostBackend } from '../backend/http.ts'
+import { createHostBackend, type HostBackendOptions } from '../backend/http.ts'
 import type { Config } from '../config/config.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { DesiredState } from '../plan/state.ts'
+import type { CheckedPlugin } from '../plugins/check.ts'
 import type { RegistryClient } from '../registry/registry.ts'
 import type { Logger } from '../runtime/logger.ts'
 
 /** Environment variables. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-export interface LoadedConfig {
-  /** Absolute path of the file it was loaded from. */
-  readonly file: string
+/** A config that was checked and resolved. */
+export interface KnownConfig {
+  /** Absolute path of the file it was loaded from; absent for one that was never in a file. */
+  readonly file?: string
   readonly config: Config
   readonly desired: DesiredState
+  /** With their own configs as their schemas made them. */
+  readonly plugins: readonly CheckedPlugin[]
+}
+
+export interface LoadedConfig extends KnownConfig {
+  readonly file: string
 }
 
 export interface ConnectOptions {
@@ -30,34 +38,33 @@ export interface ConnectOptions {
   readonly env?: Environment | undefined
   readonly logger?: Logger | undefined
   readonly signal?: AbortSignal | undefined
+  /** Longest time of one hook of a plugin that does not say it itself, in milliseconds. Default: 30 000. */
+  readonly hookTimeoutMs?: number | undefined
   /** Base URL at which a registry is asked. Default: `https://HOST`, or `http://HOST` for an insecure model. */
   readonly registryUrl?: ((host: string, insecure: boolean) => string) | undefined
 }
 
 /** Which server a config and these options lead to, and who said so. */
-export function selectTarget(config: LoadedConfig | Config, options: ConnectOptions = {}): HostSelection {
+export function selectTarget(config: KnownConfig | Config, options: ConnectOptions = {}): HostSelection {
   const { env = process.env, host } = options
   return selectHost({ flag: host, config: configOf(config).host, env: env['OLLAMA_HOST'] })
 }
 
-export function connect(address: Address, config: LoadedConfig | Config, options: ConnectOptions): Backend {
-  const { env = process.env, logger } = options
-  return createHostBackend({ address, headers: resolveHeaders(configOf(config), env), logger })
+export function connect(address: Address, config: KnownConfig | Config, options: ConnectOptions): Backend {
+  return createHostBackend(hostOptions(address, config, options))
 }
 
-export function configOf(config: LoadedConfig | Config): Config {
+/** What leads to a server, with its headers. */
+export function hostOptions(
+  address: Address,
+  config: KnownConfig | Config,
+  { env = process.env, logger }: ConnectOptions,
+): HostBackendOptions {
+  return { address, headers: resolveHeaders(configOf(config), env), logger }
+}
+
+export function configOf(config: KnownConfig | Config): Config {
   return 'desired' in config ? config.config : config
-}
-
-/** With it comes valibot, which a program that only applies a plan does not need. */
-export function importResolve(): Promise<typeof import('../config/resolve.ts')> {
-  return import('../config/resolve.ts')
-}
-
-export async function desiredOf(config: LoadedConfig | Config): Promise<DesiredState> {
-  if ('desired' in config) return config.desired
-  const { resolveConfig } = await importResolve()
-  return resolveConfig(config).desired
 }
 
 /** A client that asks registries as this server would. Imported when it is needed: a plan that wants nothing asks nobody. */

@@ -7,18 +7,16 @@ import { loadConfigFile } from '../config/load.ts'
 import { findConfig } from '../config/search.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { abortable } from '../runtime/abortable.ts'
-import { type Environment, importResolve, type LoadedConfig } from './connection.ts'
+import type { ConnectOptions, LoadedConfig } from './connection.ts'
+import { importResolve, resolveKnown } from './known.ts'
 
-export interface LoadConfigOptions {
+export interface LoadConfigOptions extends Omit<ConnectOptions, 'registryUrl'> {
   /** Where the search begins, and what a relative `configFile` is relative to. Default: the working directory. */
   readonly cwd?: string | undefined
   /** Loads this file instead of searching. */
   readonly configFile?: string | undefined
-  /** Passed to a config that is a function, as its `host`. Default: `OLLAMA_HOST`, else Ollama's own default. */
+  /** Passed to a config that is a function, and to plugins. Default: `OLLAMA_HOST`, else Ollama's own default. */
   readonly host?: string | undefined
-  /** Default: that of the process. */
-  readonly env?: Environment | undefined
-  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -29,7 +27,7 @@ export interface LoadConfigOptions {
  */
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
   const { env = process.env, signal, cwd = process.cwd(), configFile, host } = options
-  const [file, { resolveConfig }] = await Promise.all([findConfig({ cwd, configFile, signal }), importResolve()])
+  const [file] = await Promise.all([findConfig({ cwd, configFile, signal }), importResolve()])
   const loading = loadConfigFile(file, { signal })
   // On Node 20 the config loads on another thread: time to load here what asking the server takes.
   setImmediate(() => process.getBuiltinModule('node:http'))
@@ -44,13 +42,11 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
     })
   }
   // Getters of the config run here.
-  return {
-    file,
-    ...(await runUserCode(file, () => resolveConfig(value, { origin: file, folder: dirname(file) }), signal)),
-  }
+  const resolving = () => resolveKnown(value, { ...options, origin: file, folder: dirname(file) })
+  return { file, ...(await runUserCode(file, resolving, signal)) }
 }
 
-function configContext(env: Environment, cwd: string, host: string | undefined): ConfigContext {
+function configContext(env: ConfigContext['env'], cwd: string, host: string | undefined): ConfigContext {
   return {
     env,
     cwd: resolve(cwd),

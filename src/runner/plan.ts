@@ -11,7 +11,8 @@ import { type Intent, isUpdated } from '../plan/resolution.ts'
 import type { DesiredState } from '../plan/state.ts'
 import { resolvePlan } from '../resolution/resolve.ts'
 import { suggest } from '../suggest.ts'
-import { type ConnectOptions, desiredOf, type LoadedConfig, ollamaFolders, openRegistry } from './connection.ts'
+import { type ConnectOptions, type KnownConfig, type LoadedConfig, ollamaFolders, openRegistry } from './connection.ts'
+import { haveHook, knownOf } from './known.ts'
 import { assertDeclarationsLocked, type Survey, type SurveyOptions, survey } from './survey.ts'
 
 export interface CreatePlanOptions extends SurveyOptions {
@@ -39,9 +40,13 @@ export const longRegistryBudgetMs = 60_000
  * @throws {OllamaConfigError} when the host cannot be read, such as `host-unreachable`; `lock-invalid`, `lock-missing`,
  * `lock-frozen`; `usage` when `update` names a model that is not declared
  */
-export async function createPlan(config: LoadedConfig | Config, options: CreatePlanOptions = {}): Promise<Plan> {
+export async function createPlan(
+  config: LoadedConfig | KnownConfig | Config,
+  options: CreatePlanOptions = {},
+): Promise<Plan> {
   const { prune = false, offline = false, update, keepPrevious = false, checkDeletions = prune } = options
-  const desired = await desiredOf(config)
+  const known = await knownOf(config, options)
+  const { desired } = known
   if (prune && desired.prune === false) {
     throw new OllamaConfigError('prune-refused', 'The config says prune: false, so nothing may be deleted', {
       hint: 'drop --prune, or change "prune" in the config',
@@ -52,13 +57,16 @@ export async function createPlan(config: LoadedConfig | Config, options: CreateP
     keepPrevious,
     checkDeletions,
   }
-  const found = await survey(config, options)
+  const found = await survey(known, options)
   if (options.frozen && hasBuilds(desired)) {
     const { declarationHashes } = await import('../resolution/builds.ts')
     const hashes = await declarationHashes(desired, found.recalled.inputs, options.signal)
-    assertDeclarationsLocked(desired, hashes, found.lock, config)
+    assertDeclarationsLocked(desired, hashes, found.lock, known)
   }
-  return { formatVersion, prune, targets: [await planTarget(found, intent, { ...options, offline })] }
+  const plan = { formatVersion, prune, targets: [await planTarget(found, intent, { ...options, offline })] }
+  if (!haveHook(known, 'review')) return plan
+  const { reviewPlan } = await import('./review.ts')
+  return reviewPlan(plan, found, options)
 }
 
 async function planTarget(

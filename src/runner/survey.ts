@@ -13,7 +13,15 @@ import { isLockedPull, type Lock, lockFileOf } from '../record/lock.ts'
 import type { HostRecord } from '../record/record.ts'
 import { stateFolder } from '../record/state-folder.ts'
 import { type Recalled, recall } from '../resolution/recall.ts'
-import { type ConnectOptions, connect, desiredOf, homeOf, type LoadedConfig, selectTarget } from './connection.ts'
+import {
+  type ConnectOptions,
+  connect,
+  homeOf,
+  type KnownConfig,
+  type LoadedConfig,
+  selectTarget,
+} from './connection.ts'
+import { knownOf } from './known.ts'
 
 export interface SurveyOptions extends ConnectOptions {
   /** Go on trying that long, in milliseconds, while the server does not answer. Default: 0. */
@@ -25,6 +33,7 @@ export interface SurveyOptions extends ConnectOptions {
 }
 
 export interface Survey {
+  readonly known: KnownConfig
   readonly desired: DesiredState
   readonly address: Address
   readonly backend: Backend
@@ -37,8 +46,9 @@ export interface Survey {
 }
 
 /** @throws {OllamaConfigError} `lock-invalid`, `lock-missing`, `lock-frozen`, and what the host answers */
-export async function survey(config: LoadedConfig | Config, options: SurveyOptions): Promise<Survey> {
-  const desired = await desiredOf(config)
+export async function survey(given: LoadedConfig | KnownConfig | Config, options: SurveyOptions): Promise<Survey> {
+  const config = await knownOf(given, options)
+  const { desired } = config
   const lock = await readLockOf(config)
   if (options.frozen) assertLocked(desired, lock, config)
   const { address } = selectTarget(config, options)
@@ -52,21 +62,22 @@ export async function survey(config: LoadedConfig | Config, options: SurveyOptio
   const recalled = recall({ lock, record, configFile, exists: existsSync })
   const misread: readonly Diagnostic[] =
     address.warning === undefined ? [] : [{ severity: 'warning', code: 'address', message: address.warning }]
-  return { desired, address, backend, actual, lock, record, recalled, diagnostics: [...misread, ...diagnostics] }
+  const known = { known: config, desired }
+  return { ...known, address, backend, actual, lock, record, recalled, diagnostics: [...misread, ...diagnostics] }
 }
 
 /** A config that was never in a file has no lock file and no record. */
-export function configFileOf(config: LoadedConfig | Config): string | undefined {
+export function configFileOf(config: KnownConfig | Config): string | undefined {
   return 'desired' in config ? config.file : undefined
 }
 
-export function lockPathOf(config: LoadedConfig | Config): string | undefined {
+export function lockPathOf(config: KnownConfig | Config): string | undefined {
   const file = configFileOf(config)
   return file === undefined ? undefined : lockFileOf(file)
 }
 
 /** @throws {OllamaConfigError} `lock-invalid` */
-export async function readLockOf(config: LoadedConfig | Config): Promise<Lock | undefined> {
+export async function readLockOf(config: KnownConfig | Config): Promise<Lock | undefined> {
   const file = lockPathOf(config)
   // Most commands have none: what reads it is not loaded then.
   if (file === undefined || lstatSync(file, { throwIfNoEntry: false }) === undefined) return undefined
@@ -74,7 +85,7 @@ export async function readLockOf(config: LoadedConfig | Config): Promise<Lock | 
   return readLock(file)
 }
 
-export function assertLocked({ models }: DesiredState, lock: Lock | undefined, config: LoadedConfig | Config): void {
+export function assertLocked({ models }: DesiredState, lock: Lock | undefined, config: KnownConfig | Config): void {
   const file = path.basename(lockPathOf(config) ?? 'ollama.lock.json')
   if (lock === undefined) {
     throw new OllamaConfigError(
@@ -112,7 +123,7 @@ export function assertDeclarationsLocked(
   { models }: DesiredState,
   declarations: ReadonlyMap<string, string>,
   lock: Lock | undefined,
-  config: LoadedConfig | Config,
+  config: KnownConfig | Config,
 ): void {
   const locked = new Map(Object.entries(lock?.models ?? {}).map(([name, entry]) => [name.toLowerCase(), entry]))
   const others = models.filter(({ reference, recipe }) => {
@@ -145,7 +156,7 @@ export function recordPlace(
 }
 
 async function readRecordOf(
-  config: LoadedConfig | Config,
+  config: KnownConfig | Config,
   address: Address,
   options: ConnectOptions,
 ): Promise<{ readonly record: HostRecord | undefined; readonly diagnostics: readonly Diagnostic[] }> {

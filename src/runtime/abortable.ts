@@ -7,8 +7,9 @@ export function abortable<T>(work: T | Promise<T>, signal?: AbortSignal): Promis
   if (signal === undefined) return Promise.resolve(work)
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason)
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+    // In any case: a failure that nobody listens to would end the process.
     Promise.resolve(work)
       .then(resolve, reject)
       .finally(() => signal.removeEventListener('abort', onAbort))

@@ -29,10 +29,11 @@ export async function openSession(flags: CommonFlags, context: Context): Promise
   if (!existsSync(cwd))
     throw new OllamaConfigError('usage', `There is no folder ${quoted(cwd)}`, { hint: 'check --cwd' })
   const { connection, waitMs } = sessionWithout(flags, context)
-  const loaded = await loadConfig({ cwd, configFile: flags.config, host: flags.host, env, signal })
+  const { logger } = connection
+  const loaded = await loadConfig({ cwd, configFile: flags.config, host: flags.host, env, signal, logger })
   const relative = path.relative(context.cwd, loaded.file)
   const file = relative.startsWith('..') ? loaded.file : relative
-  connection.logger?.debug('config loaded', { file: loaded.file })
+  logger?.debug('config loaded', { file: loaded.file })
   return { loaded, file, waitMs, connection }
 }
 

@@ -5,7 +5,7 @@ import type { OutdatedModel, OutdatedStatus } from '../../plan/outdated.ts'
 import type { Outdated } from '../../runner.ts'
 import { formatDiagnostic } from './problems.ts'
 import type { Style } from './style.ts'
-import { padEnd, textWidth } from './text.ts'
+import { formatTable } from './table.ts'
 
 export interface OutdatedViewOptions {
   readonly style: Style
@@ -31,25 +31,8 @@ export function formatOutdated({ targets }: Outdated, options: OutdatedViewOptio
 
 const header = ['MODEL', 'INSTALLED', 'LOCKED', 'REGISTRY', 'PUSHED', 'WHAT']
 
-function table(models: readonly OutdatedModel[], { style, columns }: OutdatedViewOptions): readonly string[] {
-  const rows = models.map(rowOf)
-  // A column in which nothing is known takes room for nothing.
-  const used = header.flatMap((_, column) => (rows.every((row) => row[column] === '-') ? [] : [column]))
-  const widths = header.map((title, column) =>
-    Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(textWidth)),
-  )
-  const lineOf = (row: readonly string[]) =>
-    used
-      .map((column) => padEnd(row[column] ?? '', widths[column] ?? 0))
-      .join('  ')
-      .trimEnd()
-  const lines = [style.bold(lineOf(header)), ...rows.map(lineOf)]
-  if (used.reduce((sum, column) => sum + (widths[column] ?? 0) + 2, -2) <= (columns ?? Number.POSITIVE_INFINITY))
-    return lines
-  return models.flatMap((model, index) => [
-    model.reference,
-    ...used.slice(1).map((column) => `  ${(header[column] ?? '').toLowerCase()}: ${rows[index]?.[column] ?? '-'}`),
-  ])
+function table(models: readonly OutdatedModel[], options: OutdatedViewOptions): readonly string[] {
+  return formatTable(header, models.map(rowOf), options)
 }
 
 function rowOf(model: OutdatedModel): readonly string[] {

@@ -1,0 +1,69 @@
+/** What a config's plugins are and declare. Imported only where there are plugins. */
+import { printable } from '../artifact/text.ts'
+import { selectHost } from '../backend/address.ts'
+import type { Declared } from '../config/resolve.ts'
+import type { Diagnostic } from '../errors.ts'
+import { type CheckedPlugin, checkPlugins } from '../plugins/check.ts'
+import { readDeclarations } from '../plugins/results.ts'
+import { type ContextBase, type HookRun, runHooks } from '../plugins/run.ts'
+import { hostFacts } from './host-facts.ts'
+import type { ResolveKnownOptions } from './known.ts'
+
+export interface PreparedPlugins {
+  readonly plugins: readonly CheckedPlugin[]
+  readonly declared: readonly Declared[]
+  /** All of them errors: what would be declared is not known then, and what is not declared may be deleted. */
+  readonly problems: readonly Diagnostic[]
+}
+
+/**
+ * Checks the plugins of a config and, when all are fine, asks each what it declares.
+ *
+ * @param config as it was exported: nothing of it has been checked
+ * @throws `options.signal.reason`
+ */
+export async function preparePlugins(
+  given: readonly unknown[],
+  config: unknown,
+  options: ResolveKnownOptions,
+): Promise<PreparedPlugins> {
+  const { plugins, problems } = await checkPlugins(given, options)
+  if (problems.length > 0) return { plugins, declared: [], problems }
+  return { plugins, ...(await declareAll(plugins, contextOf(config, options), options)) }
+}
+
+async function declareAll(
+  plugins: readonly CheckedPlugin[],
+  context: ContextBase,
+  options: ResolveKnownOptions,
+): Promise<Omit<PreparedPlugins, 'plugins'>> {
+  const declared: Declared[] = []
+  const problems: Diagnostic[] = []
+  const run: HookRun<readonly object[]> = {
+    hook: 'declare',
+    context,
+    call: ({ spec, config }, ctx) => spec.declare?.(config, ctx),
+    read: readDeclarations,
+  }
+  for await (const { plugin, outcome } of runHooks(plugins, run, options)) {
+    if ('problem' in outcome) problems.push(outcome.problem)
+    else declared.push(...outcome.value.map((declaration) => ({ declaration, path: placeOf(plugin) })))
+  }
+  return { declared, problems }
+}
+
+function placeOf({ path, name }: CheckedPlugin): string {
+  return `${path} (${printable(name)})`
+}
+
+function contextOf(config: unknown, { folder, host, env = process.env }: ResolveKnownOptions): ContextBase {
+  const written = typeof config === 'object' && config !== null && 'host' in config ? config.host : undefined
+  return {
+    cwd: folder,
+    // Looked up when a hook asks: an OLLAMA_HOST that is wrong is told where the host is needed.
+    get host() {
+      const candidates = { flag: host, config: typeof written === 'string' ? written : undefined }
+      return hostFacts(selectHost({ ...candidates, env: env['OLLAMA_HOST'] }).address, null)
+    },
+  }
+}

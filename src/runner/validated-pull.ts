@@ -1,0 +1,142 @@
+/** `pullModelsWithValidation`: pulls models, and has the plugins that speak for them look at what came. Deletes nothing. */
+import type { Event } from '../apply/events.ts'
+import { formatReference, parseReference, referenceKey } from '../artifact/reference.ts'
+import { quoted } from '../artifact/text.ts'
+import type { Config } from '../config/config.ts'
+import { type Diagnostic, type ErrorData, isOllamaConfigError, OllamaConfigError, toErrorData } from '../errors.ts'
+import { type Plan, pendingChanges, planErrors } from '../plan/plan.ts'
+import type { ModelManager } from '../plugins/manager.ts'
+import { applyPlan } from './apply.ts'
+import {
+  type ConnectOptions,
+  configOf,
+  connect,
+  type KnownConfig,
+  type LoadedConfig,
+  selectTarget,
+} from './connection.ts'
+import { knownOf } from './known.ts'
+import { loadConfig } from './load.ts'
+import { createPlan } from './plan.ts'
+
+export interface ValidatedPullOptions extends ConnectOptions {
+  /** Whose plugins look at the models. Default: none, and every model stays unvalidated. */
+  readonly manager?: ModelManager | undefined
+  /** Gives host and headers and, where no models are named, the models. Default: the config that `loadConfig` finds, where none are named. */
+  readonly config?: LoadedConfig | Config | undefined
+  /** Where a config is looked for. Default: the working directory. */
+  readonly cwd?: string | undefined
+  readonly onEvent?: ((event: Event) => void) | undefined
+}
+
+/** What became of one model. */
+export interface ValidatedPull {
+  /** It is on the host: this call brought it, or it was there. */
+  readonly pulled: boolean
+  /** `null`: nobody looked at it, since no plugin speaks for it or the plugin failed. */
+  readonly valid: boolean | null
+  /** What its plugin told, in which an error means that it is not valid; and how the plugin failed, where it did. */
+  readonly diagnostics: readonly Diagnostic[]
+  /** Why it is not on the host. */
+  readonly error?: ErrorData
+}
+
+/**
+ * Pulls models that are not there, one by one, and validates each: by the plugin's `probe`, and by whether the host knows the
+ * capabilities that its `details` name. One that cannot be pulled does not stop the others; a plugin that fails loses no model.
+ *
+ * @param models Default: those that the config declares.
+ * @returns by reference, in the shortest spelling; a name that is none stands for itself
+ * @throws {OllamaConfigError} what `loadConfig` throws, and when the host cannot be asked
+ * @throws `options.signal.reason`
+ */
+export async function pullModelsWithValidation(
+  models?: readonly string[],
+  options: ValidatedPullOptions = {},
+): Promise<ReadonlyMap<string, ValidatedPull>> {
+  const results = new Map<string, ValidatedPull>()
+  const config = await configFor(models, options, results)
+  const plan = await createPlan(config, { ...options, prune: false })
+  const pulls = await pullAll(plan, config, options)
+  options.signal?.throwIfAborted()
+  const { address } = selectTarget(config, options)
+  const backend = connect(address, config, options)
+  const state = await backend.readState({ signal: options.signal })
+  const installed = new Map(state.models.map((model) => [referenceKey(model.reference), model]))
+  for (const { reference } of config.desired.models) {
+    const name = formatReference(reference)
+    const model = installed.get(referenceKey(reference))
+    const error = pulls.errors.get(name)
+    if (model === undefined) {
+      results.set(name, { pulled: false, valid: null, diagnostics: [], error: error ?? notThere(name) })
+      continue
+    }
+    const changed = pulls.changed.has(name)
+    const judged =
+      options.manager === undefined
+        ? unvalidated
+        : await (await import('./judge.ts')).judge({ name, model, changed }, options.manager, {
+            state,
+            backend,
+            address,
+            known: { ...options, config },
+          })
+    // Also with an error, as when a newer version could not be had: the one that was there stays.
+    results.set(name, { pulled: true, ...judged, ...(error === undefined ? {} : { error }) })
+  }
+  return results
+}
+
+const unvalidated = { valid: null, diagnostics: [] } as const
+
+/** Names that are none are told in `results`. */
+async function configFor(
+  models: readonly string[] | undefined,
+  options: ValidatedPullOptions,
+  results: Map<string, ValidatedPull>,
+): Promise<KnownConfig> {
+  const { config } = options
+  if (models === undefined) return knownOf(config ?? (await loadConfig(options)), options)
+  const names = new Map<string, string>()
+  for (const text of models) {
+    try {
+      const reference = parseReference(text)
+      // `http://…` has a meaning: the name is kept as it was written.
+      if (!names.has(referenceKey(reference))) names.set(referenceKey(reference), text)
+    } catch (error) {
+      if (!isOllamaConfigError(error)) throw error
+      results.set(text, { pulled: false, valid: null, diagnostics: [], error: toErrorData(error) })
+    }
+  }
+  const { host, headers } = config === undefined ? {} : configOf(config)
+  return knownOf({ models: [...names.values()], host, headers }, options)
+}
+
+interface Pulls {
+  /** By reference, in the shortest spelling. */
+  readonly errors: ReadonlyMap<string, ErrorData>
+  readonly changed: ReadonlySet<string>
+}
+
+async function pullAll(plan: Plan, config: KnownConfig, options: ValidatedPullOptions): Promise<Pulls> {
+  const pending = pendingChanges(plan)
+  if (pending.length === 0) return { errors: new Map(), changed: new Set() }
+  const [problem] = planErrors(plan)
+  if (problem !== undefined) {
+    // Such as a disk that is too small: nothing is begun then.
+    const { message, hint } = problem
+    const error = toErrorData(new OllamaConfigError('invalid-plan', message, { hint }))
+    return { errors: new Map(pending.map(({ reference }) => [reference, error])), changed: new Set() }
+  }
+  const run = applyPlan(plan, { ...options, config, approve: { changes: true, deletions: false } })
+  for await (const event of run) options.onEvent?.(event)
+  const results = (await run.report).targets.flatMap((target) => target.results)
+  return {
+    errors: new Map(results.flatMap(({ reference, error }) => (error === undefined ? [] : [[reference, error]]))),
+    changed: new Set(results.filter(({ outcome }) => outcome === 'done').map(({ reference }) => reference)),
+  }
+}
+
+function notThere(name: string): ErrorData {
+  return toErrorData(new OllamaConfigError('verification-failed', `${quoted(name)} is not on the host`))
+}

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as v from 'valibot'
+import {
+  createModelManager,
+  definePlugin,
+  type ModelManagerOptions,
+  type PluginSpec,
+  pullModelsWithValidation,
+  type ValidatedPull,
+  type ValidatedPullOptions,
+} from '../../src/index.ts'
+import { startServer, tempFolder, testRegistryUrl } from '../support/run-cli.ts'
+
+const options = { env: {}, registryUrl: testRegistryUrl }
+
+function pull(models: readonly string[] | undefined, more: ValidatedPullOptions) {
+  return pullModelsWithValidation(models, { ...options, ...more })
+}
+
+const speaks = (name: string, models: readonly string[], more: Partial<PluginSpec> = {}) =>
+  definePlugin({ apiVersion: 1, name, models, ...more })
+
+const managerOf = (...plugins: NonNullable<ModelManagerOptions['plugins']>) =>
+  createModelManager({ plugins, hookTimeoutMs: 1000 })
+
+/** Short: `pulled valid code…`. */
+function inShort(results: ReadonlyMap<string, ValidatedPull>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    [...results].map(([name, { pulled, valid, diagnostics, error }]) => [
+      name,
+      [pulled, valid, ...diagnostics.map(({ code }) => code), ...(error === undefined ? [] : [error.code])].join(' '),
+    ]),
+  )
+}
+
+test('each model is pulled and judged by the plugin that speaks for it', async (t) => {
+  const server = await startServer(t, { models: ['there', 'other'], registry: ['good', 'bad', 'nobody'] })
+  const changed: string[] = []
+  const manager = await managerOf(
+    speaks('judge', ['good', 'bad', 'there'], {
+      probe: async (_config, { models }, { client }) => {
+        await client.list()
+        return models.flatMap(({ reference, changed: isNew }) => {
+          changed.push(`${reference} ${isNew}`)
+          return reference === 'bad:latest'
+            ? [{ severity: 'error' as const, code: 'mute', message: 'Says nothing' }]
+            : []
+        })
+      },
+    }),
+  )
+  const results = await pull(['good', 'bad', 'nobody', 'there'], { host: server.url, manager })
+  assert.deepEqual(inShort(results), {
+    'good:latest': 'true true',
+    'bad:latest': 'true false judge/mute',
+    'nobody:latest': 'true ',
+    'there:latest': 'true true',
+  })
+  assert.equal(results.get('nobody:latest')?.valid, null)
+  assert.deepEqual(changed, ['good:latest true', 'bad:latest true', 'there:latest false'])
+  assert.deepEqual(server.installed(), ['bad:latest', 'good:latest', 'nobody:latest', 'other:latest', 'there:latest'])
+})
+
+test('one that cannot be pulled, or whose name is none, does not stop the others', async (t) => {
+  const server = await startServer(t, { registry: ['a', 'b'] })
+  const results = await pull(['a', 'nope', 'not a name', 'b', 'A:latest'], { host: server.url })
+  assert.deepEqual(inShort(results), {
+    'not a name': 'false  invalid-reference',
+    'a:latest': 'true ',
+    'nope:latest': 'false  model-not-found',
+    'b:latest': 'true ',
+  })
+})
+
+test('a plugin that fails, hangs or refuses its config loses no model', async (t) => {
+  const server = await startServer(t, { registry: ['a', 'b', 'c', 'd', 'e'] })
+  const manager = await managerOf(
+    speaks('throws', ['a'], { probe: () => Promise.reject(new Error('no luck')) }),
+    speaks('hangs', ['b'], { details: () => new Promise<never>(() => {}) }),
+    definePlugin({
+      apiVersion: 1,
+      name: 'wants',
+      models: ['c'],
+      configSchema: v.object({ prompt: v.string() }),
+      probe: () => [],
+    }),
+    speaks('says-nothing', ['d']),
+    definePlugin({
+      apiVersion: 1,
+      name: 'given',
+      models: ['e'],
+      configSchema: v.object({ prompt: v.string() }),
+      probe: ({ prompt }) => [{ severity: 'warning', code: 'prompt', message: prompt }],
+    })({ prompt: 'Say ok' }),
+  )
+  const results = await pull(['a', 'b', 'c', 'd', 'e'], { host: server.url, manager, hookTimeoutMs: 1000 })
+  assert.deepEqual(inShort(results), {
+    'a:latest': 'true  plugin-failed',
+    'b:latest': 'true  plugin-timeout',
+    'c:latest': 'true  invalid-plugin-config',
+    'd:latest': 'true ',
+    'e:latest': 'true true given/prompt',
+  })
+  assert.deepEqual(results.get('e:latest')?.diagnostics[0]?.message, 'given: Say ok')
+  assert.equal(server.installed().length, 5)
+})
+
+test('capabilities that a plugin names and the host does not know make a model invalid', async (t) => {
+  const server = await startServer(t, {
+    models: [
+      { name: 'able', capabilities: ['completion', 'tools'] },
+      { name: 'unable', capabilities: ['completion'] },
+    ],
+  })
+  const manager = await managerOf(
+    speaks('knows', ['able', 'unable'], { details: () => ({ capabilities: ['tools', 'completion'] }) }),
+  )
+  const results = await pull(['able', 'unable'], { host: server.url, manager })
+  assert.deepEqual(inShort(results), {
+    'able:latest': 'true true',
+    'unable:latest': 'true false knows/capability-missing',
+  })
+  assert.equal(
+    results.get('unable:latest')?.diagnostics[0]?.message,
+    'knows: unable:latest lacks tools: it has completion',
+  )
+})
+
+test('without models those of the config that is found are pulled, and nothing is deleted', async (t) => {
+  const server = await startServer(t, { models: ['old'], registry: ['a', 'b'] })
+  const cwd = tempFolder(t, {
+    'ollama.config.json': { models: ['a', 'b'], host: server.url, prune: 'undeclared', headers: { 'x-team': 'blue' } },
+  })
+  const types = new Set<string>()
+  const results = await pull(undefined, { cwd, onEvent: ({ type }) => types.add(type) })
+  assert.deepEqual(inShort(results), { 'a:latest': 'true ', 'b:latest': 'true ' })
+  assert.deepEqual(server.installed(), ['a:latest', 'b:latest', 'old:latest'])
+  assert.ok(types.has('change-progress') && types.has('apply-finished'))
+  assert.ok(server.requests.every(({ headers }) => headers['x-team'] === 'blue'))
+})
+
+test('a config that is given names the host and, unless models are given, the models', async (t) => {
+  const server = await startServer(t, { registry: ['a', 'b'] })
+  const config = { models: ['a'], host: server.url }
+  assert.deepEqual(inShort(await pull(['b'], { config })), { 'b:latest': 'true ' })
+  assert.deepEqual(server.installed(), ['b:latest'])
+  assert.deepEqual(inShort(await pull(undefined, { config })), { 'a:latest': 'true ' })
+})
+
+test('a plan with an error pulls nothing, and says so for each model that would have been', async (t) => {
+  const server = await startServer(t, { models: ['there'], registry: ['a'] })
+  const policy = speaks('policy', [], { review: () => [{ severity: 'error', code: 'no', message: 'Not today' }] })
+  const config = { models: ['a', 'there'], host: server.url, plugins: [policy()] }
+  const results = await pull(undefined, { config })
+  assert.deepEqual(inShort(results), { 'a:latest': 'false  invalid-plan', 'there:latest': 'true ' })
+  assert.equal(results.get('a:latest')?.error?.message, 'policy: Not today')
+})
+
+test('an interruption goes on, and so does a host that does not answer', async (t) => {
+  const server = await startServer(t, { registry: ['a'] })
+  const controller = new AbortController()
+  const reason = new Error('interrupted')
+  const onEvent = () => controller.abort(reason)
+  await assert.rejects(pull(['a'], { host: server.url, signal: controller.signal, onEvent }), reason)
+  await assert.rejects(pull(['a'], { host: 'http://127.0.0.1:9' }), { code: 'host-unreachable' })
+})
