@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { readPlan } from '../src/plan/codec.ts'
-import { formatVersion } from '../src/plan/plan.ts'
+import { formatVersion, knownActions } from '../src/plan/plan.ts'
 import { lockFormatVersion } from '../src/record/lock.ts'
 import { readLock } from '../src/record/lock-file.ts'
 import { recordFormatVersion } from '../src/record/record.ts'
 import { parseRecord } from '../src/record/record-file.ts'
+import { makeGguf } from './support/gguf.ts'
 import { runCli, startServer, tempFolder } from './support/run-cli.ts'
+import { layer, weights, world } from './support/world.ts'
 
 type Json = null | boolean | number | string | readonly Json[] | JsonObject
 interface JsonObject {
@@ -35,18 +37,24 @@ const current: Readonly<Record<string, string>> = {
   report: formatVersion,
 }
 
+/** Of a message that a model is built with. */
+const messageFields = ['images', 'thinking', 'tool_call_id', 'tool_calls', 'tool_name']
+
 /** Fields that a document may lack. All others have to be there. */
 const optional: Readonly<Record<string, readonly string[]>> = {
-  declared: [],
+  declared: ['aliasOf', 'files', 'from', 'neededBy'],
   error: ['diagnostics', 'hint', 'path'],
-  events: ['blocked', 'diagnostics', 'fetched', 'hint', 'lock', 'path', 'text'],
+  events: [
+    ...['blocked', 'built', 'diagnostics', 'fetched', 'hint', 'lock', 'made', 'method', 'path', 'reference', 'text'],
+    ...messageFields,
+  ],
   lock: ['manifest'],
   'lock-result': [],
   outdated: ['hint', 'path'],
-  plan: ['blocked', 'hint', 'lock', 'path', 'pending', 'reference', 'text'],
+  plan: ['blocked', 'built', 'hint', 'lock', 'method', 'path', 'pending', 'reference', 'text', ...messageFields],
   plugins: ['hint', 'path'],
-  record: ['writes'],
-  report: ['fetched', 'hint'],
+  record: ['built', 'writes'],
+  report: ['fetched', 'hint', 'made'],
 }
 
 const schemaFiles = readdirSync(path.join(docs, 'schemas'))
@@ -126,9 +134,10 @@ function isRefused(format: string, document: Json, place: Place, other: Json | u
   return problems(format, replaced(document, place, other)) !== ''
 }
 
-/** An object whose keys are data: of lock file and record. */
+/** An object whose keys are data: models and configs of lock file and record, parameters of what is built. */
 function isMap(format: string, place: Place): boolean {
-  return (format === 'lock' || format === 'record') && /^(models|configs|copies)$/.test(String(place.at(-1)))
+  if (format !== 'lock' && format !== 'record') return place.at(-1) === 'parameters'
+  return /^(models|configs|copies)$/.test(String(place.at(-1)))
 }
 
 /** As a newer minor version might write it. */
@@ -172,14 +181,15 @@ for (const { version, format, file, documents } of readExamples()) {
         const value = at(document, place)
         const key = place.at(-1)
         const wrong: Json[] = [isObject(value) ? [] : {}]
-        if (typeof value === 'number') wrong.push(-1, 0.5, '1')
+        // A parameter may be any number, or a text.
+        if (typeof value === 'number' && !isMap(format, place.slice(0, -1))) wrong.push(-1, 0.5, '1')
         if (typeof value === 'string' && value.startsWith('sha256:')) {
           wrong.push(value.slice('sha256:'.length), value.toUpperCase(), `${value}0`)
         }
         for (const other of wrong) {
           assert.ok(isRefused(format, document, place, other), `${place.join('.')}: ${JSON.stringify(other)}`)
         }
-        if (isMap(format, place) && isObject(value) && key !== 'configs') {
+        if (isMap(format, place) && isObject(value) && key !== 'configs' && key !== 'parameters') {
           const renamed = Object.fromEntries(Object.values(value).map((entry, index) => [`no name ${index}`, entry]))
           assert.equal(isRefused(format, document, place, renamed), keysOf(value).length > 0, place.join('.'))
         }
@@ -187,7 +197,7 @@ for (const { version, format, file, documents } of readExamples()) {
         if (isField && !isRefused(format, document, place, undefined)) lacking.add(key)
       }
     }
-    assert.deepEqual([...lacking].sort(), optional[format])
+    assert.deepEqual([...lacking].sort(), [...(optional[format] ?? [])].sort())
   })
 
   test(`the schema of ${format} takes what a newer minor version adds to ${version}, and no other major`, () => {
@@ -222,13 +232,14 @@ test('the schemas know actions, outcomes and other closed sets', () => {
   }
   const [plan = null] = readExamples().find(({ format }) => format === 'plan')?.documents ?? []
   const actions = placesIn(plan).filter((place) => place.at(-1) === 'action')
-  assert.deepEqual([...new Set(actions.map((place) => at(plan, place)))].sort(), [
-    'delete',
-    'no-op',
-    'pull',
-    'restore',
-    'update',
-  ])
+  const known = [...knownActions].sort()
+  assert.deepEqual([...new Set(actions.map((place) => at(plan, place)))].sort(), known)
+  const listed = (file: string, ...place: string[]) =>
+    itemsOf(
+      at(parse(readFileSync(path.join(docs, 'schemas', file), 'utf8')), [...place, 'properties', 'action', 'enum']),
+    )
+  assert.deepEqual([...listed('plan.schema.json', '$defs', 'change')].sort(), known)
+  assert.deepEqual(['no-op', ...listed('report.schema.json', '$defs', 'result')].sort(), known)
 })
 
 // --- Readers ------------------------------------------------------------------------------------------------------
@@ -271,6 +282,49 @@ for (const { version, format, documents } of readExamples()) {
 
 // --- Real output --------------------------------------------------------------------------------------------------
 
+interface CheckedCommands {
+  /** The one document that a command writes. */
+  json(format: string, code: number, ...words: string[]): Promise<Json>
+  lines(code: number, words: readonly string[], env?: Readonly<Record<string, string>>): Promise<readonly Json[]>
+  /** Of all lines so far. */
+  readonly types: ReadonlySet<string>
+}
+
+/** Runs commands in a folder and holds what they write to the schemas, and every plan to its reader too. */
+function checkedCommands(cwd: string, server: Readonly<Record<string, string>> = {}): CheckedCommands {
+  const types = new Set<string>()
+  const run = async (code: number, words: readonly string[], env = {}): Promise<string> => {
+    const result = await runCli([...words, '--json'], { cwd, env: { ...server, ...env } })
+    assert.equal(result.code, code, `${words.join(' ')}: ${result.stdout}${result.stderr}`)
+    return result.stdout
+  }
+  return {
+    types,
+    async json(format, code, ...words) {
+      const value = parse(await run(code, words))
+      assertValid(format, value, words.join(' '))
+      if (format === 'plan') readPlan(value)
+      return value
+    },
+    async lines(code, words, env) {
+      const written = linesOf(await run(code, words, env))
+      for (const line of written) {
+        assertValid('events', line, words.join(' '))
+        types.add(String(at(line, ['type'])))
+        if (at(line, ['type']) === 'plan') readPlan(at(line, ['plan']))
+      }
+      return written
+    },
+  }
+}
+
+function assertFilesValid(cwd: string, ...locks: readonly string[]): void {
+  for (const file of locks) assertValid('lock', parse(readFileSync(path.join(cwd, file), 'utf8')), file)
+  const records = readdirSync(cwd, { recursive: true, encoding: 'utf8' }).filter((file) => /record.*\.json$/.test(file))
+  assert.ok(records.length > 0)
+  for (const file of records) assertValid('record', parse(readFileSync(path.join(cwd, file), 'utf8')), file)
+}
+
 test('what the commands write with --json fits the schemas, and so do lock file and record', async (t) => {
   const server = await startServer(t, { models: ['old', 'c', 'kept'], registry: ['a', 'b'] })
   server.derive('mine', 'old', { system: 'You are mine.' })
@@ -284,22 +338,7 @@ test('what the commands write with --json fits the schemas, and so do lock file 
       "import { definePlugin } from 'ollama-config'\nexport default definePlugin({ apiVersion: 1, name: 'a' })\n",
     'wrong.config.json': { models: ['not a name'], keep: 3 },
   })
-  const seen = new Set<string>()
-  const json = async (format: string, expected: number, ...words: string[]): Promise<Json> => {
-    const { code, stdout, stderr } = await runCli([...words, '--json'], { cwd })
-    assert.equal(code, expected, `${words.join(' ')}: ${stdout}${stderr}`)
-    const value = parse(stdout)
-    assertValid(format, value, words.join(' '))
-    return value
-  }
-  const lines = async (expected: number, words: readonly string[], env = {}): Promise<void> => {
-    const { code, stdout, stderr } = await runCli([...words, '--json'], { cwd, env })
-    assert.equal(code, expected, `${words.join(' ')}: ${stdout}${stderr}`)
-    for (const line of linesOf(stdout)) {
-      assertValid('events', line, words.join(' '))
-      seen.add(String(at(line, ['type'])))
-    }
-  }
+  const { json, lines, types } = checkedCommands(cwd)
 
   await json('declared', 0, 'plan', '--config-only')
   await json('plugins', 0, 'plugins')
@@ -329,12 +368,7 @@ test('what the commands write with --json fits the schemas, and so do lock file 
   await lines(1, ['apply', '--yes'], { XDG_STATE_HOME: path.join(cwd, 'ollama.config.json') })
   await lines(1, ['apply', '--yes', '--prune', '--config', 'more.config.json'])
   await json('lock-result', 1, 'lock', '--config', 'more.config.json')
-  for (const file of ['ollama.lock.json', 'more.lock.json']) {
-    assertValid('lock', parse(readFileSync(path.join(cwd, file), 'utf8')), file)
-  }
-  const records = readdirSync(cwd, { recursive: true, encoding: 'utf8' }).filter((file) => /record.*\.json$/.test(file))
-  assert.ok(records.length > 0)
-  for (const file of records) assertValid('record', parse(readFileSync(path.join(cwd, file), 'utf8')), file)
+  assertFilesValid(cwd, 'ollama.lock.json', 'more.lock.json')
 
   await json('error', 3, 'plan', '--no-such-flag')
   const wrong = await json('error', 3, 'plan', '--config', 'wrong.config.json')
@@ -345,7 +379,103 @@ test('what the commands write with --json fits the schemas, and so do lock file 
   await lines(3, ['rollback', 'b', '--yes'])
   await lines(3, ['update', '--no-such-flag'])
   const known = parse(readFileSync(path.join(docs, 'schemas', 'events.schema.json'), 'utf8'))
-  assert.deepEqual([...seen].sort(), [...itemsOf(at(known, ['properties', 'type', 'enum']))].sort())
+  assert.deepEqual([...types].sort(), [...itemsOf(at(known, ['properties', 'type', 'enum']))].sort())
+})
+
+test('what they write of models that are built, and of second names, fits as well', async (t) => {
+  const revision = (seed: number) => ({ name: 'base', layers: [weights(seed), layer('license', 'Free')] })
+  const messages = [
+    { role: 'user', content: 'Which day is it?', images: ['iVBORw0KGgo='] },
+    {
+      role: 'assistant',
+      content: '',
+      thinking: 'Ask.',
+      tool_calls: [{ function: { name: 'day', arguments: { in: 1 } } }],
+    },
+    { role: 'tool', content: 'Sunday', tool_name: 'day', tool_call_id: 'call_1' },
+  ]
+  const parameters = { num_ctx: 4096, num_predict: -1, temperature: 0.7, stop: ['<|end|>'], use_mmap: true }
+  const reviewer = { name: 'reviewer', from: 'base', system: 'You review.', parameters }
+  const models = [
+    reviewer,
+    { name: 'own', gguf: 'own.gguf', license: 'Free', renderer: 'qwen3-coder', parser: 'qwen3-coder' },
+    { name: 'talker', from: 'base', messages, template: '{{ .Prompt }}', requires: '0.20.0' },
+    { name: 'tuned', from: 'base', adapters: 'lora.gguf' },
+    { name: 'fast', aliasOf: 'reviewer' },
+  ]
+  const made = await world(t, [revision(1)], {
+    models: [...models, { name: 'late', from: 'gone' }, { name: 'later', aliasOf: 'late' }],
+  })
+  const { server, remote, cwd } = made
+  const own = path.join(cwd, 'own.gguf')
+  writeFileSync(own, makeGguf())
+  // Older than the times that the formats know.
+  utimesSync(own, new Date(-1000), new Date(-1000))
+  writeFileSync(path.join(cwd, 'lora.gguf'), makeGguf({ type: 'adapter' }))
+  const { json, lines } = checkedCommands(cwd, { OLLAMA_HOST: server.url })
+  const seen = new Set<string>()
+  /** What the changes of a plan say of how models are made. */
+  const look = (plan: Json): void => {
+    for (const change of itemsOf(at(plan, ['targets', 0, 'changes']))) {
+      const [action, method] = ['action', 'method'].map((key) => at(change, [key]))
+      seen.add([action, ...(method === null ? [] : [method])].join(' '))
+      for (const key of ['blocked', 'built']) if (at(change, [key]) !== null) seen.add(`${action} ${key}`)
+    }
+  }
+  const apply = async (code: number, ...words: string[]): Promise<void> => {
+    for (const line of await lines(code, words)) {
+      if (at(line, ['type']) === 'plan') look(at(line, ['plan']))
+      for (const result of itemsOf(at(line, ['report', 'targets', 0, 'results'])))
+        seen.add(`${at(result, ['action'])}: ${at(result, ['skipReason']) ?? at(result, ['outcome'])}`)
+    }
+  }
+
+  const declared = await json('declared', 0, 'plan', '--config-only')
+  for (const key of ['aliasOf', 'files', 'from', 'neededBy'])
+    assert.ok(
+      itemsOf(at(declared, ['models'])).some((model) => at(model, [key]) !== null),
+      key,
+    )
+  await json('plan', 0, 'plan', '--out', 'plan.json')
+  const saved = parse(readFileSync(path.join(cwd, 'plan.json'), 'utf8'))
+  assertValid('plan', saved, 'plan --out')
+  assert.deepEqual(readPlan(saved), saved)
+  await json('lock-result', 1, 'lock')
+  await apply(1, 'apply', '--yes')
+  look(await json('plan', 1, 'check'))
+  made.config({ models: models.map((model) => (model === reviewer ? { ...reviewer, system: 'You judge.' } : model)) })
+  await json('lock-result', 0, 'lock')
+  await apply(0, 'apply', '--yes', '--keep-previous')
+  remote.publish(revision(2))
+  await json('outdated', 0, 'outdated')
+  await apply(0, 'update', '--yes', '--keep-previous')
+  assertFilesValid(cwd, 'ollama.lock.json')
+  // Nothing is recorded any more: it is foreseen, or what the server tells is compared.
+  rmSync(path.join(cwd, '.home'), { recursive: true })
+  look(await json('plan', 0, 'plan'))
+  look(await json('plan', 0, 'plan', '--offline'))
+  server.derive('reviewer', 'base', { system: 'Mine.' })
+  look(await json('plan', 0, 'plan', '--offline'))
+  // The locked version of the base can no longer be had.
+  for (const name of ['base', 'reviewer']) server.remove(name)
+  remote.publish(revision(3))
+  await apply(1, 'apply', '--yes')
+  assertFilesValid(cwd, 'ollama.lock.json')
+  assert.deepEqual(server.problems, [])
+  const wanted = [
+    ...['derive', 'derive blocked', 'derive: done', 'derive: failed', 'derive: dependency-failed'],
+    ...['rebuild base', 'rebuild compared', 'rebuild predicted', 'rebuild: done'],
+    ...['alias', 'alias blocked', 'alias: done', 'alias: dependency-failed'],
+    ...['no-op', 'no-op built', 'no-op compared', 'no-op predicted', 'no-op recorded'],
+  ]
+  assert.deepEqual(
+    wanted.filter((shape) => !seen.has(shape)),
+    [],
+    [...seen].join(', '),
+  )
+  const locked = parse(readFileSync(path.join(cwd, 'ollama.lock.json'), 'utf8'))
+  assert.equal(at(locked, ['models', 'own:latest', 'base']), null)
+  assert.equal(at(locked, ['models', 'tuned:latest', 'base', 'reference']), 'base:latest')
 })
 
 // --- docs/formats.md ----------------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 /** Plans as files: text → plan, checked as strictly as anything that comes from elsewhere and may delete models. Pure. */
-import { parseReference } from '../artifact/reference.ts'
+import { formatReference, parseListedName, parseReference, sameReference } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import {
   textAt as anyTextAt,
   bytesAt,
   digestAt,
+  entriesAt,
   type Fields,
   fieldsAt,
   flagAt,
@@ -53,18 +54,33 @@ export function readPlan(value: unknown): Plan {
 interface Links {
   readonly place: string
   readonly id: string
+  readonly action: Action
+  readonly reference: string
   readonly dependsOn: readonly string[]
+  /** The model that another change has to bring first. */
+  readonly needs: string | undefined
 }
 
 function assertConsistent(changes: readonly Links[]): void {
-  const ids = new Set<string>()
-  for (const { place, id } of changes) {
-    if (ids.has(id)) throw wrong(`${place}.id`, 'unique in the plan')
-    ids.add(id)
+  const byId = new Map<string, Links>()
+  for (const links of changes) {
+    if (byId.has(links.id)) throw wrong(`${links.place}.id`, 'unique in the plan')
+    byId.set(links.id, links)
   }
-  for (const { place, dependsOn } of changes) {
-    if (dependsOn.some((id) => !ids.has(id))) throw wrong(`${place}.dependsOn`, 'a list of other changes')
+  for (const links of changes) {
+    const { place, dependsOn, needs } = links
+    const others = dependsOn.map((id) => byId.get(id))
+    if (others.some((other) => other === undefined || other === links))
+      throw wrong(`${place}.dependsOn`, 'a list of other changes')
+    // Where nothing else brings what it starts from, the digest says which one is meant.
+    if (needs !== undefined && !others.some((other) => other !== undefined && isBringing(other, needs)))
+      throw wrong(`${place}.precondition`, 'one that names the digest of what it starts from')
   }
+}
+
+function isBringing({ action, reference }: Links, needed: string): boolean {
+  const isSame = sameReference(parseListedName(reference), parseListedName(needed))
+  return isSame && action !== 'no-op' && action !== 'delete'
 }
 
 function checkTarget(value: unknown, place: string): readonly Links[] {
@@ -103,7 +119,7 @@ function checkChange(value: unknown, place: string): Links {
   const id = textAt(change['id'], `${place}.id`)
   const action = textAt(change['action'], `${place}.action`)
   if (!isAction(action)) throw wrong(`${place}.action`, `one of ${[...knownActions].join(', ')}`)
-  referenceAt(change['reference'], `${place}.reference`)
+  const reference = referenceAt(change['reference'], `${place}.reference`)
   flagAt(change['cloud'], `${place}.cloud`)
   for (const key of ['before', 'after']) if (change[key] !== null) checkFacts(change[key], `${place}.${key}`)
   const precondition = fieldsAt(change['precondition'], `${place}.precondition`)
@@ -113,7 +129,8 @@ function checkChange(value: unknown, place: string): Links {
   textAt(code, `${place}.reason.code`)
   textAt(text, `${place}.reason.text`)
   checks[action](change, precondition, place)
-  return { place, id, dependsOn: listAt(change['dependsOn'], `${place}.dependsOn`, textAt) }
+  const dependsOn = listAt(change['dependsOn'], `${place}.dependsOn`, textAt)
+  return { place, id, action, reference, dependsOn, needs: startToBring(change, precondition, place) }
 }
 
 /** A text that may be shown: nothing in it acts on a terminal. */
@@ -164,9 +181,8 @@ const checks: Readonly<Record<Action, (change: Fields, precondition: Fields, pla
   },
   alias: (change, precondition, place) => {
     checkMaking(change, place)
-    if (referenceAt(change['of'], `${place}.of`) === change['reference']) throw wrong(`${place}.of`, 'another model')
+    checkStart(change['of'], change, `${place}.of`)
     if (precondition['source'] !== null) digestAt(precondition['source'], `${place}.precondition.source`)
-    assertSource(change, precondition['source'], place)
   },
   restore: (change, precondition, place) => {
     if (referenceAt(change['from'], `${place}.from`) === change['reference'])
@@ -189,15 +205,26 @@ function checkMethod(value: unknown, place: string): void {
 
 /** The name is sent as it is, to be created or copied to. */
 function checkMaking(change: Fields, place: string): void {
-  assertRequestable(change['reference'], `${place}.reference`)
+  assertLocal(change['reference'], `${place}.reference`)
   if (change['keepAs'] !== null) referenceAt(change['keepAs'], `${place}.keepAs`)
   if (change['blocked'] !== undefined) checkMessage(fieldsAt(change['blocked'], `${place}.blocked`), `${place}.blocked`)
 }
 
-/** Where nothing else brings the source, it is known which one is meant. */
-function assertSource({ dependsOn }: Fields, digest: unknown, place: string): void {
-  if (digest === null && Array.isArray(dependsOn) && dependsOn.length === 0)
-    throw wrong(`${place}.precondition`, 'one that names the digest of what it starts from')
+/** What is built from or copied: another model, of this host. */
+function checkStart(value: unknown, change: Fields, place: string): void {
+  const start = referenceAt(value, place)
+  assertLocal(start, place)
+  if (sameReference(parseListedName(start), parseListedName(referenceAt(change['reference'], place))))
+    throw wrong(place, 'another model')
+}
+
+/** What is made starts from a model whose digest the plan does not have. */
+function startToBring(change: Fields, { base, source }: Fields, place: string): string | undefined {
+  const { action, of, build } = change
+  if (action === 'alias') return source === null ? referenceAt(of, `${place}.of`) : undefined
+  if (base !== null || (action !== 'derive' && action !== 'rebuild')) return undefined
+  const { from } = fieldsAt(build, `${place}.build`)
+  return from === null ? undefined : referenceAt(from, `${place}.build.from`)
 }
 
 function checkBuild(change: Fields, precondition: Fields, place: string): void {
@@ -209,23 +236,35 @@ function checkBuild(change: Fields, precondition: Fields, place: string): void {
   const build = fieldsAt(change['build'], at)
   const files = listAt(build['files'], `${at}.files`, checkFile)
   listAt(build['adapters'], `${at}.adapters`, checkFile)
-  if (build['from'] === null) {
-    if (files.length === 0) throw wrong(`${at}.files`, 'a list of files, where there is no base')
-  } else {
-    if (referenceAt(build['from'], `${at}.from`) === change['reference']) throw wrong(`${at}.from`, 'another model')
-    if (precondition['base'] !== null) digestAt(precondition['base'], `${place}.precondition.base`)
-    assertSource(change, precondition['base'], place)
-  }
   // Texts that go to the server as they are, and are shown to nobody.
   for (const key of ['system', 'template', 'renderer', 'parser', 'requires', 'quantize'] as const)
     if (build[key] !== null) anyTextAt(build[key], `${at}.${key}`)
-  fieldsAt(build['parameters'], `${at}.parameters`)
+  entriesAt(build['parameters'], `${at}.parameters`, checkParameter)
   listAt(build['licenses'], `${at}.licenses`, anyTextAt)
-  listAt(build['messages'], `${at}.messages`, (message, where) => {
-    const { role, content } = fieldsAt(message, where)
-    anyTextAt(role, `${where}.role`)
-    anyTextAt(content, `${where}.content`)
-  })
+  listAt(build['messages'], `${at}.messages`, checkStoredMessage)
+  if (precondition['base'] !== null) digestAt(precondition['base'], `${place}.precondition.base`)
+  if (build['from'] !== null) checkStart(build['from'], change, `${at}.from`)
+  else if (files.length === 0) throw wrong(`${at}.files`, 'a list of files, where there is no base')
+}
+
+function checkParameter(value: unknown, place: string): void {
+  const isScalar = (item: unknown) => typeof item === 'string' || typeof item === 'boolean' || Number.isFinite(item)
+  if (!(Array.isArray(value) ? value.every(isScalar) : isScalar(value)))
+    throw wrong(place, 'a text, a number, true, false or a list of these')
+}
+
+function checkStoredMessage(value: unknown, place: string): void {
+  const message = fieldsAt(value, place)
+  for (const key of ['role', 'content']) anyTextAt(message[key], `${place}.${key}`)
+  for (const key of ['thinking', 'tool_name', 'tool_call_id'])
+    if (message[key] !== undefined) anyTextAt(message[key], `${place}.${key}`)
+  if (message['images'] !== undefined) listAt(message['images'], `${place}.images`, anyTextAt)
+  if (message['tool_calls'] !== undefined)
+    listAt(message['tool_calls'], `${place}.tool_calls`, (call, where) => {
+      const called = fieldsAt(fieldsAt(call, where)['function'], `${where}.function`)
+      anyTextAt(called['name'], `${where}.function.name`)
+      fieldsAt(called['arguments'], `${where}.function.arguments`)
+    })
 }
 
 /** Returns its name. */
@@ -252,14 +291,22 @@ function checkFetch(change: Fields, place: string): void {
   if (change['blocked'] !== undefined) checkMessage(fieldsAt(change['blocked'], `${place}.blocked`), `${place}.blocked`)
 }
 
-/** As it will be asked for: a server would take some names for others. */
+/** As it will be asked for: a server takes some names for others, such as `x:local` for `x:latest`. */
 function assertRequestable(value: unknown, place: string): void {
-  const reference = textAt(value, place)
+  const name = textAt(value, place)
+  let asked: string | undefined
   try {
-    parseReference(reference)
+    asked = formatReference(parseReference(name))
   } catch {
-    throw wrong(place, `a name that can be asked for: ${quoted(reference)}`)
+    asked = undefined
   }
+  if (asked !== name) throw wrong(place, `a name that can be asked for: ${quoted(name)}`)
+}
+
+/** A server looks for cloud models elsewhere. */
+function assertLocal(value: unknown, place: string): void {
+  assertRequestable(value, place)
+  if (parseListedName(textAt(value, place)).cloud) throw wrong(place, 'a model of this host')
 }
 
 function checkFacts(value: unknown, place: string): void {

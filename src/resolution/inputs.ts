@@ -55,5 +55,6 @@ async function readOnce(file: string, known: ReadFile | undefined, signal: Abort
 
 async function factsOf(file: string): Promise<{ readonly sizeBytes: number; readonly modifiedMs: number }> {
   const { size, mtimeMs } = await stat(file)
-  return { sizeBytes: size, modifiedMs: Math.round(mtimeMs) }
+  // Plan and record know no time before 1970.
+  return { sizeBytes: size, modifiedMs: Math.max(0, Math.round(mtimeMs)) }
 }
