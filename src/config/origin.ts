@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import path from 'node:path'
 import type { Parameters } from '../artifact/parameters.ts'
 import { parseReference, type Reference } from '../artifact/reference.ts'
-import { quoted } from '../artifact/text.ts'
+import { printable, quoted } from '../artifact/text.ts'
 import { type Diagnostic, isOllamaConfigError } from '../errors.ts'
 import type { Alias, Build, LocalFile } from '../plan/state.ts'
 import { problemOf } from './loose.ts'
@@ -71,6 +71,14 @@ export function filesAt(value: unknown, key: string, context: DeclarationContext
       )
     } else if (!statSync(file).isFile()) {
       tell(context, 'file-not-found', at, `names ${quoted(item)}, which is no file`, 'name the GGUF file itself')
+    } else if (printable(file, file.length) !== file) {
+      tell(
+        context,
+        'wrong-value',
+        at,
+        `names a file with characters that cannot be shown: ${quoted(item)}`,
+        'rename it',
+      )
     } else if (found.has(name)) {
       tell(context, 'contradiction', at, `names a second file called ${quoted(name)}`, 'rename one of the two')
     } else {

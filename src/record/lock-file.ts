@@ -260,11 +260,17 @@ export async function extendLock(
 ): Promise<boolean> {
   if (known === undefined) return false
   const keyOf = (name: string) => referenceKey(parseListedName(name))
-  const digests = ({ models }: Lock) =>
-    new Map(Object.entries(models).map(([name, { digest }]) => [keyOf(name), digest]))
+  // Of a model that is built declaration and base bind, more than its digest.
+  const said = ({ models }: Lock) =>
+    new Map(
+      Object.entries(models).map(([name, entry]) => [
+        keyOf(name),
+        isLockedPull(entry) ? entry.digest : JSON.stringify(entry),
+      ]),
+    )
   const { changed } = await changeLock(file, (now) => {
     if (now === undefined) return undefined
-    const [before, current] = [digests(known), digests(now)]
+    const [before, current] = [said(known), said(now)]
     const wanted = [...entries].filter(([name]) => before.get(keyOf(name)) === current.get(keyOf(name)))
     const replaced = new Set(wanted.map(([name]) => keyOf(name)))
     const kept = Object.entries(now.models).filter(([name]) => !replaced.has(keyOf(name)))
