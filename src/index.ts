@@ -12,8 +12,8 @@ export type {
   Message,
   ModelDeclaration,
   ModelParameters,
-  ParameterValue,
   Quantization,
+  ToolCall,
 } from './config/config.ts'
 export { defineConfig } from './config/config.ts'
 export type { Diagnostic, ErrorCode, ErrorData, ErrorOptions } from './errors.ts'

@@ -56,22 +56,7 @@ export interface Defaults {
  * One model. Where it comes from is said by at most one of `from`, `gguf`, `aliasOf` and `modelfile`; with none of them it is
  * pulled. Fields that say how it is built go with `from` and `gguf` only.
  */
-export type ModelDeclaration = CheckedDeclaration | UncheckedDeclaration
-
-interface CheckedDeclaration extends DeclarationFields {
-  /** Parameters that this version does not know are errors. Default: false, so that slips of the pen are found. */
-  readonly allowUnknownParameters?: false | undefined
-  /** Merged over `defaults.parameters`, and by the server over those of the base. */
-  readonly parameters?: ModelParameters | undefined
-}
-
-interface UncheckedDeclaration extends DeclarationFields {
-  /** Pass on parameters that this version does not know; the server checks none. */
-  readonly allowUnknownParameters: true
-  readonly parameters?: (ModelParameters & Readonly<Record<string, ParameterValue>>) | undefined
-}
-
-interface DeclarationFields {
+export interface ModelDeclaration {
   /** Such as `qwen3:8b`, `user/model:tag`, `hf.co/user/repo:Q4_K_M` or `registry.corp:5000/team/base:1`. */
   readonly name: string
   /** Let the server fetch it over plain http, as from a registry without TLS. Only for models that are pulled. Default: false. */
@@ -106,6 +91,14 @@ interface DeclarationFields {
   readonly requires?: string | undefined
   /** Quantize the weights, which must be F16, BF16 or F32. */
   readonly quantize?: Quantization | undefined
+  /** Merged over `defaults.parameters`, and by the server over those of the base. */
+  readonly parameters?: ModelParameters | undefined
+  /**
+   * Pass on parameters that this version does not know; the server checks none. Default: false, so that slips of the pen are found.
+   *
+   * @example { name: 'a', from: 'b', allowUnknownParameters: true, parameters: { num_ctx: 8192, ...{ brand_new: 1 } } }
+   */
+  readonly allowUnknownParameters?: boolean | undefined
 }
 
 export type Quantization = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_K_M' | 'Q4_K_S'
@@ -153,9 +146,6 @@ export interface ModelParameters {
   /** The answer ends where one of these begins. Replaces those of the base. */
   readonly stop?: readonly string[] | undefined
 }
-
-/** A parameter that this version does not know. */
-export type ParameterValue = string | number | boolean | readonly (string | number | boolean)[] | undefined
 
 /** A header value that comes from an environment variable when the request is made. */
 export interface HeaderFromEnvironment {

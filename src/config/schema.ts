@@ -3,12 +3,12 @@ import * as v from 'valibot'
 import type { Diagnostic } from '../errors.ts'
 import { isPlugin, isPluginFactory, type Plugin } from '../plugin.ts'
 import { suggest } from '../suggest.ts'
-import type { Config, ModelDeclaration, ModelParameters, ParameterValue } from './config.ts'
+import type { Config, ModelParameters } from './config.ts'
 import { describe } from './describe.ts'
 import { formatPath } from './key-path.ts'
 
 // Names, types and ranges of parameters are checked when they are resolved, by a table of Ollama's own.
-const parametersSchema = v.optional(v.custom<ModelParameters & Readonly<Record<string, ParameterValue>>>(isPlainObject))
+const parametersSchema = v.optional(v.custom<ModelParameters>(isPlainObject))
 const textsSchema = v.optional(v.lazy((input) => (Array.isArray(input) ? v.array(v.string()) : v.string())))
 const callEntries = {
   function: v.object({ name: v.string(), arguments: v.custom<Readonly<Record<string, unknown>>>(isPlainObject) }),
@@ -43,22 +43,12 @@ const declarationEntries = {
   quantize: v.optional(v.picklist(['F32', 'F16', 'BF16', 'Q8_0', 'Q4_K_M', 'Q4_K_S'])),
 }
 
-const declarationSchema = v.pipe(
-  v.object(declarationEntries),
-  v.transform(
-    ({ allowUnknownParameters, ...fields }): ModelDeclaration =>
-      allowUnknownParameters === true
-        ? { ...fields, allowUnknownParameters }
-        : { ...fields, ...(allowUnknownParameters === undefined ? {} : { allowUnknownParameters: false }) },
-  ),
-)
-
 const defaultsEntries = { parameters: parametersSchema }
 
 const headerEntries = { env: v.string() }
 
 // `lazy` instead of `union`: the problems of an object are then those of the object, not "no option matched".
-const modelSchema = v.lazy((input) => (isPlainObject(input) ? declarationSchema : v.string()))
+const modelSchema = v.lazy((input) => (isPlainObject(input) ? v.object(declarationEntries) : v.string()))
 
 const headerSchema = v.lazy((input) => (isPlainObject(input) ? v.object(headerEntries) : v.string()))
 
