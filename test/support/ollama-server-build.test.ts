@@ -89,11 +89,14 @@ withServer('a fault comes in the midst of an upload', {}, async (server) => {
   await held
   server.loseBlob(digestOf(bytes))
 
-  server.fail({ path }, { kind: 'reset', afterBytes: 100_000 }, 1)
+  // Not once: the fetch of Deno sends again what was reset.
+  server.fail({ path }, { kind: 'reset', afterBytes: 100_000 })
   await assert.rejects(upload(server, bytes))
   assert.equal(server.hasBlob(digestOf(bytes)), false)
-  server.fail({ path }, { kind: 'reset' }, 1)
+  server.heal()
+  server.fail({ path }, { kind: 'reset' })
   await assert.rejects(upload(server, bytes))
+  server.heal()
   assert.equal(server.hasBlob(digestOf(bytes)), true, 'only the answer was lost')
   server.loseBlob(digestOf(bytes))
 

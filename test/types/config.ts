@@ -24,6 +24,31 @@ defineConfig({ models: [], prune: true })
 defineConfig({ models: [], kep: ['llava'] })
 // @ts-expect-error nor in a model
 defineConfig({ models: [{ name: 'x', insecur: true }] })
+defineConfig({
+  models: [
+    {
+      name: 'x',
+      from: 'y',
+      system: 'S',
+      parameters: { num_ctx: 8192, stop: ['END'] },
+      messages: [{ role: 'user', content: 'Hi' }],
+    },
+    {
+      name: 'z',
+      gguf: ['a.gguf', 'b.gguf'],
+      quantize: 'Q4_K_M',
+      allowUnknownParameters: true,
+      parameters: { ...{ brand_new: 1 } },
+    },
+  ],
+  defaults: { parameters: { temperature: 0.2 } },
+})
+// @ts-expect-error no parameter has this name
+defineConfig({ models: [{ name: 'x', from: 'y', parameters: { num_ctxx: 1 } }] })
+// @ts-expect-error nor is this one a text
+defineConfig({ models: [{ name: 'x', from: 'y', parameters: { num_ctx: '8k' } }] })
+// @ts-expect-error these are the only quantizations
+defineConfig({ models: [{ name: 'x', from: 'y', quantize: 'Q5' }] })
 // @ts-expect-error a number is no pattern
 defineConfig({ models: [], keep: [1] })
 
