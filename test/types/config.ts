@@ -38,7 +38,7 @@ defineConfig({
       gguf: ['a.gguf', 'b.gguf'],
       quantize: 'Q4_K_M',
       allowUnknownParameters: true,
-      parameters: { ...{ brand_new: 1 } },
+      parameters: { seed: 1, ...{ brand_new: 1 } },
     },
   ],
   defaults: { parameters: { temperature: 0.2 } },
