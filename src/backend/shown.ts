@@ -1,4 +1,5 @@
 /** What `/api/show` tells of a model, checked by hand. The facts that only its Modelfile has are taken from there. */
+import { printedText } from '../artifact/modelfile.ts'
 import type { Parameter } from '../artifact/parameters.ts'
 import { printable } from '../artifact/text.ts'
 import type { ModelDetails, ShownParameters } from './backend.ts'
@@ -13,7 +14,8 @@ export function readDetails(value: unknown, context: CallContext): ModelDetails 
   // Servers before 0.6.4 do not tell capabilities.
   if (capabilities !== undefined && capabilities !== null && !Array.isArray(capabilities))
     throw wrongShape('"capabilities"', 'a list', context)
-  const recipe = readRecipe(typeof modelfile === 'string' ? modelfile : '')
+  const system = textOf(value['system'])
+  const recipe = readRecipe(typeof modelfile === 'string' ? modelfile : '', system)
   return {
     capabilities: (capabilities ?? [])
       .filter((item: unknown) => typeof item === 'string')
@@ -23,7 +25,7 @@ export function readDetails(value: unknown, context: CallContext): ModelDetails 
     parameterSize: nonEmpty(details['parameter_size']),
     quantization: nonEmpty(details['quantization_level']),
     ...recipe,
-    system: textOf(value['system']),
+    system,
     license: textOf(value['license']),
     requires: textOf(value['requires']),
     messages: readMessages(value['messages']),
@@ -48,17 +50,27 @@ function readMessages(value: unknown): ModelDetails['messages'] {
 
 type Recipe = Pick<ModelDetails, 'weightsFile' | 'weights' | 'adapters' | 'templateSection' | 'renderer' | 'parser'>
 
+/** What the server prints behind `TEMPLATE`: in quotes, or one line; then comes another instruction, or nothing. */
+const templateText =
+  /TEMPLATE (?:"""[\s\S]*?"""|"[^"]*"|[^\n]*)(?=\n(?:SYSTEM|RENDERER|PARSER|PARAMETER|LICENSE|MESSAGE) |$)/y
+
 /**
  * From the Modelfile that the server makes up. It quotes without escaping, so that a text which looks like instructions could be
- * taken for some; what comes before the template, and the template's beginning, cannot.
+ * taken for some: only a template in which such a line follows three quotes is. The system prompt is known from elsewhere, and
+ * parameters, licences and messages come later.
  */
-function readRecipe(modelfile: string): Recipe {
+function readRecipe(modelfile: string, system: string | null): Recipe {
   const start = /^TEMPLATE /m.exec(modelfile)?.index ?? modelfile.length
   const paths = (word: string) =>
     [...modelfile.slice(0, start).matchAll(new RegExp(`^${word} (.*)$`, 'gm'))].map(([, path = '']) => path.trim())
-  const end = /\n(?:SYSTEM|RENDERER|PARSER|PARAMETER|LICENSE|MESSAGE) /.exec(modelfile.slice(start))?.index
+  const rest = modelfile.slice(start).replace(/\n$/, '')
+  templateText.lastIndex = 0
+  const [templateSection = ''] = templateText.exec(rest) ?? /^.*/.exec(rest) ?? []
+  const systemSection = system === null ? '' : `\nSYSTEM ${printedText(system)}`
+  const behind = rest.slice(Math.max(templateSection.length, rest.indexOf(systemSection) + systemSection.length))
+  const names = behind.slice(0, /\n(?:PARAMETER|LICENSE|MESSAGE) /.exec(behind)?.index)
+  const word = (name: string) => nonEmpty(new RegExp(`^${name} (\\S+)$`, 'm').exec(names)?.[1])
   const digests = (list: readonly string[]) => list.map(digestOf).filter((digest) => digest !== null)
-  const word = (name: string) => nonEmpty(new RegExp(`^${name} (\\S+)$`, 'm').exec(modelfile.slice(start))?.[1])
   const weights = paths('FROM')
   const [first = ''] = weights
   return {
@@ -66,7 +78,7 @@ function readRecipe(modelfile: string): Recipe {
     weightsFile: digestOf(first) !== null && printable(first, first.length) === first ? first : null,
     weights: digests(weights),
     adapters: digests(paths('ADAPTER')),
-    templateSection: modelfile.slice(start, end === undefined ? undefined : start + end).trimEnd(),
+    templateSection,
     renderer: word('RENDERER'),
     parser: word('PARSER'),
   }
@@ -82,7 +94,7 @@ function digestOf(path: string): string | null {
 export function readParameters(text: string): ShownParameters {
   const values = new Map<string, readonly (string | number | boolean)[]>()
   for (const line of text.split('\n')) {
-    const [, name, value] = /^(\S+)\s+(.*)$/.exec(line) ?? []
+    const [, name, value] = /^(\S+)\s+(.*)$/s.exec(line) ?? []
     if (name === undefined || value === undefined) continue
     values.set(name, [...(values.get(name) ?? []), readGoValue(value)])
   }
