@@ -14,8 +14,12 @@ export function readDetails(value: unknown, context: CallContext): ModelDetails 
   // Servers before 0.6.4 do not tell capabilities.
   if (capabilities !== undefined && capabilities !== null && !Array.isArray(capabilities))
     throw wrongShape('"capabilities"', 'a list', context)
-  const system = textOf(value['system'])
-  const recipe = readRecipe(typeof modelfile === 'string' ? modelfile : '', system)
+  const told: Told = {
+    system: textOf(value['system']),
+    license: textOf(value['license']),
+    messages: readMessages(value['messages']),
+    parameters: typeof value['parameters'] === 'string' ? readParameters(value['parameters']) : {},
+  }
   return {
     capabilities: (capabilities ?? [])
       .filter((item: unknown) => typeof item === 'string')
@@ -24,12 +28,9 @@ export function readDetails(value: unknown, context: CallContext): ModelDetails 
     format: nonEmpty(details['format']),
     parameterSize: nonEmpty(details['parameter_size']),
     quantization: nonEmpty(details['quantization_level']),
-    ...recipe,
-    system,
-    license: textOf(value['license']),
+    ...readRecipe(typeof modelfile === 'string' ? modelfile : '', told),
+    ...told,
     requires: textOf(value['requires']),
-    messages: readMessages(value['messages']),
-    parameters: typeof value['parameters'] === 'string' ? readParameters(value['parameters']) : {},
     modelInfo: isRecord(info) ? info : {},
   }
 }
@@ -50,24 +51,20 @@ function readMessages(value: unknown): ModelDetails['messages'] {
 
 type Recipe = Pick<ModelDetails, 'weightsFile' | 'weights' | 'adapters' | 'templateSection' | 'renderer' | 'parser'>
 
-/** What the server prints behind `TEMPLATE`: in quotes, or one line; then comes another instruction, or nothing. */
-const templateText =
-  /TEMPLATE (?:"""[\s\S]*?"""|"[^"]*"|[^\n]*)(?=\n(?:SYSTEM|RENDERER|PARSER|PARAMETER|LICENSE|MESSAGE) |$)/y
+/** What is told beside the Modelfile, and printed into it behind the template, in this order. */
+type Told = Pick<ModelDetails, 'system' | 'parameters' | 'license' | 'messages'>
 
 /**
  * From the Modelfile that the server makes up. It quotes without escaping, so that a text which looks like instructions could be
- * taken for some: only a template in which such a line follows three quotes is. The system prompt is known from elsewhere, and
- * parameters, licences and messages come later.
+ * taken for some. What comes before the template cannot; and what has to come behind it is known from elsewhere.
  */
-function readRecipe(modelfile: string, system: string | null): Recipe {
+function readRecipe(modelfile: string, told: Told): Recipe {
   const start = /^TEMPLATE /m.exec(modelfile)?.index ?? modelfile.length
   const paths = (word: string) =>
     [...modelfile.slice(0, start).matchAll(new RegExp(`^${word} (.*)$`, 'gm'))].map(([, path = '']) => path.trim())
   const rest = modelfile.slice(start).replace(/\n$/, '')
-  templateText.lastIndex = 0
-  const [templateSection = ''] = templateText.exec(rest) ?? /^.*/.exec(rest) ?? []
-  const systemSection = system === null ? '' : `\nSYSTEM ${printedText(system)}`
-  const behind = rest.slice(Math.max(templateSection.length, rest.indexOf(systemSection) + systemSection.length))
+  const templateSection = templateIn(rest, told)
+  const behind = rest.slice(templateSection.length + systemSection(told).length)
   const names = behind.slice(0, /\n(?:PARAMETER|LICENSE|MESSAGE) /.exec(behind)?.index)
   const word = (name: string) => nonEmpty(new RegExp(`^${name} (\\S+)$`, 'm').exec(names)?.[1])
   const digests = (list: readonly string[]) => list.map(digestOf).filter((digest) => digest !== null)
@@ -82,6 +79,40 @@ function readRecipe(modelfile: string, system: string | null): Recipe {
     renderer: word('RENDERER'),
     parser: word('PARSER'),
   }
+}
+
+/** @param text From `TEMPLATE` on */
+function templateIn(text: string, told: Told): string {
+  const system = systemSection(told)
+  const last = lastSection(told)
+  const markers = system === '' ? ['\nRENDERER ', '\nPARSER ', ...(last === '' ? [] : [last])] : [system]
+  const ends = markers.flatMap((marker) => placesOf(marker, text)).sort((a, b) => a - b)
+  if (system === '' && last === '') ends.push(text.length)
+  const [first = text.length] = ends
+  const closed = text.startsWith('TEMPLATE "') ? ends.find((end) => isClosed(text.slice(9, end))) : undefined
+  return text.slice(0, closed ?? first)
+}
+
+function systemSection({ system }: Told): string {
+  return system === null ? '' : `\nSYSTEM ${printedText(system)}`
+}
+
+/** The beginning of the first that is behind system, renderer and parser. */
+function lastSection({ parameters, license, messages }: Told): string {
+  if (Object.keys(parameters).length > 0) return '\nPARAMETER '
+  return license === null ? (messages.length > 0 ? '\nMESSAGE ' : '') : '\nLICENSE '
+}
+
+/** Whether it is a text in quotes, as the server prints one. */
+function isClosed(value: string): boolean {
+  const inner = /^"""(.*)"""$/s.exec(value)?.[1] ?? /^"(.*)"$/s.exec(value)?.[1]
+  return inner !== undefined && printedText(inner) === value
+}
+
+function placesOf(marker: string, text: string): readonly number[] {
+  const places: number[] = []
+  for (let at = text.indexOf(marker); at >= 0; at = text.indexOf(marker, at + 1)) places.push(at)
+  return places
 }
 
 /** Of the path of a blob. */
