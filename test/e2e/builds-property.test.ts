@@ -15,7 +15,7 @@ import { type RandomBuilds, randomBuilds } from '../support/random-builds.ts'
 import { startRegistry } from '../support/registry.ts'
 
 // More of them find rarer things: OLLAMA_CONFIG_TEST_RUNS=2000.
-const numRuns = Number(process.env['OLLAMA_CONFIG_TEST_RUNS'] ?? 25)
+const numRuns = Number(process.env['OLLAMA_CONFIG_TEST_RUNS'] ?? 15)
 
 const changesOf = (plan: Plan): readonly Change[] => plan.targets.flatMap(({ changes }) => changes)
 const methodOf = (change: Change) => ('method' in change ? change.method : undefined)
