@@ -121,17 +121,26 @@ function digestOf(path: string): string | null {
   return hex === undefined ? null : `sha256:${hex}`
 }
 
+const nameColumns = 30
+
 /** One line per value, `name` padded to 30 columns and the value in Go's syntax; a list gives a line for each item. */
 export function readParameters(text: string): ShownParameters {
   const values = new Map<string, readonly (string | number | boolean)[]>()
   for (const line of text.split('\n')) {
-    const [, name, value] = /^(\S+)\s+(.*)$/s.exec(line) ?? []
+    const [name, value] = columnsOf(line)
     if (name === undefined || value === undefined) continue
     values.set(name, [...(values.get(name) ?? []), readGoValue(value)])
   }
   return Object.fromEntries(
     [...values].map(([name, list]): [string, Parameter] => [name, list.length === 1 ? (list[0] ?? '') : list]),
   )
+}
+
+/** A name may have spaces in it, and be longer than its column. */
+function columnsOf(line: string): readonly (string | undefined)[] {
+  const characters = [...line]
+  if (characters[nameColumns] !== ' ') return /^(\S+)\s+(.*)$/s.exec(line)?.slice(1) ?? []
+  return [characters.slice(0, nameColumns).join('').trimEnd(), characters.slice(nameColumns + 1).join('')]
 }
 
 function readGoValue(text: string): string | number | boolean {

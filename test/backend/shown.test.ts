@@ -102,6 +102,7 @@ test("readParameters() reads Go's syntax", () => {
         `${name('j')} false`,
         `${'long'.repeat(9)} 1`,
         `${name('k')} <nil>`,
+        `${name('l m')} "n o"`,
         'nothing',
         '',
       ].join('\n'),
@@ -119,6 +120,7 @@ test("readParameters() reads Go's syntax", () => {
       j: ['one', 2, false],
       [`${'long'.repeat(9)}`]: 1,
       k: '<nil>',
+      'l m': 'n o',
     },
   )
   // No code point: nothing that a server writes.
@@ -198,8 +200,8 @@ test('whatever the texts are, the template ends where it ends', () => {
       },
     )
     .map((pieces) => pieces.join(''))
-  // Three quotes before such a line inside of a template, and it is told as shorter: it cannot be told apart.
-  const template = text.filter((written) => !/"\n/.test(written))
+  // Quotes before such a line, in the template or behind one line that begins with them: that cannot be told apart.
+  const template = text.filter((written) => !/^"|"\n/.test(written))
   const optional = fc.option(text, { nil: undefined })
   const word = fc.constantFrom(undefined, 'qwen3-coder')
   fc.assert(
