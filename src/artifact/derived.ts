@@ -83,7 +83,12 @@ export function isPredictable({ layers, config, weights }: ModelContent): boolea
 
 /** @param baseName Its listed name, which the layers carry */
 export function predictDerived(base: ModelContent, baseName: string, build: BuildFields, hash: Hash): Derived {
-  const made = architectureDefaults(base, build)
+  const { parameters: brought, ...rendering } = renderingOf(
+    base.weights.architecture,
+    build.renderer ?? base.config.renderer,
+    build.parser ?? base.config.parser,
+  )
+  const ownConfig: ConfigFields = { ...base.config, ...rendering, requires: build.requires ?? base.config.requires }
   let layers: BuiltLayer[] = [
     ...base.layers.map(({ mediaType, digest, sizeBytes }) => ({ mediaType, digest, size: sizeBytes, from: baseName })),
     ...build.adapters.map(({ name, digest, sizeBytes }) => ({
@@ -105,11 +110,11 @@ export function predictDerived(base: ModelContent, baseName: string, build: Buil
   if (build.system !== null) replace('system', build.system)
   for (const license of build.licenses) layers.push(layerOf(imageType('license'), license))
   // Written anew even when nothing is declared.
-  const parameters = { ...base.parameters, ...made.parameters }
+  const parameters = { ...base.parameters, ...brought, ...build.parameters }
   if (Object.keys(parameters).length > 0) replace('params', `${goMapJson(parameters)}\n`)
   if (build.messages.length > 0) replace('messages', `${goJson(build.messages.map(storedMessage))}\n`)
 
-  const config = layerOf(configMediaType, `${goJson(configOf(base.weights, made.config))}\n`)
+  const config = layerOf(configMediaType, `${goJson(configOf(base.weights, ownConfig))}\n`)
   const json = goJson({
     schemaVersion: 2,
     mediaType: manifestMediaType,
@@ -121,7 +126,7 @@ export function predictDerived(base: ModelContent, baseName: string, build: Buil
     blobs: [...layers, config].map(plainLayer),
     content: {
       layers: layers.map(plainLayer),
-      config: made.config,
+      config: ownConfig,
       parameters: Object.keys(parameters).length > 0 ? parameters : null,
       weights: base.weights,
     },
@@ -139,27 +144,32 @@ function plainLayer({ mediaType, digest, size }: BuiltLayer): Layer {
   return { mediaType, digest, sizeBytes: size }
 }
 
+interface Rendering {
+  readonly renderer: string | null
+  readonly parser: string | null
+  /** Under those that are declared, and over those of the base. */
+  readonly parameters: Parameters
+}
+
 /** Some architectures bring a renderer, a parser and where to stop, where neither base nor declaration names both of the first. */
-function architectureDefaults(
-  { config, weights }: ModelContent,
-  build: BuildFields,
-): { readonly config: ConfigFields; readonly parameters: Parameters } {
-  const renderer = build.renderer ?? config.renderer
-  const parser = build.parser ?? config.parser
-  const own = { ...config, renderer, parser, requires: build.requires ?? config.requires }
-  if (renderer !== null && parser !== null) return { config: own, parameters: build.parameters }
-  const named = (word: string) => ({ ...own, renderer: renderer ?? word, parser: parser ?? word })
-  switch (weights.architecture) {
+export function renderingOf(architecture: unknown, renderer: string | null, parser: string | null): Rendering {
+  if (renderer !== null && parser !== null) return { renderer, parser, parameters: {} }
+  const named = (word: string, parameters: Parameters = {}) => ({
+    renderer: renderer ?? word,
+    parser: parser ?? word,
+    parameters,
+  })
+  switch (architecture) {
     case 'gemma4':
-      return { config: named('gemma4'), parameters: { stop: ['<turn|>'], ...build.parameters } }
+      return named('gemma4', { stop: ['<turn|>'] })
     case 'laguna':
-      return { config: named('laguna'), parameters: build.parameters }
+      return named('laguna')
     case 'nemotron_h':
     case 'nemotron_h_moe':
     case 'nemotron_h_omni':
-      return { config: named('nemotron-3-nano'), parameters: build.parameters }
+      return named('nemotron-3-nano')
     default:
-      return { config: own, parameters: build.parameters }
+      return { renderer, parser, parameters: {} }
   }
 }
 

@@ -369,3 +369,9 @@ function readNumber(value: string): number | undefined {
   // Never -0.
   return shortest + 0
 }
+
+/** A text as the server prints it into the Modelfile that it makes up of a model: in quotes where it must be, and never escaped. */
+export function printedText(text: string): string {
+  if (!text.includes('\n') && !/^ | $/.test(text)) return text
+  return text.includes('"') ? `"""${text}"""` : `"${text}"`
+}

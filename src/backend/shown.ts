@@ -1,4 +1,5 @@
 /** What `/api/show` tells of a model, checked by hand. The facts that only its Modelfile has are taken from there. */
+import { printedText } from '../artifact/modelfile.ts'
 import type { Parameter } from '../artifact/parameters.ts'
 import { printable } from '../artifact/text.ts'
 import type { ModelDetails, ShownParameters } from './backend.ts'
@@ -13,7 +14,12 @@ export function readDetails(value: unknown, context: CallContext): ModelDetails 
   // Servers before 0.6.4 do not tell capabilities.
   if (capabilities !== undefined && capabilities !== null && !Array.isArray(capabilities))
     throw wrongShape('"capabilities"', 'a list', context)
-  const recipe = readRecipe(typeof modelfile === 'string' ? modelfile : '')
+  const told: Told = {
+    system: textOf(value['system']),
+    license: textOf(value['license']),
+    messages: readMessages(value['messages']),
+    parameters: typeof value['parameters'] === 'string' ? readParameters(value['parameters']) : {},
+  }
   return {
     capabilities: (capabilities ?? [])
       .filter((item: unknown) => typeof item === 'string')
@@ -22,12 +28,9 @@ export function readDetails(value: unknown, context: CallContext): ModelDetails 
     format: nonEmpty(details['format']),
     parameterSize: nonEmpty(details['parameter_size']),
     quantization: nonEmpty(details['quantization_level']),
-    ...recipe,
-    system: textOf(value['system']),
-    license: textOf(value['license']),
+    ...readRecipe(typeof modelfile === 'string' ? modelfile : '', told),
+    ...told,
     requires: textOf(value['requires']),
-    messages: readMessages(value['messages']),
-    parameters: typeof value['parameters'] === 'string' ? readParameters(value['parameters']) : {},
     modelInfo: isRecord(info) ? info : {},
   }
 }
@@ -48,17 +51,23 @@ function readMessages(value: unknown): ModelDetails['messages'] {
 
 type Recipe = Pick<ModelDetails, 'weightsFile' | 'weights' | 'adapters' | 'templateSection' | 'renderer' | 'parser'>
 
+/** What is told beside the Modelfile, and printed into it behind the template, in this order. */
+type Told = Pick<ModelDetails, 'system' | 'parameters' | 'license' | 'messages'>
+
 /**
  * From the Modelfile that the server makes up. It quotes without escaping, so that a text which looks like instructions could be
- * taken for some; what comes before the template, and the template's beginning, cannot.
+ * taken for some. What comes before the template cannot; and what has to come behind it is known from elsewhere.
  */
-function readRecipe(modelfile: string): Recipe {
+function readRecipe(modelfile: string, told: Told): Recipe {
   const start = /^TEMPLATE /m.exec(modelfile)?.index ?? modelfile.length
   const paths = (word: string) =>
     [...modelfile.slice(0, start).matchAll(new RegExp(`^${word} (.*)$`, 'gm'))].map(([, path = '']) => path.trim())
-  const end = /\n(?:SYSTEM|RENDERER|PARSER|PARAMETER|LICENSE|MESSAGE) /.exec(modelfile.slice(start))?.index
+  const rest = modelfile.slice(start).replace(/\n$/, '')
+  const templateSection = templateIn(rest, told)
+  const behind = rest.slice(templateSection.length + systemSection(told).length)
+  const names = behind.slice(0, /\n(?:PARAMETER|LICENSE|MESSAGE) /.exec(behind)?.index)
+  const word = (name: string) => nonEmpty(new RegExp(`^${name} (\\S+)$`, 'm').exec(names)?.[1])
   const digests = (list: readonly string[]) => list.map(digestOf).filter((digest) => digest !== null)
-  const word = (name: string) => nonEmpty(new RegExp(`^${name} (\\S+)$`, 'm').exec(modelfile.slice(start))?.[1])
   const weights = paths('FROM')
   const [first = ''] = weights
   return {
@@ -66,10 +75,44 @@ function readRecipe(modelfile: string): Recipe {
     weightsFile: digestOf(first) !== null && printable(first, first.length) === first ? first : null,
     weights: digests(weights),
     adapters: digests(paths('ADAPTER')),
-    templateSection: modelfile.slice(start, end === undefined ? undefined : start + end).trimEnd(),
+    templateSection,
     renderer: word('RENDERER'),
     parser: word('PARSER'),
   }
+}
+
+/** @param text From `TEMPLATE` on */
+function templateIn(text: string, told: Told): string {
+  const system = systemSection(told)
+  const last = lastSection(told)
+  const markers = system === '' ? ['\nRENDERER ', '\nPARSER ', ...(last === '' ? [] : [last])] : [system]
+  const ends = markers.flatMap((marker) => placesOf(marker, text)).sort((a, b) => a - b)
+  if (system === '' && last === '') ends.push(text.length)
+  const [first = text.length] = ends
+  const closed = text.startsWith('TEMPLATE "') ? ends.find((end) => isClosed(text.slice(9, end))) : undefined
+  return text.slice(0, closed ?? first)
+}
+
+function systemSection({ system }: Told): string {
+  return system === null ? '' : `\nSYSTEM ${printedText(system)}`
+}
+
+/** The beginning of the first that is behind system, renderer and parser. */
+function lastSection({ parameters, license, messages }: Told): string {
+  if (Object.keys(parameters).length > 0) return '\nPARAMETER '
+  return license === null ? (messages.length > 0 ? '\nMESSAGE ' : '') : '\nLICENSE '
+}
+
+/** Whether it is a text in quotes, as the server prints one. */
+function isClosed(value: string): boolean {
+  const inner = /^"""(.*)"""$/s.exec(value)?.[1] ?? /^"(.*)"$/s.exec(value)?.[1]
+  return inner !== undefined && printedText(inner) === value
+}
+
+function placesOf(marker: string, text: string): readonly number[] {
+  const places: number[] = []
+  for (let at = text.indexOf(marker); at >= 0; at = text.indexOf(marker, at + 1)) places.push(at)
+  return places
 }
 
 /** Of the path of a blob. */
@@ -78,17 +121,26 @@ function digestOf(path: string): string | null {
   return hex === undefined ? null : `sha256:${hex}`
 }
 
+const nameColumns = 30
+
 /** One line per value, `name` padded to 30 columns and the value in Go's syntax; a list gives a line for each item. */
 export function readParameters(text: string): ShownParameters {
   const values = new Map<string, readonly (string | number | boolean)[]>()
   for (const line of text.split('\n')) {
-    const [, name, value] = /^(\S+)\s+(.*)$/.exec(line) ?? []
+    const [name, value] = columnsOf(line)
     if (name === undefined || value === undefined) continue
     values.set(name, [...(values.get(name) ?? []), readGoValue(value)])
   }
   return Object.fromEntries(
     [...values].map(([name, list]): [string, Parameter] => [name, list.length === 1 ? (list[0] ?? '') : list]),
   )
+}
+
+/** A name may have spaces in it, and be longer than its column. */
+function columnsOf(line: string): readonly (string | undefined)[] {
+  const characters = [...line]
+  if (characters[nameColumns] !== ' ') return /^(\S+)\s+(.*)$/s.exec(line)?.slice(1) ?? []
+  return [characters.slice(0, nameColumns).join('').trimEnd(), characters.slice(nameColumns + 1).join('')]
 }
 
 function readGoValue(text: string): string | number | boolean {

@@ -13,3 +13,14 @@ export function listAt(value: unknown, key: string): readonly unknown[] {
 export function problemOf({ code, message, hint }: OllamaConfigError, path: string): Diagnostic {
   return { severity: 'error', code, path, message: `${path}: ${message}`, ...(hint === undefined ? {} : { hint }) }
 }
+
+/** Deeper than anything that is declared; what goes round in circles is left to others to tell. */
+const maxDepth = 32
+
+/** Half of a surrogate pair is no character: in its place the server stores U+FFFD, and that is what has to be expected of it. */
+export function wellFormed(value: unknown, depth = maxDepth): unknown {
+  if (typeof value === 'string') return value.replace(/\p{Surrogate}/gu, '\ufffd')
+  if (depth === 0 || typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map((item) => wellFormed(item, depth - 1))
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, wellFormed(item, depth - 1)]))
+}

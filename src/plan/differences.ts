@@ -1,7 +1,8 @@
 /** In what an installed model differs from what its declaration would build, as far as the server tells. */
 
-import type { BuildFields } from '../artifact/derived.ts'
-import type { Parameter } from '../artifact/parameters.ts'
+import { type BuildFields, renderingOf } from '../artifact/derived.ts'
+import { printedText } from '../artifact/modelfile.ts'
+import type { Parameter, Parameters } from '../artifact/parameters.ts'
 import { compareText } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
 import type { Difference, PlannedFile } from './plan.ts'
@@ -16,10 +17,12 @@ export interface ShownModel {
   readonly system: string | null
   readonly license: string | null
   readonly messages: readonly { readonly role: string; readonly content: string }[]
-  readonly parameters: Readonly<Record<string, Parameter>>
+  readonly parameters: Parameters
   readonly renderer: string | null
   readonly parser: string | null
   readonly requires: string | null
+  /** By the server's own keys. */
+  readonly modelInfo: Readonly<Record<string, unknown>>
 }
 
 /** What is declared; only whether there is a base counts of `from`. */
@@ -45,8 +48,11 @@ export function differencesOf(
     const wanted = [...(base?.adapters ?? []), ...declaredAdapters]
     add('adapters', isSame(shown.adapters, wanted) ? undefined : 'others')
   }
+  const inherited = (field: 'system' | 'renderer' | 'parser' | 'requires') => build[field] ?? base?.[field] ?? null
+  const rendering = renderingOf(base?.modelInfo['general.architecture'], inherited('renderer'), inherited('parser'))
+  const wantedFields = { system: inherited('system'), requires: inherited('requires'), ...rendering }
   for (const field of ['system', 'renderer', 'parser', 'requires'] as const) {
-    const wanted = build[field] ?? base?.[field] ?? null
+    const wanted = wantedFields[field]
     if (build[field] === null && base === null) continue
     add(field, field === 'system' ? textDifference(shown.system, wanted) : valueDifference(shown[field], wanted))
   }
@@ -56,7 +62,7 @@ export function differencesOf(
     const wanted = build.messages.length > 0 ? build.messages : (base?.messages ?? [])
     add('messages', messagesDifference(shown.messages, wanted))
   }
-  found.push(...parameterDifferences(shown, base, build))
+  found.push(...parameterDifferences(shown, base, { ...rendering.parameters, ...build.parameters }))
   return found.sort((a, b) => compareText(a.field, b.field))
 }
 
@@ -68,9 +74,10 @@ function valueDifference(before: Parameter | null, after: Parameter | null): str
   return same(before, after) ? undefined : `${shownValue(before)} → ${shownValue(after)}`
 }
 
-/** A server tells a list of one as that item. */
+/** A server tells a list of one as that item, and an empty one not at all. */
 function same(a: Parameter | null, b: Parameter | null): boolean {
-  return JSON.stringify([a].flat()) === JSON.stringify([b].flat())
+  const items = (value: Parameter | null) => JSON.stringify(value === null ? [] : [value].flat())
+  return items(a) === items(b)
 }
 
 function shownValue(value: Parameter | null): string {
@@ -104,19 +111,13 @@ function changedLines(before: readonly string[], after: readonly string[]): numb
   return Math.max(before.length, after.length) - start - end
 }
 
-/** The server prints a template in quotes where it has line ends or blanks at its edges, and escapes nothing. */
 function templateDifference(shown: ShownModel, base: ShownModel | null, { template }: Build): string | undefined {
-  const wanted = template === null ? base?.templateSection : `TEMPLATE ${quotedAsPrinted(template)}`
+  const wanted = template === null ? base?.templateSection : `TEMPLATE ${printedText(template)}`
   if (wanted === undefined) return undefined
   // Its end is found by the next instruction, and a template may hold such a line itself.
   const isEqual =
-    shown.templateSection === wanted.trimEnd() || (template !== null && wanted.startsWith(`${shown.templateSection}\n`))
+    shown.templateSection === wanted || (template !== null && wanted.startsWith(`${shown.templateSection}\n`))
   return isEqual ? undefined : textDifference(shown.templateSection, wanted)
-}
-
-function quotedAsPrinted(text: string): string {
-  if (!text.includes('\n') && !/^ | $/.test(text)) return text
-  return text.includes('"') ? `"""${text}"""` : `"${text}"`
 }
 
 function licenseDifference(shown: ShownModel, base: ShownModel | null, { licenses, from }: Build): string | undefined {
@@ -134,8 +135,8 @@ function messagesDifference(before: ShownModel['messages'], after: ShownModel['m
   return plain(before) === plain(after) ? undefined : `${before.length} → ${after.length}, or others`
 }
 
-function parameterDifferences(shown: ShownModel, base: ShownModel | null, build: Build): readonly Difference[] {
-  const wanted: Readonly<Record<string, Parameter>> = { ...base?.parameters, ...build.parameters }
+function parameterDifferences(shown: ShownModel, base: ShownModel | null, own: Parameters): readonly Difference[] {
+  const wanted: Parameters = { ...base?.parameters, ...own }
   const names = new Set([...Object.keys(wanted), ...(base === null ? [] : Object.keys(shown.parameters))])
   return [...names].flatMap((name) => {
     const text = valueDifference(parameterOf(shown.parameters, name), parameterOf(wanted, name))
@@ -143,6 +144,6 @@ function parameterDifferences(shown: ShownModel, base: ShownModel | null, build:
   })
 }
 
-function parameterOf(parameters: Readonly<Record<string, Parameter>>, name: string): Parameter | null {
+function parameterOf(parameters: Parameters, name: string): Parameter | null {
   return Object.hasOwn(parameters, name) ? (parameters[name] ?? null) : null
 }

@@ -1,5 +1,5 @@
 /** What an installed model is made of, as far as a build takes it over: from the server's own files, or from its registry. */
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { ConfigFields, ModelContent } from '../artifact/derived.ts'
 import { formatManifest, type Layer, type Manifest, parseManifest } from '../artifact/manifest.ts'
@@ -70,10 +70,10 @@ async function storedBlob(folder: string, digest: string): Promise<string | unde
 
 async function readSmall(file: string): Promise<string | undefined> {
   try {
-    const bytes = await readFile(file)
-    return bytes.byteLength > maxBytes
-      ? undefined
-      : new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    // The path is what a server says: what is there may be large, or no file and without an end.
+    const found = await stat(file)
+    if (!found.isFile() || found.size > maxBytes) return undefined
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(file))
   } catch {
     return undefined
   }

@@ -1,7 +1,7 @@
 /** New models, byte for byte as the recorded server stores them: layers, config, manifest. */
 import { type Blob, type Content, configMediaType, layerType, type ManifestLayer, sha256 } from './content.ts'
 import { type Facts, factsOf, type ModelInfo, modelInfoOf } from './facts.ts'
-import { goJson } from './json-body.ts'
+import { goJson, goMapJson } from './json-body.ts'
 import { showName } from './names.ts'
 import { type Extras, type ImageConfig, type Installed, lengths, readConfig, type Store } from './store.ts'
 
@@ -96,7 +96,7 @@ export function assemble(start: Start, fields: DeriveFields, store: Store): Buil
   const known = bytes === undefined ? {} : (JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>)
   // Written anew even when nothing is declared: keys sorted, a newline at the end.
   const parameters = { ...known, ...defaults, ...fields.parameters }
-  if (Object.keys(parameters).length > 0) replace('params', `${goJson(sorted(parameters))}\n`)
+  if (Object.keys(parameters).length > 0) replace('params', `${goMapJson(parameters)}\n`)
   const messages = fields.messages ?? []
   if (messages.length > 0) replace('messages', `${goJson(messages.map(storedMessage))}\n`)
 
@@ -237,11 +237,4 @@ function storedMessage(message: Record<string, unknown>): object {
     tool_name,
     tool_call_id,
   }
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return Object.fromEntries(entries.map(([key, item]) => [key, sorted(item)]))
 }

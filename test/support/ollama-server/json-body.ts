@@ -102,3 +102,11 @@ export function goJson(value: unknown): string {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
+
+/** A map, whose keys Go sorts by their bytes at every depth. */
+export function goMapJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(goMapJson).join(',')}]`
+  if (typeof value !== 'object' || value === null) return goJson(value)
+  const members = Object.entries(value).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  return `{${members.map(([key, item]) => `${goJson(key)}:${goMapJson(item)}`).join(',')}}`
+}

@@ -81,14 +81,37 @@ function readJson(text: string | undefined): unknown {
   return text === undefined ? undefined : JSON.parse(text)
 }
 
-/** The server quotes what has a line break or blanks at its edges, and escapes nothing. */
+/** The server quotes what has a line break or spaces at its edges, and escapes nothing. */
 function quote(text: string): string {
-  if (!text.includes('\n') && text.trim() === text) return text
+  if (!/\n|^ | $/.test(text)) return text
   return text.includes('"') ? `"""${text}"""` : `"${text}"`
 }
 
 function parameterLine({ key, value }: { key: string; value: unknown }): string {
-  return `${key.padEnd(30)} ${typeof value === 'string' ? JSON.stringify(value) : goValue(value)}`
+  return `${key.padEnd(30)} ${typeof value === 'string' ? goQuoted(value) : goValue(value)}`
+}
+
+const goEscapes: Record<string, string> = {
+  '"': '\\"',
+  '\\': '\\\\',
+  '\x07': '\\a',
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '\v': '\\v',
+}
+
+/** Go's `%#v`: whatever is not meant to be seen is escaped, in three lengths. */
+function goQuoted(text: string): string {
+  const escaped = text.replace(/["\\]|[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, (character) => {
+    const point = character.codePointAt(0) ?? 0
+    const hex = (length: number) => point.toString(16).padStart(length, '0')
+    const long = point > 0xffff ? `\\U${hex(8)}` : `\\u${hex(4)}`
+    return goEscapes[character] ?? (point < 0x80 ? `\\x${hex(2)}` : long)
+  })
+  return `"${escaped}"`
 }
 
 /** Go's `%v`: numbers as floats, with an exponent from 1e21 down in JSON but from a million up here. */
