@@ -42,6 +42,7 @@ async function check(random: RandomBuilds): Promise<void> {
   }
   const load = (models: Config['models']): LoadedConfig => ({
     file: path.join(folder, 'ollama.config.json'),
+    plugins: [],
     ...resolveConfig({ models, defaults: random.defaults }, { folder }),
   })
   try {

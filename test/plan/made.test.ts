@@ -108,6 +108,7 @@ function situationOf({
     model,
     installed,
     source: source ?? undefined,
+    parents: [],
     resolution: {
       ...nothingResolved,
       builds: new Map(found === undefined ? [] : [[key, found]]),
