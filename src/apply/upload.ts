@@ -1,6 +1,7 @@
 /** Brings files of this machine to the host. */
 import { createReadStream } from 'node:fs'
 import { printable } from '../artifact/text.ts'
+import type { OllamaConfigError } from '../errors.ts'
 import type { PlannedFile } from '../plan/plan.ts'
 import type { Event } from './events.ts'
 import { type Host, stalePlan } from './host.ts'
@@ -40,9 +41,12 @@ async function* uploadFile(
   const counted = async function* () {
     for await (const chunk of bytesOf(file, signal)) {
       sentBytes += chunk.byteLength
+      if (sentBytes > sizeBytes) throw changed(file)
       wake()
       yield chunk
     }
+    // The host would wait for the rest for ever.
+    if (sentBytes < sizeBytes) throw changed(file)
   }
   const uploading = host.backend.upload({ digest, sizeBytes, bytes: counted() }, { signal }).finally(() => {
     over = true
@@ -74,8 +78,11 @@ async function* bytesOf(file: string, signal: AbortSignal | undefined): AsyncGen
 async function assertUnchanged({ file, digest }: PlannedFile, signal: AbortSignal | undefined): Promise<void> {
   const hash = process.getBuiltinModule('node:crypto').createHash('sha256')
   for await (const chunk of bytesOf(file, signal)) hash.update(chunk)
-  if (`sha256:${hash.digest('hex')}` !== digest)
-    throw stalePlan(`The file "${printable(file, 300)}" is no longer the one that was planned`)
+  if (`sha256:${hash.digest('hex')}` !== digest) throw changed(file)
+}
+
+function changed(file: string): OllamaConfigError {
+  return stalePlan(`The file "${printable(file, 300)}" is no longer the one that was planned`)
 }
 
 function messageOf(error: unknown): string {

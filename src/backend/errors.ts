@@ -129,9 +129,9 @@ function networkError(error: TransportError, context: CallContext): OllamaConfig
   return unreachable(printable(error.message, 200), startHint(context))
 }
 
-/** The connection ended early. A pull had begun then, and its parts are kept; everything else can simply be asked again. */
+/** The connection ended early. A pull or a build had begun then; everything else can simply be asked again. */
 function brokenOff(context: CallContext, error: unknown): OllamaConfigError {
-  if (context.path === '/api/pull') return streamEnded(context, error)
+  if (context.path === '/api/pull' || context.path === '/api/create') return streamEnded(context, error)
   return fail(
     'host-unreachable',
     `The connection to ${context.origin} broke off during ${callOf(context)}`,
@@ -141,16 +141,13 @@ function brokenOff(context: CallContext, error: unknown): OllamaConfigError {
   )
 }
 
-/** A pull whose stream ended without the server saying that it is done. */
+/** A pull or a build whose stream ended without the server saying that it is done. */
 export function streamEnded(context: CallContext, cause?: unknown): OllamaConfigError {
-  const message = `The pull of "${context.model ?? ''}" broke off: ${context.origin} ended the answer before it was complete`
-  return fail(
-    'stream-ended',
-    message,
-    'the server may have stopped or restarted; what it has downloaded is kept, so try again',
-    context,
-    cause,
-  )
+  const isBuild = context.path === '/api/create'
+  const what = isBuild ? 'The build' : 'The pull'
+  const message = `${what} of "${context.model ?? ''}" broke off: ${context.origin} ended the answer before it was complete`
+  const kept = isBuild ? 'look at its log, and try again' : 'what it has downloaded is kept, so try again'
+  return fail('stream-ended', message, `the server may have stopped or restarted; ${kept}`, context, cause)
 }
 
 function startHint({ loopback, socket }: CallContext): string {

@@ -116,14 +116,9 @@ function survivorsOf(changes: readonly Change[], contents: ReadonlyMap<string, r
   const blobs = new Set<string>()
   let known = true
   for (const change of changes) {
-    if (isFetch(change)) {
-      for (const { digest } of change.manifest === null ? [] : plannedBlobs(change.manifest)) blobs.add(digest)
-      known &&= change.manifest !== null || change.blocked !== undefined
-    }
-    if (isBuild(change)) {
-      for (const { digest } of change.blobs ?? []) blobs.add(digest)
-      known &&= change.blobs !== null || change.blocked !== undefined
-    }
+    const brought = blockOf(change) === undefined ? broughtBy(change) : []
+    known &&= brought !== null
+    for (const { digest } of brought ?? []) blobs.add(digest)
     if (change.before === null || change.cloud || !staysFor(change)) continue
     const digest = change.before.digest ?? ''
     digests.set(digest, (digests.get(digest) ?? 0) + 1)
@@ -134,8 +129,18 @@ function survivorsOf(changes: readonly Change[], contents: ReadonlyMap<string, r
   return { digests, blobs, known }
 }
 
-/** Whether what is there before stays. What only a person may approve counts so, also where its own bytes are asked for. */
+/** `null` when it is not known. */
+function broughtBy(change: Change): readonly Layer[] | null {
+  if (isFetch(change)) return change.manifest === null ? null : plannedBlobs(change.manifest)
+  return isBuild(change) ? change.blobs : []
+}
+
+/**
+ * Whether what is there before stays, if only as a copy. What only a person may approve counts so, also where its own bytes are
+ * asked for.
+ */
 function staysFor(change: Change): boolean {
   if (change.action === 'delete') return change.irreplaceable
+  if ('keepAs' in change && change.keepAs !== null) return true
   return change.action === 'no-op' || change.action === 'restore' || blockOf(change) !== undefined
 }
