@@ -4,43 +4,42 @@ import type { Diagnostic } from '../errors.ts'
 import type { DesiredModel } from '../plan/state.ts'
 import type { Source } from './origin.ts'
 
-/** A model as it is written, before it is connected with what it starts from. */
-export interface WrittenModel extends DesiredModel {
+/** A model as it is written, and what it starts from. */
+export interface WrittenModel {
+  /** Its `referenceKey`. */
   readonly key: string
   readonly written: string
-  readonly source?: Source
+  readonly model: DesiredModel
+  readonly source?: Source | undefined
 }
 
 /** The models in the order in which they were written, then the bases that nobody declared. */
 export function connectModels(
-  written: readonly WrittenModel[],
+  written: ReadonlyMap<string, WrittenModel>,
   report: (problem: Diagnostic) => void,
 ): readonly DesiredModel[] {
-  const models = new Map(written.map((model) => [model.key, model]))
-  for (const { reference, source } of written) {
+  const making = [...written.values()].filter(({ model }) => model.recipe !== undefined)
+  if (making.length === 0) return [...written.values()].map(({ model }) => model)
+  const models = new Map(written)
+  for (const { model, source } of making) {
     if (source === undefined) continue
     const key = referenceKey(source.reference)
     if (models.has(key)) continue
-    const neededBy = formatReference(reference)
-    models.set(key, { ...source, key, written: '', neededBy })
+    models.set(key, { key, written: '', model: { ...source, neededBy: formatReference(model.reference) } })
   }
   if (reportCycles(models, report)) return []
-  return [...models.values()].map(({ reference, path, insecure, recipe, neededBy }) => ({
-    reference,
-    path,
-    insecure,
-    ...(recipe === undefined
-      ? {}
-      : { recipe: recipe.kind === 'alias' ? { ...recipe, of: endOf(recipe.of, models) } : recipe }),
-    ...(neededBy === undefined ? {} : { neededBy }),
-  }))
+  return [...models.values()].map(({ model }) =>
+    model.recipe?.kind === 'alias'
+      ? { ...model, recipe: { ...model.recipe, of: endOf(model.recipe.of, models) } }
+      : model,
+  )
 }
 
 type Models = ReadonlyMap<string, WrittenModel>
 
 /** What an alias of an alias is a name of. */
 function endOf(reference: DesiredModel['reference'], models: Models): DesiredModel['reference'] {
-  const recipe = models.get(referenceKey(reference))?.recipe
+  const recipe = models.get(referenceKey(reference))?.model.recipe
   return recipe?.kind === 'alias' ? endOf(recipe.of, models) : reference
 }
 
@@ -50,20 +49,20 @@ function reportCycles(models: Models, report: (problem: Diagnostic) => void): bo
   let found = false
   for (const start of models.values()) {
     const way: WrittenModel[] = []
-    let model: WrittenModel | undefined = start
-    while (model !== undefined && !seen.has(model.key)) {
-      seen.add(model.key)
-      way.push(model)
-      model = model.source === undefined ? undefined : models.get(referenceKey(model.source.reference))
+    let at: WrittenModel | undefined = start
+    while (at !== undefined && !seen.has(at.key)) {
+      seen.add(at.key)
+      way.push(at)
+      at = at.source === undefined ? undefined : models.get(referenceKey(at.source.reference))
     }
-    const first = model === undefined ? -1 : way.indexOf(model)
+    const first = at === undefined ? -1 : way.indexOf(at)
     if (first < 0) continue
     found = true
-    const names = way.slice(first).map(({ reference }) => formatReference(reference))
+    const names = way.slice(first).map(({ model }) => formatReference(model.reference))
     report({
       severity: 'error',
       code: 'cycle',
-      path: way[first]?.source?.path ?? start.path,
+      path: way[first]?.source?.path ?? start.model.path,
       message: `A model would be made from itself: ${[...names, names[0]].join(' → ')}`,
       hint: 'start one of them from a model that is pulled',
     })

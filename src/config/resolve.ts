@@ -8,7 +8,7 @@ import type { Config } from './config.ts'
 import { makingOf } from './declaration.ts'
 import { connectModels, type WrittenModel } from './graph.ts'
 import { listAt, problemOf, property, wellFormed } from './loose.ts'
-import type { DeclarationContext } from './origin.ts'
+import type { DeclarationContext, Making } from './origin.ts'
 import { checkParameters } from './parameters.ts'
 import { checkShape } from './schema.ts'
 
@@ -78,12 +78,12 @@ function shapeProblems(declared: readonly Declared[]): readonly Diagnostic[] {
 
 type ReadContext = Pick<DeclarationContext, 'report' | 'defaults' | 'folder'>
 
-function readModels(list: readonly Declared[], context: ReadContext): readonly WrittenModel[] {
+function readModels(list: readonly Declared[], context: ReadContext): ReadonlyMap<string, WrittenModel> {
   const models = new Map<string, WrittenModel>()
   for (const { declaration, path: place } of list) {
     const isText = typeof declaration === 'string'
     const name = isText ? declaration : property(declaration, 'name')
-    const making =
+    const { recipe, source }: Making =
       typeof declaration === 'object' && declaration !== null ? makingOf(declaration, { ...context, path: place }) : {}
     if (typeof name !== 'string') continue
     const path = isText ? place : `${place}.name`
@@ -97,7 +97,7 @@ function readModels(list: readonly Declared[], context: ReadContext): readonly W
       const message = `${place} says https in its name and insecure: true, which means plain http`
       problem('contradiction', `${place}.insecure`, message, 'drop one of the two')
     }
-    if (making.recipe !== undefined && (scheme !== undefined || reference.cloud)) {
+    if (recipe !== undefined && (scheme !== undefined || reference.cloud)) {
       const what = reference.cloud ? 'the name of a cloud model' : 'a name with a scheme'
       problem(
         'wrong-value',
@@ -109,15 +109,16 @@ function readModels(list: readonly Declared[], context: ReadContext): readonly W
     const key = referenceKey(reference)
     const earlier = models.get(key)
     if (earlier !== undefined) {
-      const message = `${path} declares ${quoted(name)}, which is the same model as ${quoted(earlier.written)} in ${earlier.path}`
+      const message = `${path} declares ${quoted(name)}, which is the same model as ${quoted(earlier.written)} in ${earlier.model.path}`
       problem('duplicate-model', path, message, 'drop one of the two')
       continue
     }
     // The server drops the scheme of a name, so `http://…` has to become the flag that it does read.
-    const insecure = making.recipe === undefined && (declaredInsecure || scheme === 'http')
-    models.set(key, { key, reference, path, insecure, written: name, ...making })
+    const insecure = recipe === undefined && (declaredInsecure || scheme === 'http')
+    const model = { reference, path, insecure, ...(recipe === undefined ? {} : { recipe }) }
+    models.set(key, { key, written: name, model, source })
   }
-  return [...models.values()]
+  return models
 }
 
 function resolvePatterns(list: readonly unknown[], diagnostics: Diagnostic[]): readonly Pattern[] {

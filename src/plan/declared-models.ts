@@ -1,11 +1,10 @@
 /** What becomes of every declared model: those that are pulled by themselves, those that are made after what they start from. */
 import { type Reference, referenceKey } from '../artifact/reference.ts'
 import { declaredChange } from './declared.ts'
-import { groupByKey } from './installed.ts'
 import { aliasChange, buildChange } from './made.ts'
 import type { Change } from './plan.ts'
 import type { Intent, Resolution } from './resolution.ts'
-import type { ActualState, DesiredModel, DesiredState, Recipe } from './state.ts'
+import type { DesiredModel, DesiredState, InstalledModel, Recipe } from './state.ts'
 
 /** The model that this one starts from; `undefined` for one that is pulled or built from files. */
 export function sourceOf({ recipe }: DesiredModel): Reference | undefined {
@@ -22,11 +21,11 @@ function parentsOf(recipe: Recipe, source: DesiredModel | undefined): readonly R
 /** By `referenceKey`. */
 export function declaredChanges(
   desired: DesiredState,
-  actual: ActualState,
+  host: Host,
   resolution: Resolution,
   intent: Intent,
 ): ReadonlyMap<string, Change> {
-  const judge = judgeModels(desired, actual, intent)
+  const judge = judgeModels(desired, host, intent)
   for (const model of desired.models) judge(model, resolution)
   return judge.changes
 }
@@ -37,11 +36,16 @@ export interface Judge {
   readonly changes: ReadonlyMap<string, Change>
 }
 
-export function judgeModels({ models }: DesiredState, actual: ActualState, intent: Intent): Judge {
-  const installed = groupByKey(actual.models)
+/** What is judged against. */
+export interface Host {
+  readonly serverVersion: string | null
+  /** As `groupByKey` gives it. */
+  readonly installed: ReadonlyMap<string, readonly InstalledModel[]>
+}
+
+export function judgeModels({ models }: DesiredState, { installed, serverVersion }: Host, intent: Intent): Judge {
   const declared = new Map(models.map((model) => [referenceKey(model.reference), model]))
   const changes = new Map<string, Change>()
-  const { serverVersion } = actual
   const judge = (model: DesiredModel, resolution: Resolution): Change => {
     const key = referenceKey(model.reference)
     const known = changes.get(key)

@@ -25,11 +25,10 @@ export function diff(
   intent: Intent = asDeclared,
 ): Difference {
   const installed = groupByKey(actual.models)
-  const declared = declaredChanges(desired, actual, resolution, intent)
-  const entries: { readonly key: string; readonly change: Change }[] = [...declared].map(([key, change]) => ({
-    key,
-    change,
-  }))
+  const { serverVersion } = actual
+  const declared = declaredChanges(desired, { serverVersion, installed }, resolution, intent)
+  const entries: { readonly key: string; readonly change: Change }[] = []
+  for (const [key, change] of declared) entries.push({ key, change })
   for (const [key, models] of installed) {
     if (declared.has(key)) continue
     for (const model of models) {

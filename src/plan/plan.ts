@@ -305,7 +305,9 @@ export function isBuild(change: Change): change is DeriveChange | RebuildChange 
 
 /** Why the change cannot be carried out; `undefined` for one that can. */
 export function blockOf(change: Change): ErrorData | undefined {
-  return 'blocked' in change ? change.blocked : undefined
+  // Most changes are of these kinds, and a plan may have thousands.
+  if (change.action === 'no-op' || change.action === 'delete' || change.action === 'restore') return undefined
+  return change.blocked
 }
 
 /** Problems that make the plan inapplicable. */

@@ -6,6 +6,7 @@ import type { ManifestAnswer } from '../artifact/served.ts'
 import type { Backend, BlobLookup, ModelDetails } from '../backend/backend.ts'
 import { type Judge, judgeModels, sourceOf } from '../plan/declared-models.ts'
 import { differencesOf } from '../plan/differences.ts'
+import { groupByKey } from '../plan/installed.ts'
 import { digestBefore, isAsRecorded, isMoved } from '../plan/made.ts'
 import type { Change, PlannedFile } from '../plan/plan.ts'
 import type { BuildFindings, Intent, Resolution } from '../plan/resolution.ts'
@@ -77,7 +78,8 @@ class BuildSurvey {
     const { desired, actual, resolution, intent, inputs, signal, budgetMs } = options
     this.#options = options
     this.#resolution = { ...resolution, builds: this.builds }
-    this.#judge = judgeModels(desired, actual, intent)
+    const { serverVersion, models } = actual
+    this.#judge = judgeModels(desired, { serverVersion, installed: groupByKey(models) }, intent)
     this.#declared = new Map(desired.models.map((model) => [referenceKey(model.reference), model]))
     this.#installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model]))
     this.#readFile = createFileReader(inputs, signal)
