@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { formatReference } from '../../src/artifact/reference.ts'
 import { type ResolveOptions, resolveConfig } from '../../src/config/resolve.ts'
 import { ConfigError, type Diagnostic } from '../../src/errors.ts'
+import type { Build } from '../../src/plan/state.ts'
 
 function desiredOf(models: readonly unknown[], more: object = {}, options: ResolveOptions = {}) {
   return resolveConfig({ models, ...more }, options).desired.models.map(({ reference, recipe, ...rest }) => ({
@@ -207,6 +208,24 @@ test('fields declared as empty are remembered: they cannot take away what a base
   const [model] = desiredOf([{ name: 'a', from: 'b', system: '', messages: [], license: '', template: 'T' }])
   assert.ok(model?.recipe?.kind === 'build')
   assert.deepEqual([model.recipe.system, model.recipe.cleared], [null, ['system', 'messages', 'license']])
+})
+
+test('half a character becomes what the server reads it as, wherever it is written', () => {
+  const [model] = desiredOf(
+    [
+      {
+        name: 'a',
+        from: 'b',
+        system: 'x\ud800',
+        license: ['\udc00'],
+        messages: [{ role: 'user', content: '🦙\ud800' }],
+      },
+    ],
+    { defaults: { parameters: { stop: ['\ud800y'] } } },
+  )
+  const { system, licenses, messages, parameters } = model?.recipe as Build
+  assert.deepEqual([system, licenses, parameters], ['x\ufffd', ['\ufffd'], { stop: ['\ufffdy'] }])
+  assert.deepEqual(messages, [{ role: 'user', content: '🦙\ufffd' }])
 })
 
 test('what plugins declare is checked like the rest and told with its plugin', () => {
