@@ -56,3 +56,8 @@ export function quotedName(text: string): string {
   const at = text.lastIndexOf('@')
   return quoted(at < 0 || text.startsWith('sha256:', at + 1) ? text : `…${text.slice(at)}`)
 }
+
+/** Half of a surrogate pair is no character: in its place Go, and so the server, reads and stores U+FFFD. */
+export function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\ufffd')
+}

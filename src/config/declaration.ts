@@ -3,7 +3,7 @@ import type { Reference } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import type { Build, LocalFile } from '../plan/state.ts'
 import type { Message } from './config.ts'
-import { wellFormed } from './loose.ts'
+import { asRead } from './loose.ts'
 import { makingOfModelfile } from './modelfile.ts'
 import { type DeclarationContext, filesAt, type Making, sourceAt, tell } from './origin.ts'
 import { checkParameters } from './parameters.ts'
@@ -25,7 +25,7 @@ const buildFields = [
 ] as const
 
 export function makingOf(declaration: object, context: DeclarationContext): Making {
-  const fields: Fields = Object.fromEntries(Object.entries(declaration).map(([key, value]) => [key, wellFormed(value)]))
+  const fields: Fields = Object.fromEntries(Object.entries(declaration).map(([key, value]) => [key, asRead(value)]))
   const has = (key: string) => fields[key] !== undefined
   const written = origins.filter(has)
   const [origin, other] = written

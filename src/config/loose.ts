@@ -1,4 +1,5 @@
 /** Looking into values of any shape, and what is told of a value that cannot be read. */
+import { wellFormed } from '../artifact/text.ts'
 import type { Diagnostic, OllamaConfigError } from '../errors.ts'
 
 export function property(value: unknown, key: string): unknown {
@@ -17,10 +18,10 @@ export function problemOf({ code, message, hint }: OllamaConfigError, path: stri
 /** Deeper than anything that is declared; what goes round in circles is left to others to tell. */
 const maxDepth = 32
 
-/** Half of a surrogate pair is no character: in its place the server stores U+FFFD, and that is what has to be expected of it. */
-export function wellFormed(value: unknown, depth = maxDepth): unknown {
-  if (typeof value === 'string') return value.replace(/\p{Surrogate}/gu, '\ufffd')
+/** The same with texts as the server reads them, which is what has to be expected of it. */
+export function asRead(value: unknown, depth = maxDepth): unknown {
+  if (typeof value === 'string') return wellFormed(value)
   if (depth === 0 || typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map((item) => wellFormed(item, depth - 1))
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, wellFormed(item, depth - 1)]))
+  if (Array.isArray(value)) return value.map((item) => asRead(item, depth - 1))
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, asRead(item, depth - 1)]))
 }

@@ -7,7 +7,7 @@ import type { DesiredState } from '../plan/state.ts'
 import type { Config } from './config.ts'
 import { makingOf } from './declaration.ts'
 import { connectModels, type WrittenModel } from './graph.ts'
-import { listAt, problemOf, property, wellFormed } from './loose.ts'
+import { asRead, listAt, problemOf, property } from './loose.ts'
 import type { DeclarationContext, Making } from './origin.ts'
 import { checkParameters } from './parameters.ts'
 import { checkShape } from './schema.ts'
@@ -47,7 +47,7 @@ export function resolveConfig(input: unknown, options: ResolveOptions = {}): Res
   const written = config ?? input
   const list = listAt(written, 'models').map((declaration, index) => ({ declaration, path: `models[${index}]` }))
   const report = (problem: Diagnostic) => void diagnostics.push(problem)
-  const defaults = checkParameters(wellFormed(property(property(written, 'defaults'), 'parameters')), {
+  const defaults = checkParameters(asRead(property(property(written, 'defaults'), 'parameters')), {
     path: 'defaults.parameters',
     allowUnknown: false,
     report,

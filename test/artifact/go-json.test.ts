@@ -54,6 +54,14 @@ test('goJson() keeps the order it is given, leaves absent values out, and escape
   assert.equal(goJson(['\b\f\n\r\t\u0001\u001f']), '["\\b\\f\\n\\r\\t\\u0001\\u001f"]')
 })
 
+test('half a character is what Go reads it as', () => {
+  assert.equal(
+    goJson({ a: 'x\ud800y', b: ['\udc00', '🦙', '\\ud800'] }),
+    '{"a":"x\ufffdy","b":["\ufffd","🦙","\\\\ud800"]}',
+  )
+  assert.equal(goMapJson({ b: '\ud800', '\udc00': ['\ud800'] }), '{"b":"\ufffd","\ufffd":["\ufffd"]}')
+})
+
 test('goJson() prints numbers as Go does', () => {
   assert.equal(
     goJson([1e20, 1e21, 1e-6, 1e-7, 123456789012, 0.1, 5e-324, 1.7976931348623157e308, -0]),

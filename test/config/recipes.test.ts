@@ -209,6 +209,25 @@ test('fields declared as empty are remembered: they cannot take away what a base
   assert.deepEqual([model.recipe.system, model.recipe.cleared], [null, ['system', 'messages', 'license']])
 })
 
+test('half a character becomes what the server reads it as, wherever it is written', () => {
+  const [model] = desiredOf(
+    [
+      {
+        name: 'a',
+        from: 'b',
+        system: 'x\ud800',
+        license: ['\udc00'],
+        messages: [{ role: 'user', content: '🦙\ud800' }],
+      },
+    ],
+    { defaults: { parameters: { stop: ['\ud800y'] } } },
+  )
+  assert.ok(model?.recipe?.kind === 'build')
+  const { system, licenses, messages, parameters } = model.recipe
+  assert.deepEqual([system, licenses, parameters], ['x\ufffd', ['\ufffd'], { stop: ['\ufffdy'] }])
+  assert.deepEqual(messages, [{ role: 'user', content: '🦙\ufffd' }])
+})
+
 test('what plugins declare is checked like the rest and told with its plugin', () => {
   const place = 'plugins[0] (persona)'
   const declared = [

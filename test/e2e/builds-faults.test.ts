@@ -43,6 +43,7 @@ const broken: readonly [string, Fault, RegExp, boolean][] = [
   ['ends in half a line', { kind: 'truncate', afterLines: 2 }, brokeOff, false],
   ['ends in half of its success', { kind: 'truncate', afterLines: 4 }, brokeOff, true],
   ['ends in an error', { kind: 'line', line: '{"error":"disk on fire"}', afterLines: 2 }, /disk on fire/, false],
+  ['ends in what a chat ends in', { kind: 'line', line: '{"done":true}', afterLines: 2 }, brokeOff, false],
   ['ends in no JSON', { kind: 'line', line: '<html>', afterLines: 2 }, /./, false],
   ['is refused', { kind: 'status', status: 500, body: '{"error":"no luck"}' }, /no luck/, false],
 ]
@@ -77,9 +78,11 @@ test('a base that vanished is not pulled unseen, and its first success is not ta
   made.server.fail(create, { kind: 'hold' }, 1)
   const run = made.run(1, 'apply', '--yes')
   await until(() => createsIn(made).length === 2, run)
+  made.remote.fail({ kind: 'manifest' }, { kind: 'stall' })
   made.server.remove('base')
   made.server.release()
   assert.match((await run).stdout, /its base "base:latest" is gone/)
+  await made.server.waitForRequest({ ...create, aborted: true })
   assert.equal(made.server.installed().includes('reviewer:latest'), false)
 })
 

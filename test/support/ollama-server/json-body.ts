@@ -95,9 +95,12 @@ function endOfValue(text: string, start: number): number | undefined {
   return depth > 0 || inString ? undefined : text.length
 }
 
-/** Go's encoder escapes these five for the sake of HTML. */
+/** Go's encoder escapes these five for the sake of HTML; its decoder read half a character as U+FFFD. */
 export function goJson(value: unknown): string {
-  return JSON.stringify(value).replace(
+  const json = JSON.stringify(value, (_, item: unknown) =>
+    typeof item === 'string' ? item.replace(/\p{Surrogate}/gu, '\ufffd') : item,
+  )
+  return json.replace(
     /[<>&\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
