@@ -142,7 +142,7 @@ export const commands = {
     ],
   },
   apply: {
-    summary: 'pull what is missing and, when approved, delete what is not in the config',
+    summary: 'pull and build what is missing or changed and, when approved, delete what is not in the config',
     flags: applyFlags,
     words: { name: 'PLANFILE', least: 0, most: 1 },
     examples: [

@@ -8,7 +8,7 @@ import { type Invocation, parseArguments } from './arguments.ts'
 import { apply } from './commands/apply.ts'
 import { check } from './commands/check.ts'
 import { plan } from './commands/plan.ts'
-import { type Context, exitCodes } from './context.ts'
+import { type Context, columnsOf, exitCodes } from './context.ts'
 import { helpText, welcomeText } from './help.ts'
 import { errorDocument, JsonLines } from './views/json.ts'
 import { formatError } from './views/problems.ts'
@@ -86,7 +86,13 @@ function showError(error: unknown, words: readonly string[], context: Context): 
   const wants = (flag: string) => words.includes(flag)
   if (wants('--json') && !writesJsonLines(words)) context.stdout.write(errorDocument(error))
   const terminal = describeTerminal(context, { 'no-color': wants('--no-color') })
-  context.stderr.write(formatError(error, { style: createStyle(terminal.stderrColor), debug: wants('--debug') }))
+  context.stderr.write(
+    formatError(error, {
+      style: createStyle(terminal.stderrColor),
+      debug: wants('--debug'),
+      columns: columnsOf(context.stderr),
+    }),
+  )
 }
 
 /** Deno stops what it was not permitted with an error of its own. */

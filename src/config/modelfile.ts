@@ -13,7 +13,7 @@ import { type DeclarationContext, filesAt, type Making, sourceAt, tell } from '.
 const maxBytes = 4 * 1024 * 1024
 
 export function makingOfModelfile(written: unknown, context: DeclarationContext): Making {
-  const [found] = typeof written === 'string' ? filesAt(written, 'modelfile', context) : []
+  const [found] = typeof written === 'string' ? filesAt(written, 'modelfile', context, false) : []
   if (found === undefined) return {}
   const modelfile = readModelfile(found, context)
   if (modelfile === undefined) return {}

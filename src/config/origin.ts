@@ -1,5 +1,5 @@
 /** Where a declared model starts: another model, or files. What is wrong there is told with its place. */
-import { existsSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import path from 'node:path'
 import type { Parameters } from '../artifact/parameters.ts'
 import { parseReference, type Reference } from '../artifact/reference.ts'
@@ -47,13 +47,24 @@ export function sourceAt(value: unknown, key: string, context: DeclarationContex
     )
   } catch (error) {
     if (!isOllamaConfigError(error)) throw error
-    context.report(problemOf(error, place))
+    if (/^(\.{0,2}\/|~)|\.gguf$/i.test(value)) {
+      const hint = key === 'from' ? 'for a file write "gguf" instead of "from"' : 'check the path in FROM'
+      tell(
+        context,
+        'file-not-found',
+        key,
+        `names a file where a model is wanted, or one that is not there: ${quoted(value)}`,
+        hint,
+      )
+    } else {
+      context.report(problemOf(error, place))
+    }
   }
   return undefined
 }
 
 /** Files that are there, each under a name of its own. */
-export function filesAt(value: unknown, key: string, context: DeclarationContext): readonly LocalFile[] {
+export function filesAt(value: unknown, key: string, context: DeclarationContext, isGguf = true): readonly LocalFile[] {
   const list = [value].flat()
   const found = new Map<string, LocalFile>()
   list.forEach((item: unknown, index) => {
@@ -79,6 +90,14 @@ export function filesAt(value: unknown, key: string, context: DeclarationContext
         `names a file with characters that cannot be shown: ${quoted(item)}`,
         'rename it',
       )
+    } else if (isGguf && !beginsAsGguf(file)) {
+      tell(
+        context,
+        'wrong-value',
+        at,
+        `names ${quoted(item)}, which is no GGUF file`,
+        'name weights or an adapter in GGUF',
+      )
     } else if (found.has(name)) {
       tell(context, 'contradiction', at, `names a second file called ${quoted(name)}`, 'rename one of the two')
     } else {
@@ -96,4 +115,20 @@ export function tell(
   hint: string,
 ): void {
   report({ severity: 'error', code, path: `${place}.${key}`, message: `${place}.${key} ${problem}`, hint })
+}
+
+/** Told before gigabytes are read, or sent. What cannot be read is told when it is. */
+function beginsAsGguf(file: string): boolean {
+  const start = Buffer.alloc(4)
+  try {
+    const descriptor = openSync(file, 'r')
+    try {
+      readSync(descriptor, start, 0, start.length, 0)
+    } finally {
+      closeSync(descriptor)
+    }
+  } catch {
+    return true
+  }
+  return start.toString('latin1') === 'GGUF'
 }

@@ -46,7 +46,7 @@ export function differencesOf(
   const declaredAdapters = adapters.map(({ digest }) => digest)
   if (base !== null || build.from === null) {
     const wanted = [...(base?.adapters ?? []), ...declaredAdapters]
-    add('adapters', isSame(shown.adapters, wanted) ? undefined : 'others')
+    add('adapters', isSame(shown.adapters, wanted) ? undefined : 'other files')
   }
   const inherited = (field: 'system' | 'renderer' | 'parser' | 'requires') => build[field] ?? base?.[field] ?? null
   const rendering = renderingOf(base?.modelInfo['general.architecture'], inherited('renderer'), inherited('parser'))
@@ -123,16 +123,20 @@ function templateDifference(shown: ShownModel, base: ShownModel | null, { templa
 function licenseDifference(shown: ShownModel, base: ShownModel | null, { licenses, from }: Build): string | undefined {
   if (base === null && from !== null) {
     const isThere = licenses.length === 0 || (shown.license ?? '').endsWith(licenses.join('\n'))
-    return isThere ? undefined : 'others'
+    return isThere ? undefined : 'other texts'
   }
   const wanted = [...(base?.license == null ? [] : [base.license]), ...licenses].join('\n')
-  return (shown.license ?? '') === wanted ? undefined : 'others'
+  return (shown.license ?? '') === wanted ? undefined : 'other texts'
 }
 
 function messagesDifference(before: ShownModel['messages'], after: ShownModel['messages']): string | undefined {
   const plain = (list: ShownModel['messages']) =>
     JSON.stringify(list.map(({ role, content }) => [role.toLowerCase(), content]))
-  return plain(before) === plain(after) ? undefined : `${before.length} → ${after.length}, or others`
+  return plain(before) === plain(after)
+    ? undefined
+    : before.length === after.length
+      ? 'other texts'
+      : `${before.length} → ${after.length}`
 }
 
 function parameterDifferences(shown: ShownModel, base: ShownModel | null, own: Parameters): readonly Difference[] {

@@ -67,6 +67,8 @@ export interface PreviousVersion {
   readonly at: string
   /** Made by the config that is planned. */
   readonly own: boolean
+  /** An apply of that config brought or built what it is a copy of; else nobody may be able to give it back. */
+  readonly broughtIn: boolean
 }
 
 export const nothingResolved: Resolution = {

@@ -34,7 +34,7 @@ export function reasonToSpare(
   if (ambiguous || !isAddressable(model.name)) {
     return { code: 'not-addressable', text: 'the server would take its name for that of another model' }
   }
-  if (desired.prune === 'managed' && copy === undefined) return reasonNotManaged(key, model, resolution)
+  if (desired.prune === 'managed' && copy?.broughtIn !== true) return reasonNotManaged(key, model, resolution)
   return undefined
 }
 
@@ -106,10 +106,10 @@ function judge(
   const { recorded, answers, declaredBy } = resolution
   const copy = copyOf(key, model, resolution)
   if (copy !== undefined) {
-    return {
-      irreplaceable: false,
-      reason: { code: 'superseded', text: `older copy of ${copy.reference}, made by an update` },
-    }
+    const text = copy.broughtIn
+      ? `older copy of ${copy.reference}`
+      : `copy of what was ${copy.reference}, which no apply brought`
+    return { irreplaceable: !copy.broughtIn, reason: { code: 'superseded', text } }
   }
   const undeclared = (text: string): Reason => ({ code: 'undeclared', text })
   const record = recorded.get(key)

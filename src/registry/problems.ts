@@ -42,11 +42,19 @@ export function failureAnswer(error: unknown, host: string): ManifestAnswer {
     )
   if (problem === 'redirect')
     return unknown(`${host} cannot be asked: ${message}`, 'check that the host in the name is a model registry')
+  const reason = reasonOf(code, message)
+  if (reason === plainHttp)
+    return unknown(
+      `${host} cannot be reached: ${reason}`,
+      'if that is intended, declare its models as { name, insecure: true }',
+    )
   return unknown(
-    `${host} cannot be reached: ${reasonOf(code, message)}`,
+    `${host} cannot be reached: ${reason}`,
     /CERT|SELF_SIGNED|UNABLE_TO/.test(code) ? certificateHint : networkHint,
   )
 }
+
+const plainHttp = 'it speaks plain http, not https'
 
 const certificateHint = 'for a private authority set NODE_EXTRA_CA_CERTS to its certificate'
 
@@ -59,7 +67,7 @@ function reasonOf(code: string, message: string): string {
       `${code} ${message.toUpperCase()}`,
     )
   )
-    return 'it speaks plain http, not https (see "insecure" in the config)'
+    return plainHttp
   if (/CERT|SELF_SIGNED|UNABLE_TO/.test(code)) return `its certificate is not accepted (${printable(message, 150)})`
   if (/^(ECONNRESET|EPIPE|ECONNABORTED)$/.test(code)) return 'it closed the connection'
   return printable(message, 150)

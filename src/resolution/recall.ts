@@ -33,10 +33,10 @@ export function recall({ lock, record, configFile, exists }: Memory): Recalled {
     for (const { digest, blobs } of [...Object.values(config.models), ...Object.values(config.copies)]) {
       if (blobs !== null) contents.set(digest, blobs)
     }
-    for (const [name, { of, digest, at }] of Object.entries(config.copies)) {
+    for (const [name, { of, digest, at, broughtIn }] of Object.entries(config.copies)) {
       // No copy of ours has the name of its model.
       if (keyOf(name) === keyOf(of)) continue
-      copies.set(keyOf(name), { of: keyOf(of), reference: of, digest, at, own })
+      copies.set(keyOf(name), { of: keyOf(of), reference: of, digest, at, own, broughtIn })
     }
     if (own) {
       for (const [reference, { digest, broughtIn, built }] of Object.entries(config.models)) {

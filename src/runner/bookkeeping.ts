@@ -68,6 +68,8 @@ class Bookkeeper {
   readonly #changes: ReadonlyMap<string, Change>
   readonly #entries = new Map<string, LockedModel>()
   readonly #declared: ReadonlySet<string>
+  /** Those of the declared that are built or copied here. */
+  readonly #made: ReadonlySet<string>
   /** What changes left, by id. */
   readonly #digests = new Map<string, string | null>()
   /** One warning is enough. */
@@ -75,7 +77,11 @@ class Bookkeeper {
 
   constructor(books: Books) {
     this.#books = books
-    this.#declared = new Set(books.desired.models.map(({ reference }) => formatReference(reference)))
+    const { models } = books.desired
+    this.#declared = new Set(models.map(({ reference }) => formatReference(reference)))
+    this.#made = new Set(
+      models.filter(({ recipe }) => recipe !== undefined).map(({ reference }) => formatReference(reference)),
+    )
     this.#changes = new Map(books.target.changes.map((change) => [change.id, change]))
     for (const change of books.target.changes) {
       if (change.action === 'no-op' && change.lock !== undefined) this.#pin(change.reference, change.lock)
@@ -116,6 +122,7 @@ class Bookkeeper {
           broughtIn: broughtIn(config, of, digest),
           at: this.#time(),
           blobs: blobsKnown(config, digest),
+          ...builtKnown(config, of, digest),
         },
       },
     }))
@@ -152,13 +159,21 @@ class Bookkeeper {
         ...config,
         models: {
           ...config.models,
-          [reference]: { digest, broughtIn: own, at: this.#time(), blobs, ...(built === undefined ? {} : { built }) },
+          [reference]: {
+            digest,
+            broughtIn: own,
+            at: this.#time(),
+            blobs,
+            ...(built === undefined ? builtKnown(config, restored ?? '', digest) : { built }),
+          },
         },
         copies: restored === undefined ? config.copies : without(config.copies, restored),
       }
     })
     if (built !== undefined && isBuild(change)) {
       this.#entries.set(reference, lockedDerivation(change.build.from, digest, built))
+    } else if (this.#made.has(reference)) {
+      // What is locked of a model that is made here is how, which a rollback does not change.
     } else if (restored !== undefined || (fetched === true && !isLocked(change))) {
       this.#pin(reference, manifest ?? { digest, manifest: known === null ? null : manifestFrom(known) })
     }
@@ -228,6 +243,12 @@ function manifestFrom(blobs: readonly Layer[]): Manifest {
   const last = blobs.at(-1)
   const hasConfig = last !== undefined && layerWord(last) === 'config'
   return { config: hasConfig ? last : null, layers: hasConfig ? blobs.slice(0, -1) : blobs }
+}
+
+/** From what the model, or the copy of one, was built, where that is still so. */
+function builtKnown({ models, copies }: ConfigRecord, name: string, digest: string): Pick<RecordedModel, 'built'> {
+  const entry = copies[name] ?? models[name]
+  return entry?.digest === digest && entry.built !== undefined ? { built: entry.built } : {}
 }
 
 function foreseenBlobs(change: Change, digest: string): readonly Layer[] | null {

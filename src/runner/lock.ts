@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts'
 import { type Diagnostic, OllamaConfigError } from '../errors.ts'
 import { hasContent } from '../plan/content.ts'
 import type { DesiredModel, InstalledModel } from '../plan/state.ts'
-import type { Lock, LockedModel } from '../record/lock.ts'
+import { isLockedPull, type Lock, type LockedModel } from '../record/lock.ts'
 import type { RegistryClient } from '../registry/registry.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
 import { type LoadedConfig, openRegistry } from './connection.ts'
@@ -104,8 +104,9 @@ async function pinBuilds(
     models.flatMap(({ reference, recipe, path }): readonly (readonly [string, Pinned])[] => {
       if (recipe?.kind !== 'build') return []
       const name = formatReference(reference)
-      const digest = installed.get(referenceKey(reference)) ?? null
       const declaration = declarations.get(referenceKey(reference)) ?? ''
+      const old = entries.get(name.toLowerCase())
+      const digest = digestOfDeclaration(installed.get(referenceKey(reference)) ?? null, declaration, old)
       if (recipe.from === null) return [[name, { entry: { digest, declaration, base: null } }]]
       const base = formatReference(recipe.from)
       const pin = pulled.get(base)
@@ -255,6 +256,12 @@ function cannotPin({ reference, path }: DesiredModel, answer: ManifestAnswer): D
   }
 }
 
+/** Its digest informs of one declaration only. */
+function digestOfDeclaration(digest: string | null, declaration: string, old: LockedModel | undefined): string | null {
+  const isOther = old !== undefined && !isLockedPull(old) && old.declaration !== declaration
+  return isOther && old.digest === digest ? null : digest
+}
+
 /** By name, whatever its case: names in a lock file and in a config may differ in it. */
 type Entries = ReadonlyMap<string, LockedModel>
 
@@ -264,11 +271,14 @@ function entriesOf(lock: Lock | undefined): Entries {
 
 function changesBetween(before: Lock, after: Lock): readonly LockChange[] {
   const names = [...new Set([...Object.keys(before.models), ...Object.keys(after.models)])].sort(compareText)
+  const said = (entry: LockedModel | undefined) =>
+    // Of a model that is built declaration and base bind, more than its digest.
+    entry === undefined || isLockedPull(entry) ? entry?.digest : JSON.stringify(entry)
   return names
+    .filter((reference) => said(before.models[reference]) !== said(after.models[reference]))
     .map((reference) => ({
       reference,
       before: before.models[reference]?.digest ?? null,
       after: after.models[reference]?.digest ?? null,
     }))
-    .filter((change) => change.before !== change.after)
 }

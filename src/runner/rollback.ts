@@ -1,9 +1,11 @@
 /** `createRollbackPlan`: back to the version that an update replaced. */
-import { formatReference, parseListedName, referenceKey } from '../artifact/reference.ts'
+import { formatReference, parseListedName, type Reference, referenceKey } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import type { Config } from '../config/config.ts'
-import { OllamaConfigError } from '../errors.ts'
+import { type Diagnostic, OllamaConfigError } from '../errors.ts'
+import { sourceOf } from '../plan/declared-models.ts'
 import { formatVersion, type Plan, type RestoreChange } from '../plan/plan.ts'
+import type { DesiredState } from '../plan/state.ts'
 import type { LoadedConfig } from './connection.ts'
 import { keysOf } from './plan.ts'
 import { type SurveyOptions, survey } from './survey.ts'
@@ -49,11 +51,35 @@ export async function createRollbackPlan(
     reason: { code: 'rollback', text: `back to the version kept on ${newest[1].at.slice(0, 10)}` },
   }
   const { serverVersion } = actual
-  return {
-    formatVersion,
-    prune: false,
-    targets: [
-      { address: backend.address, kind: backend.kind, serverVersion, changes: [change], drift: [], diagnostics },
-    ],
-  }
+  const { address, kind } = backend
+  const notes = [...diagnostics, ...afterwards(model, desired)]
+  const target = { address, kind, serverVersion, changes: [change], drift: [], diagnostics: notes }
+  return { formatVersion, prune: false, targets: [target] }
+}
+
+/** What the next apply does of it, where a model is made from another. */
+function afterwards(name: string, { models }: DesiredState): readonly Diagnostic[] {
+  const note = (message: string, hint: string): Diagnostic => ({
+    severity: 'warning',
+    code: 'rollback-not-declared',
+    message,
+    reference: name,
+    hint,
+  })
+  const isIt = (reference: Reference | undefined) => reference !== undefined && formatReference(reference) === name
+  const made = models.find(({ reference, recipe }) => isIt(reference) && recipe !== undefined)
+  const users = models.filter((model) => isIt(sourceOf(model))).map(({ reference }) => formatReference(reference))
+  return [
+    ...(made === undefined
+      ? []
+      : [
+          note(
+            `The config says how "${name}" is made, so that the next apply makes it anew`,
+            'change its declaration back to what it was',
+          ),
+        ]),
+    ...(users.length === 0
+      ? []
+      : [note(`What is made from it stays as it is until the next apply: ${users.join(', ')}`, 'then run apply')]),
+  ]
 }

@@ -370,7 +370,8 @@ test('what no registry is known to have needs a person, unless the record says t
 })
 
 test('the newest copy of a declared model is spared, older ones and orphans go; the record says which are copies', () => {
-  const copy = (of: string, fill: string, at: string, own = true) => ({
+  const copy = (of: string, fill: string, at: string, own = true, broughtIn = true) => ({
+    broughtIn,
     of: key(of),
     reference: `${of}:latest`,
     digest: digest(fill),
@@ -383,6 +384,7 @@ test('the newest copy of a declared model is spared, older ones and orphans go; 
     [key('gone:p1'), copy('gone', '3', '2026-01-01T00:00:00.000Z')],
     [key('b:p1'), copy('b', '4', '2026-01-01T00:00:00.000Z', false)],
     [key('a:p3'), copy('a', '5', '2026-01-01T00:00:00.000Z')],
+    [key('a:p4'), copy('a', '7', '2026-01-02T00:00:00.000Z', true, false)],
   ])
   const models = [
     version('a', '9'),
@@ -391,6 +393,7 @@ test('the newest copy of a declared model is spared, older ones and orphans go; 
     version('gone:p1', '3'),
     version('b:p1', '4'),
     version('a:p3', '6'),
+    version('a:p4', '7'),
   ]
   const { changes } = planOf({ models: ['a'] }, models, { copies }, { checkDeletions: true })
   const shown = changes.map(
@@ -403,6 +406,8 @@ test('the newest copy of a declared model is spared, older ones and orphans go; 
     'no-op a:p2 previous-version',
     // Replaced since: no copy of ours any more.
     'delete a:p3 undeclared irreplaceable',
+    // No apply brought what it is a copy of: a person has to be asked.
+    'delete a:p4 superseded irreplaceable',
     'no-op b:p1 previous-version',
     'delete gone:p1 superseded',
   ])

@@ -29,7 +29,9 @@ export async function check(flags: CheckFlags, context: Context): Promise<number
   } else if (errors[0] !== undefined) {
     context.stdout.write(`${errors[0].message}\n`)
   } else if (pending.length > 0) {
-    const names = pending.slice(0, namesShown).map(({ action, reference }) => `${action} ${reference}`)
+    const names = pending
+      .slice(0, namesShown)
+      .map(({ action, reference }) => `${action === 'derive' ? 'build' : action} ${reference}`)
     const more = pending.length > namesShown ? `, and ${pending.length - namesShown} more` : ''
     context.stdout.write(`Pending: ${names.join(', ')}${more}. Run: ${applyCommand(flags, context)}\n`)
   } else {

@@ -39,10 +39,15 @@ export function showLock(
   context.stdout.write(
     [
       ...diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style, columnsOf(context.stdout))),
-      ...changes.map(
-        ({ reference, before, after }) =>
-          `  ${after === null ? style.red('-') : before === null ? style.green('+') : style.yellow('~')} ${reference.padEnd(width)}  ${before === null ? '' : `${digest(before)} → `}${digest(after)}`,
-      ),
+      ...changes.map(({ reference, before, after }) => {
+        const has = Object.hasOwn(written.models, reference)
+        const sign = !has ? style.red('-') : before === null ? style.green('+') : style.yellow('~')
+        const text =
+          has && (after === null || before === after)
+            ? 'another declaration or base'
+            : `${before === null ? '' : `${digest(before)} → `}${digest(after)}`
+        return `  ${sign} ${reference.padEnd(width)}  ${text}`
+      }),
       `${total}${changes.length === 0 ? ', as before' : ''}.`,
       '',
     ].join('\n'),

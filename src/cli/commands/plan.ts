@@ -48,7 +48,8 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
       }),
     )
     if (flags.out !== undefined) context.stdout.write(`Saved. To do it: ${applyCommand(flags, context, flags.out)}\n`)
-    else if (pendingChanges(result).length > 0) context.stdout.write(`To do it: ${applyCommand(flags, context)}\n`)
+    else if (pendingChanges(result).length > 0 && planErrors(result).length === 0)
+      context.stdout.write(`To do it: ${applyCommand(flags, context)}\n`)
   }
   if (planErrors(result).length > 0) return exitCodes.failed
   return flags['detailed-exitcode'] && pendingChanges(result).length > 0 ? exitCodes.pending : exitCodes.done

@@ -22,6 +22,7 @@ import {
 } from '../../plan/plan.ts'
 import { formatDiagnostic } from './problems.ts'
 import type { Style } from './style.ts'
+import { fold } from './text.ts'
 
 export interface PlanViewOptions {
   readonly style: Style
@@ -48,7 +49,7 @@ export function formatPlan(plan: Plan, { style, file, all, asks = false, columns
         ...(all ? fineBlocks(target, style) : []),
         summary(target, plan.prune, style),
       ]
-      return `${blocks.join('\n\n')}\n`
+      return fold(`${blocks.join('\n\n')}\n`, columns)
     })
     .join('\n')
 }

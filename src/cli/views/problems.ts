@@ -2,19 +2,19 @@
 import { printable, visible } from '../../artifact/text.ts'
 import { type Diagnostic, isConfigError, isOllamaConfigError, toErrorData } from '../../errors.ts'
 import type { Paint, Style } from './style.ts'
-import { wrap } from './text.ts'
+import { fold, wrap } from './text.ts'
 
 /** For stderr; ends with a newline. */
 export function formatError(
   error: unknown,
-  { style, debug }: { readonly style: Style; readonly debug: boolean },
+  { style, debug, columns }: { readonly style: Style; readonly debug: boolean; readonly columns?: number | undefined },
 ): string {
   const { message, hint } = toErrorData(error)
-  const lines = [`${style.red('Error:')} ${printable(message, 1000)}`]
+  const lines = [fold(`${style.red('Error:')} ${printable(message, 1000)}`, columns)]
   const frame = isOllamaConfigError(error) ? error.details?.['frame'] : undefined
   if (typeof frame === 'string') lines.push('', frame, '')
-  if (isConfigError(error)) lines.push(diagnosticsText(error.diagnostics, style))
-  if (hint !== undefined) lines.push(`${style.cyan('Next:')} ${printable(hint)}`)
+  if (isConfigError(error)) lines.push(diagnosticsText(error.diagnostics, style, columns))
+  if (hint !== undefined) lines.push(fold(`${style.cyan('Next:')} ${printable(hint)}`, columns))
   if (debug) lines.push('', stackOf(error))
   return `${lines.join('\n')}\n`
 }
@@ -30,8 +30,8 @@ export function formatDiagnostic({ severity, message, hint }: Diagnostic, style:
 /** More than this many problems nobody reads. */
 const diagnosticsShown = 50
 
-function diagnosticsText(diagnostics: readonly Diagnostic[], style: Style): string {
-  const shown = diagnostics.slice(0, diagnosticsShown).map((diagnostic) => formatDiagnostic(diagnostic, style))
+function diagnosticsText(diagnostics: readonly Diagnostic[], style: Style, columns: number | undefined): string {
+  const shown = diagnostics.slice(0, diagnosticsShown).map((diagnostic) => formatDiagnostic(diagnostic, style, columns))
   if (diagnostics.length > diagnosticsShown) shown.push(`  … and ${diagnostics.length - diagnosticsShown} more`)
   return shown.join('\n')
 }

@@ -2,6 +2,7 @@
 import { countResults, type Report } from '../../apply/report.ts'
 import { formatDiagnostic } from './problems.ts'
 import type { Style } from './style.ts'
+import { fold } from './text.ts'
 
 export interface ReportViewOptions {
   readonly style: Style
@@ -50,7 +51,7 @@ export function formatReport(report: Report, { style, told, columns }: ReportVie
     report.outcome
   ]
   const next = left.length > 0 ? '\nRun the same command again to go on from here' : ''
-  return `${[...lines, `${title} ${countsText(report, failed.length)}`].join('\n')}${next}\n`
+  return fold(`${[...lines, `${title} ${countsText(report, failed.length)}`].join('\n')}${next}\n`, columns)
 }
 
 function countsText(report: Report, failed: number): string {

@@ -1,4 +1,4 @@
-/** Text by the columns it takes on a terminal: width, truncation, wrapping. Pure; text without colour codes. */
+/** Text by the columns it takes on a terminal: width, truncation, wrapping. Pure; text without colour codes, unless said otherwise. */
 
 const plainAscii = /^[\x20-\x7e]*$/
 const zeroWidth = /^[\p{Mn}\p{Me}\p{Cf}]$/u
@@ -60,6 +60,41 @@ export function wrap(text: string, columns: number): string[] {
   }
   if (line !== '') lines.push(line)
   return lines
+}
+
+/**
+ * Lines that are too wide, broken at spaces; what follows is indented further than its line. Colour codes take no room, and go on
+ * over the break.
+ *
+ * @param columns Default: lines are not broken.
+ */
+export function fold(text: string, columns: number | undefined): string {
+  if (columns === undefined) return text
+  return text
+    .split('\n')
+    .map((line) => (widthWithoutCodes(line) <= columns ? line : foldLine(line, columns)))
+    .join('\n')
+}
+
+function foldLine(line: string, columns: number): string {
+  const [start = ''] = /^ */.exec(line) ?? []
+  const indent = ' '.repeat(Math.min(start.length + 4, Math.floor(columns / 2)))
+  const lines: string[] = []
+  let current = start
+  for (const word of line.slice(start.length).split(/(?<=\S) (?=.)/)) {
+    const joined = current.trim() === '' ? current + word : `${current} ${word}`
+    if (widthWithoutCodes(joined.trimEnd()) <= columns || current.trim() === '') {
+      current = joined
+    } else {
+      lines.push(current.trimEnd())
+      current = indent + word.trimStart()
+    }
+  }
+  return [...lines, current.trimEnd()].join('\n')
+}
+
+function widthWithoutCodes(text: string): number {
+  return textWidth(text.replaceAll(/\x1b\[[\d;]*m/g, ''))
 }
 
 function firstCharacter(text: string): string {
