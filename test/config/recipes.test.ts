@@ -223,7 +223,7 @@ test('half a character becomes what the server reads it as, wherever it is writt
     ],
     { defaults: { parameters: { stop: ['\ud800y'] } } },
   )
-  const { system, licenses, messages, parameters } = model?.recipe as Build
+  const { system, licenses, messages, parameters } = (model?.recipe ?? {}) as Build
   assert.deepEqual([system, licenses, parameters], ['x\ufffd', ['\ufffd'], { stop: ['\ufffdy'] }])
   assert.deepEqual(messages, [{ role: 'user', content: '🦙\ufffd' }])
 })
