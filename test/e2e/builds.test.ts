@@ -274,7 +274,7 @@ test('weights from files are uploaded once, and read again only when they change
     /own:latest +built as declared, as recorded/,
   )
   // Size and time are those of the last reading: the bytes are not looked at.
-  writeFileSync(file, new Uint8Array(bytes.length))
+  writeFileSync(file, Buffer.concat([Buffer.from('GGUF'), new Uint8Array(bytes.length - 4)]))
   utimesSync(file, 1000, 1000)
   await run(0, 'check')
   writeFileSync(file, makeGguf({ name: 'own', fill: 0.25 }))

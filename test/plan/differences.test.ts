@@ -51,7 +51,7 @@ test('a model that is what its base is differs in nothing', () => {
 const cases: readonly [string, Partial<ShownModel>, Partial<typeof declared>, readonly string[]][] = [
   ['other weights', { weights: [digestOf('2')] }, {}, ['from: built from other weights']],
   ['weights and a projector', { weights: [digestOf('1'), digestOf('2')] }, {}, ['from: built from other weights']],
-  ['an adapter that nobody declared', { adapters: [digestOf('2')] }, {}, ['adapters: others']],
+  ['an adapter that nobody declared', { adapters: [digestOf('2')] }, {}, ['adapters: other files']],
   ['a line of the system prompt', { system: 'a\nb\nc' }, { system: 'a\nB\nc' }, ['system: 1 line changed']],
   ['a repeated line', { system: 'a\na\na' }, { system: 'a\na' }, ['system: 1 line changed']],
   ['a system prompt that is not there', { system: null }, { system: 'a\nb' }, ['system: 2 lines added']],
@@ -59,10 +59,10 @@ const cases: readonly [string, Partial<ShownModel>, Partial<typeof declared>, re
   ['a renderer', { renderer: 'x' }, { renderer: 'y' }, ['renderer: x → y']],
   ['a parser that nobody declared', { parser: 'x' }, {}, ['parser: x → not set']],
   ['a required version', { requires: '0.14.0' }, { requires: '0.15.0' }, ['requires: 0.14.0 → 0.15.0']],
-  ['a licence that is not there', {}, { licenses: ['More'] }, ['license: others']],
-  ['a licence too many', { license: 'Free\nMore' }, {}, ['license: others']],
+  ['a licence that is not there', {}, { licenses: ['More'] }, ['license: other texts']],
+  ['a licence too many', { license: 'Free\nMore' }, {}, ['license: other texts']],
   ['a licence in its place', { license: 'Free\nMore\nAnd' }, { licenses: ['More', 'And'] }, []],
-  ['other messages', {}, { messages: [{ role: 'user', content: 'ho' }] }, ['messages: 1 → 1, or others']],
+  ['other messages', {}, { messages: [{ role: 'user', content: 'ho' }] }, ['messages: other texts']],
   ['roles in another case', {}, { messages: [{ role: 'USER', content: 'hi' }] }, []],
   [
     'parameters, sorted',
@@ -143,8 +143,8 @@ test('differencesOf() without the base compares only what is declared', () => {
     requires: '0.15.0',
   }
   assert.deepEqual(differences(other, build, { of }), [
-    'license: others',
-    'messages: 0 → 1, or others',
+    'license: other texts',
+    'messages: 0 → 1',
     'parameters.a: 1 → 2',
     'requires: 0.14.0 → 0.15.0',
     'system: 1 line changed',
@@ -161,9 +161,9 @@ test('differencesOf() a model from files: weights are known or not, and an adapt
   assert.deepEqual(differences({ weights: [digestOf('2')] }, build, { of, files }), [
     'gguf: not known to be built from these bytes',
   ])
-  assert.deepEqual(differences({ license: 'Free\nMore' }, build, { of, files }), ['license: others'])
+  assert.deepEqual(differences({ license: 'Free\nMore' }, build, { of, files }), ['license: other texts'])
   const adapted = { files: files.files, adapters: [file(digestOf('3'))] }
-  assert.deepEqual(differences({}, build, { of, files: adapted }), ['adapters: others'])
+  assert.deepEqual(differences({}, build, { of, files: adapted }), ['adapters: other files'])
   assert.deepEqual(differences({ adapters: [digestOf('3')] }, build, { of, files: adapted }), [])
 })
 
@@ -171,8 +171,10 @@ test('differencesOf() takes adapters of the base, then the declared ones', () =>
   const of = { ...base, adapters: [digestOf('3')] }
   const files = { files: [], adapters: [file(digestOf('4'))] }
   assert.deepEqual(differences({ adapters: [digestOf('3'), digestOf('4')] }, {}, { of, files }), [])
-  assert.deepEqual(differences({ adapters: [digestOf('4')] }, {}, { of, files }), ['adapters: others'])
-  assert.deepEqual(differences({ adapters: [digestOf('4'), digestOf('3')] }, {}, { of, files }), ['adapters: others'])
+  assert.deepEqual(differences({ adapters: [digestOf('4')] }, {}, { of, files }), ['adapters: other files'])
+  assert.deepEqual(differences({ adapters: [digestOf('4'), digestOf('3')] }, {}, { of, files }), [
+    'adapters: other files',
+  ])
 })
 
 test('differencesOf() tells hostile values as one line', () => {

@@ -77,8 +77,13 @@ function texts(content: Content, kind: string): string[] {
     .map((bytes) => new TextDecoder().decode(bytes))
 }
 
+/** Half a character is read as U+FFFD. */
 function readJson(text: string | undefined): unknown {
-  return text === undefined ? undefined : JSON.parse(text)
+  return text === undefined
+    ? undefined
+    : JSON.parse(text, (_, item: unknown) =>
+        typeof item === 'string' ? item.replace(/\p{Surrogate}/gu, '\ufffd') : item,
+      )
 }
 
 /** The server quotes what has a line break or spaces at its edges, and escapes nothing. */
