@@ -256,10 +256,11 @@ function cannotPin({ reference, path }: DesiredModel, answer: ManifestAnswer): D
   }
 }
 
-/** Its digest informs of one declaration only. */
+/** Its digest informs of one declaration only: that of what is installed may be of an earlier one, until an apply says otherwise. */
 function digestOfDeclaration(digest: string | null, declaration: string, old: LockedModel | undefined): string | null {
-  const isOther = old !== undefined && !isLockedPull(old) && old.declaration !== declaration
-  return isOther && old.digest === digest ? null : digest
+  if (old === undefined || isLockedPull(old)) return digest
+  const isEarlier = old.declaration === declaration ? old.digest === null : old.digest === digest
+  return isEarlier ? null : digest
 }
 
 /** By name, whatever its case: names in a lock file and in a config may differ in it. */

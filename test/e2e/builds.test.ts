@@ -143,6 +143,16 @@ test('what somebody built by hand from something else is kept, though nobody ask
     'reviewer by hand',
     'second by hand',
   ])
+  // A newer copy makes the older one no less the only one of its kind: no script deletes it.
+  made.server.derive('reviewer', 'other', { system: 'reviewer by hand, again' })
+  made.config({ models: ['base', { name: 'second', aliasOf: 'base' }, reviewer], prune: 'undeclared' })
+  await made.run(0, 'apply', '--yes')
+  const pruned = await made.run(0, 'apply', '--yes', '--prune')
+  assert.match(
+    pruned.stdout,
+    /Kept, since no registry can give it back and no person approved it: .*reviewer:latest-previous-/,
+  )
+  assert.equal(made.server.installed().filter((name) => name.includes('-previous-')).length, 4)
   assert.match((await made.run(0, 'apply', '--yes')).stdout, /No changes/)
 })
 
@@ -368,4 +378,46 @@ test('the lock pins declaration and base; --frozen refuses another declaration',
   await made.run(0, 'apply', '--yes')
   await made.run(0, 'apply', '--yes', '--frozen')
   assert.match(readFileSync(path.join(made.cwd, 'ollama.lock.json'), 'utf8'), /"declaration"/)
+})
+
+test('a rollback of a model that is made here says what comes next, and leaves the lock file as it is', async (t) => {
+  const made = await built(t, [reviewer, { name: 'fast', aliasOf: 'reviewer' }])
+  await made.run(0, 'lock')
+  made.remote.publish({ ...base, layers: [weights(2)] })
+  await made.run(0, 'update', '--yes', '--keep-previous')
+  const locked = readFileSync(path.join(made.cwd, 'ollama.lock.json'), 'utf8')
+  const back = await made.run(0, 'rollback', 'reviewer', '--yes')
+  assert.match(back.stdout, /! The config says how "reviewer:latest" is made, so that the next apply makes it anew/)
+  assert.match(back.stdout, /! What is made from it stays as it is until the next apply: fast:latest/)
+  assert.equal(readFileSync(path.join(made.cwd, 'ollama.lock.json'), 'utf8'), locked)
+  assert.match((await made.run(0, 'plan', '--frozen')).stdout, /~ reviewer:latest +its base is another version/)
+})
+
+test('lock tells of a declaration that changed, though no digest did', async (t) => {
+  const made = await built(t)
+  await made.run(0, 'lock')
+  made.config({ models: [{ ...reviewer, system: 'New' }] })
+  assert.match(
+    (await made.run(0, 'lock')).stdout,
+    /~ reviewer:latest +another declaration or base\n.* pins 2 models\.\n/,
+  )
+  assert.equal(made.lock().models['reviewer:latest']?.digest, null)
+  assert.match((await made.run(0, 'lock')).stdout, /as before/)
+})
+
+test('a file where a model is wanted, and one that is no GGUF, are told before anything is asked', async (t) => {
+  const made = await world(t, [], { models: [{ name: 'a', from: './w.gguf' }] })
+  assert.match((await made.run(3, 'plan')).stderr, /models\[0\]\.from names a file .*: ".\/w\.gguf"\n.*write "gguf"/)
+  writeFileSync(path.join(made.cwd, 'Modelfile'), 'FROM ./nofile.gguf\n')
+  for (const [declaration, message] of [
+    [
+      { modelfile: 'Modelfile' },
+      /modelfile names a file where a model is wanted, or one that is not there: ".\/nofile\.gguf"/,
+    ],
+    [{ gguf: 'Modelfile' }, /gguf names "Modelfile", which is no GGUF file/],
+  ] as const) {
+    made.config({ models: [{ name: 'a', ...declaration }] })
+    assert.match((await made.run(3, 'plan')).stderr, message)
+  }
+  assert.deepEqual(made.server.requests, [])
 })
