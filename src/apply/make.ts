@@ -28,6 +28,8 @@ export async function* buildModel(
   const [present] = findInstalled(host.state, reference)
   // Somebody else was quicker.
   if (present !== undefined && present.digest === after?.digest) return done(present)
+  if (present !== undefined && present.digest !== precondition.digest && (await isAsDeclared(present, build, host)))
+    return done(present)
   assertUntouched(change, present, 'built')
   const base = build.from === null ? undefined : startOf(build.from, precondition.base ?? null, change, host)
   yield* uploadFiles(id, [...build.files, ...build.adapters], host, { signal, strict })
@@ -103,6 +105,15 @@ function requestOf(build: PlannedBuild, base: InstalledModel | undefined): Creat
     ...(requires === null ? {} : { requires }),
     ...(quantize === null ? {} : { quantize }),
   }
+}
+
+/** Whether another apply built just this meanwhile, as far as the server tells. */
+async function isAsDeclared(model: InstalledModel, build: PlannedBuild, host: Host): Promise<boolean> {
+  if (build.from === null || model.remoteHost !== undefined) return false
+  const [base] = findInstalled(host.state, build.from)
+  if (base === undefined) return false
+  const [shown, shownBase] = [await host.backend.show(model.name), await host.backend.show(base.name)]
+  return differencesOf(shown, shownBase, build, build).length === 0
 }
 
 /**

@@ -1,5 +1,6 @@
 /** Brings files of this machine to the host. */
 import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { printable } from '../artifact/text.ts'
 import type { OllamaConfigError } from '../errors.ts'
 import type { PlannedFile } from '../plan/plan.ts'
@@ -68,6 +69,8 @@ async function* uploadFile(
 
 async function* bytesOf(file: string, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void> {
   try {
+    // Of a pipe or a device nobody knows when it ends.
+    if (!(await stat(file)).isFile()) throw new Error('it is no file')
     yield* createReadStream(file, { signal, highWaterMark: chunkBytes })
   } catch (error) {
     if (signal?.aborted) throw signal.reason

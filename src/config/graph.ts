@@ -37,10 +37,14 @@ export function connectModels(
 
 type Models = ReadonlyMap<string, WrittenModel>
 
-/** What an alias of an alias is a name of. */
+/** What an alias of an alias is a name of. There are no cycles. */
 function endOf(reference: DesiredModel['reference'], models: Models): DesiredModel['reference'] {
-  const recipe = models.get(referenceKey(reference))?.model.recipe
-  return recipe?.kind === 'alias' ? endOf(recipe.of, models) : reference
+  let end = reference
+  for (;;) {
+    const recipe = models.get(referenceKey(end))?.model.recipe
+    if (recipe?.kind !== 'alias') return end
+    end = recipe.of
+  }
 }
 
 /** Each cycle once. Every model starts from one other at most, so that following it is enough. */

@@ -15,13 +15,22 @@ export function problemOf({ code, message, hint }: OllamaConfigError, path: stri
   return { severity: 'error', code, path, message: `${path}: ${message}`, ...(hint === undefined ? {} : { hint }) }
 }
 
-/** Deeper than anything that is declared; what goes round in circles is left to others to tell. */
+/** Deeper than anything that is declared. */
 const maxDepth = 32
 
-/** The same with texts as the server reads them, which is what has to be expected of it. */
-export function asRead(value: unknown, depth = maxDepth): unknown {
+/**
+ * The same with texts as the server reads them, which is what has to be expected of it. What is there several times is looked at
+ * once, and what goes round in circles ends.
+ */
+export function asRead(value: unknown, depth = maxDepth, seen = new Map<object, unknown>()): unknown {
   if (typeof value === 'string') return wellFormed(value)
-  if (depth === 0 || typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map((item) => asRead(item, depth - 1))
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, asRead(item, depth - 1)]))
+  if (typeof value !== 'object' || value === null || depth === 0) return value
+  if (seen.has(value)) return seen.get(value)
+  seen.set(value, value)
+  const inner = (item: unknown) => asRead(item, depth - 1, seen)
+  const read = Array.isArray(value)
+    ? value.map(inner)
+    : Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inner(item)]))
+  seen.set(value, read)
+  return read
 }

@@ -15,7 +15,7 @@ export interface ParameterRules {
 /** Those that are right; the others are reported. */
 export function checkParameters(written: unknown, { path, allowUnknown, report }: ParameterRules): Parameters {
   if (typeof written !== 'object' || written === null) return {}
-  const checked: Record<string, Parameter> = {}
+  const checked = new Map<string, Parameter>()
   for (const [name, value] of Object.entries(written)) {
     if (value === undefined) continue
     const place = `${path}${/^[A-Za-z_]\w*$/.test(name) ? `.${name}` : `[${quoted(name)}]`}`
@@ -25,13 +25,14 @@ export function checkParameters(written: unknown, { path, allowUnknown, report }
     if (kind === undefined && !allowUnknown) {
       problem('unknown-parameter', unknownText(place, name), unknownHint(name))
     } else if (kind === undefined ? isParameter(value) : fits[kind].test(value)) {
-      checked[name] = value
+      checked.set(name, value)
     } else {
       const wanted = kind === undefined ? 'text, a number, true or false, or a list of these' : fits[kind].wanted
       problem('wrong-type', `${place} must be ${wanted}: found ${describe(value)}`)
     }
   }
-  return checked
+  // Keys are anybody's: `__proto__` is one like any other.
+  return Object.fromEntries(checked)
 }
 
 function unknownText(place: string, name: string): string {

@@ -65,11 +65,13 @@ export function buildChange(build: Build, situation: MakeSituation): Change {
     const fine = (method: BuildMethod, text: string): Change => ({
       ...noOp(model.reference, installed, { code: 'in-sync', text }),
       method,
-      ...(findings === undefined ? {} : { built: { declaration: findings.declaration, base: digestBefore(source) } }),
+      ...(findings === undefined ? {} : { built: { declaration: findings.declaration, base: baseWanted(source) } }),
     })
     const recorded = resolution.recorded.get(referenceKey(model.reference))
     if (isAsRecorded(installed, source, recorded, findings?.declaration))
       return fine('recorded', 'built as declared, as recorded')
+    // The locked version of its base cannot be had, and another is there: nothing is built of that one.
+    if (source !== undefined && blockOf(source) !== undefined) return building(build, situation, findings, moved)
     if (predicted?.digest === installed.digest)
       return fine('predicted', 'built as declared: its digest is the predicted one')
     // A prediction may be wrong where the server is of another version; what cannot be told apart is not built again.
@@ -150,8 +152,14 @@ export function isAsRecorded(
     built !== undefined &&
     recorded?.digest === digest &&
     built.declaration === declaration &&
-    built.base === digestBefore(source)
+    built.base === baseWanted(source)
   )
+}
+
+/** Digest of the base that the model has to be built of: the locked one, also where that cannot be had any more. */
+function baseWanted(source: Change | undefined): string | null {
+  const isLockedElsewise = source !== undefined && source.before !== null && blockOf(source) !== undefined
+  return isLockedElsewise ? (source.after?.digest ?? null) : digestBefore(source)
 }
 
 /** Whether the source has other content after this plan, as far as can be known. */
@@ -196,7 +204,7 @@ function common(situation: MakeSituation, digest: string | null, sizeBytes: numb
 }
 
 function blockedBy(name: string, source: Change): ErrorData | undefined {
-  const blocked = isStaying(source) ? undefined : blockOf(source)
+  const blocked = blockOf(source)
   if (blocked === undefined) return undefined
   const message = `"${name}" cannot be made, since "${source.reference}" cannot be had: ${blocked.message}`
   return { code: blocked.code, message, ...(blocked.hint === undefined ? {} : { hint: blocked.hint }) }

@@ -26,8 +26,7 @@ export function keptAs(
   recorded: Recorded | undefined,
   parents?: readonly Reference[],
 ): string | null {
-  const isOthers =
-    !isOurs(installed.digest, recorded, parents !== undefined) && isBuiltElsewhere(installed, parents ?? [])
+  const isOthers = !isOurs(installed.digest, recorded, parents !== undefined) && isBuiltElsewhere(installed, parents)
   return keepPrevious || isOthers ? previousName(reference, installed.digest) : null
 }
 
@@ -36,8 +35,10 @@ export function isOurs(digest: string | null, recorded: Recorded | undefined, is
   return recorded?.digest === digest && (isMade || recorded.broughtIn)
 }
 
-function isBuiltElsewhere({ parentModel }: InstalledModel, parents: readonly Reference[]): boolean {
-  if (parentModel === undefined) return false
+function isBuiltElsewhere({ parentModel }: InstalledModel, parents: readonly Reference[] | undefined): boolean {
+  // Pulled, or built from files, which a server does not tell apart: what is pulled anew may be of the same tag.
+  if (parentModel === undefined) return parents !== undefined
+  if (parents === undefined) return true
   try {
     const parent = parseListedName(parentModel)
     return !parents.some((other) => sameReference(other, parent))

@@ -76,15 +76,23 @@ async function candidates(folder: string): Promise<readonly string[]> {
     [...stems].map(async (stem) => {
       for (const extension of extensions) {
         // Also a link that leads nowhere is there: loading it says so.
-        if (
-          /\.plugin$/.test(stem) ? names.includes(stem + extension) : await isFile(path.join(folder, stem + extension))
-        )
-          return [stem + extension]
+        const name = stem + extension
+        const isThere =
+          /\.plugin$/.test(stem) && names.includes(name) && !(await isOtherThanFile(path.join(folder, name)))
+        if (isThere || (await isFile(path.join(folder, name)))) return [name]
       }
       return []
     }),
   )
   return files.flat().sort(compareText)
+}
+
+/** A pipe would be waited for, and a folder is none. */
+async function isOtherThanFile(file: string): Promise<boolean> {
+  return stat(file).then(
+    (found) => !found.isFile(),
+    () => false,
+  )
 }
 
 async function isFile(file: string): Promise<boolean> {

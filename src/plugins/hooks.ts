@@ -65,10 +65,15 @@ export async function runHook<T>(
   } catch (error) {
     if (signal?.aborted) throw signal.reason
     if (own.signal.aborted) return { problem: problemOf(owner, 'plugin-timeout', late) }
-    logger?.debug('plugin failed', { plugin: owner.name, stack: error instanceof Error ? error.stack : undefined })
-    const wrong = error instanceof ShapeError ? 'did not return what it has to' : 'failed'
-    const hint = isOllamaConfigError(error) ? error.hint : undefined
-    return { problem: problemOf(owner, 'plugin-failed', `${what} ${wrong}: ${textOf(error)}`, hint) }
+    try {
+      logger?.debug('plugin failed', { plugin: owner.name, stack: error instanceof Error ? error.stack : undefined })
+      const wrong = error instanceof ShapeError ? 'did not return what it has to' : 'failed'
+      const hint = isOllamaConfigError(error) ? error.hint : undefined
+      return { problem: problemOf(owner, 'plugin-failed', `${what} ${wrong}: ${textOf(error)}`, hint) }
+    } catch {
+      // Whatever plugins throw may do anything when it is looked at.
+      return { problem: problemOf(owner, 'plugin-failed', `${what} failed: it threw what cannot be shown`) }
+    }
   } finally {
     clearTimeout(timer)
     // What the hook left behind, such as an answer that nobody reads to its end, must not keep the process alive.

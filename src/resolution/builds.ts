@@ -1,6 +1,5 @@
 /** Looks at the declared models that are built: what their declarations would make of their bases, and what there is instead. */
 import { type Derived, isPredictable, type ModelContent, predictDerived } from '../artifact/derived.ts'
-import { goMapJson } from '../artifact/go-json.ts'
 import { formatReference, referenceKey } from '../artifact/reference.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
 import type { Backend, BlobLookup, ModelDetails } from '../backend/backend.ts'
@@ -17,6 +16,7 @@ import { sharedSignal } from '../runtime/abortable.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { Turns } from '../runtime/turns.ts'
 import { contentOf } from './content.ts'
+import { hashOfBuild } from './declaration-hash.ts'
 import { createFileReader, type ReadFile } from './inputs.ts'
 
 export interface ResolveBuildsOptions {
@@ -114,7 +114,7 @@ class BuildSurvey {
 
   async #find(key: string, model: DesiredModel, build: Build, source: Change | undefined): Promise<BuildFindings> {
     const [files, adapters] = await Promise.all([this.#planned(build.files), this.#planned(build.adapters)])
-    const declaration = hashOf(build, files, adapters)
+    const declaration = hashOfBuild(build, files, adapters)
     const installed = this.#installed.get(key)
     const moved = source !== undefined && isMoved(source)
     const isKnown =
@@ -293,25 +293,9 @@ class BuildSurvey {
 
 /** What a server does not tell of messages. */
 function hasHidden({ messages }: Build): boolean {
-  return messages.some(({ thinking, images, tool_calls: calls, tool_name: tool }) =>
-    [thinking, images, calls, tool].some((part) => part !== undefined),
+  return messages.some(({ thinking, images, tool_calls: calls, tool_name: tool, tool_call_id: id }) =>
+    [thinking, images, calls, tool, id].some((part) => part !== undefined),
   )
-}
-
-interface NamedBytes {
-  readonly name: string
-  readonly digest: string
-}
-
-/** Of everything that is declared, the bytes of files included; where files lie does not count. */
-function hashOf(
-  { from, kind: _, cleared: __, ...fields }: Build,
-  files: readonly NamedBytes[],
-  adapters: readonly NamedBytes[],
-): string {
-  const bytes = (list: readonly NamedBytes[]) => list.map(({ name, digest }) => ({ name, digest }))
-  const base = from === null ? null : formatReference(from)
-  return sha256(goMapJson({ ...fields, from: base, files: bytes(files), adapters: bytes(adapters) }))
 }
 
 /**
@@ -330,7 +314,7 @@ export async function declarationHashes(
     Promise.all(files.map(async (file) => ({ name: file.name, digest: (await readFile(file)).digest })))
   const hashes = models.map(async ({ reference, recipe }) => {
     if (recipe?.kind !== 'build') return []
-    const hash = hashOf(recipe, await readAll(recipe.files), await readAll(recipe.adapters))
+    const hash = hashOfBuild(recipe, await readAll(recipe.files), await readAll(recipe.adapters))
     return [[referenceKey(reference), hash] as const]
   })
   return new Map((await Promise.all(hashes)).flat())

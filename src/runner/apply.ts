@@ -10,6 +10,7 @@ import type { Config } from '../config/config.ts'
 import { OllamaConfigError } from '../errors.ts'
 import {
   formatVersion,
+  isBuild,
   isFetch,
   knownActions,
   manifestOf,
@@ -96,6 +97,7 @@ async function assertAllowed(target: Target, lock: Lock | undefined, options: Kn
   const { config, frozen = false, strict = false } = options
   if (frozen) assertLocked(config.desired, lock, config)
   if (strict) {
+    await assertDeclared(target)
     assertPinned(target, lock)
     if (options.approve.deletions) assertUndeclared(target, config.desired)
   }
@@ -108,6 +110,24 @@ async function assertAllowed(target: Target, lock: Lock | undefined, options: Kn
   for (const { from, reference } of restores) {
     if (copies[from]?.of !== reference)
       throw invalidPlan(`${quoted(from)} is no copy of ${quoted(reference)} that this config made`)
+  }
+}
+
+/**
+ * What is recorded and locked of a build is its declaration, which has to be that of what is built.
+ *
+ * @throws {OllamaConfigError} `invalid-plan`
+ */
+async function assertDeclared({ changes }: Target): Promise<void> {
+  const builds = changes.filter(isBuild)
+  if (builds.length === 0) return
+  const { hashOfBuild } = await import('../resolution/declaration-hash.ts')
+  for (const { reference, build, declaration } of builds) {
+    if (hashOfBuild(build, build.files, build.adapters) !== declaration)
+      throw invalidPlan(
+        `The plan says of ${quoted(reference)} what does not fit together, as after an edit by hand`,
+        'plan again',
+      )
   }
 }
 
@@ -173,6 +193,7 @@ async function openBooks(
     lock: lockFile === undefined || frozen ? undefined : (entries) => extendLock(lockFile, entries, known),
     lockFile: lockFile === undefined ? undefined : basename(lockFile),
     now,
+    trusted: options.strict !== true,
   }
 }
 

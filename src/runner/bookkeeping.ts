@@ -44,6 +44,8 @@ export interface Books {
   readonly lockFile: string | undefined
   /** Epoch milliseconds. */
   readonly now: () => number
+  /** The plan was made by this process: what it says of files and blobs was looked at, and need not be once more. */
+  readonly trusted: boolean
 }
 
 /** Passes the events on. A record that cannot be kept is a warning; a lock file that cannot be written is a failure. */
@@ -150,7 +152,10 @@ class Bookkeeper {
     let known: readonly Layer[] | null = null
     yield* this.#record((config) => {
       known = blobsKnown(config, digest)
-      const blobs = manifest === null ? (foreseenBlobs(change, digest) ?? known) : blobsOf(manifestOf(manifest))
+      const blobs =
+        manifest === null
+          ? ((this.#books.trusted ? foreseenBlobs(change, digest) : null) ?? known)
+          : blobsOf(manifestOf(manifest))
       // A saved plan may bring what another config declares.
       const own =
         ((fetched === true || made === true) && this.#declared.has(reference)) ||
@@ -183,7 +188,8 @@ class Bookkeeper {
   #builtFrom({ declaration, build, precondition, dependsOn }: DeriveChange | RebuildChange): RecordedBuild {
     const [dependency = ''] = dependsOn
     const base = build.from === null ? null : (precondition.base ?? this.#digests.get(dependency) ?? null)
-    const inputs = [...build.files, ...build.adapters].map(({ file, digest, sizeBytes, modifiedMs }) => ({
+    const files = this.#books.trusted ? [...build.files, ...build.adapters] : []
+    const inputs = files.map(({ file, digest, sizeBytes, modifiedMs }) => ({
       file,
       digest,
       sizeBytes,

@@ -47,7 +47,7 @@ async function declareAll(
   }
   for await (const { plugin, outcome } of runHooks(plugins, run, options)) {
     if ('problem' in outcome) problems.push(outcome.problem)
-    else declared.push(...outcome.value.map((declaration) => ({ declaration, path: placeOf(plugin) })))
+    else for (const declaration of outcome.value) declared.push({ declaration, path: placeOf(plugin) })
   }
   return { declared, problems }
 }

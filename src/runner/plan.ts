@@ -8,7 +8,7 @@ import { sourceOf } from '../plan/declared-models.ts'
 import { diff } from '../plan/diff.ts'
 import { type Change, formatVersion, type Plan } from '../plan/plan.ts'
 import { type Intent, isUpdated } from '../plan/resolution.ts'
-import type { DesiredState } from '../plan/state.ts'
+import type { DesiredModel, DesiredState } from '../plan/state.ts'
 import { resolvePlan } from '../resolution/resolve.ts'
 import { suggest } from '../suggest.ts'
 import { type ConnectOptions, type KnownConfig, type LoadedConfig, ollamaFolders, openRegistry } from './connection.ts'
@@ -53,7 +53,10 @@ export async function createPlan(
     })
   }
   const intent: Intent = {
-    update: update === undefined || update === 'all' ? (update ?? null) : withSources(keysOf(update, desired), desired),
+    update:
+      update === undefined || update === 'all'
+        ? (update ?? null)
+        : withSources(keysOf(update, desired), desired.models),
     keepPrevious,
     checkDeletions,
   }
@@ -153,7 +156,7 @@ function modelFolders(env: NonNullable<ConnectOptions['env']>): readonly string[
 }
 
 /** Whoever updates a model that is made wants what it is made from to be up to date. */
-function withSources(keys: ReadonlySet<string>, { models }: DesiredState): ReadonlySet<string> {
+export function withSources(keys: ReadonlySet<string>, models: readonly DesiredModel[]): ReadonlySet<string> {
   const declared = new Map(models.map((model) => [referenceKey(model.reference), model]))
   const all = new Set<string>()
   for (const key of keys) {

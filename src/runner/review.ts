@@ -32,7 +32,7 @@ export async function reviewPlan(plan: Plan, found: Survey, options: ConnectOpti
   const diagnostics: Diagnostic[] = []
   for await (const { outcome } of runHooks(known.plugins, run, options)) {
     if ('problem' in outcome) diagnostics.push(outcome.problem)
-    else diagnostics.push(...outcome.value)
+    else for (const diagnostic of outcome.value) diagnostics.push(diagnostic)
   }
   if (diagnostics.length === 0) return plan
   const [target, ...others] = plan.targets

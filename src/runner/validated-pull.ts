@@ -5,19 +5,13 @@ import { quoted } from '../artifact/text.ts'
 import type { Config } from '../config/config.ts'
 import { type Diagnostic, type ErrorData, isOllamaConfigError, OllamaConfigError, toErrorData } from '../errors.ts'
 import { type Plan, pendingChanges, planErrors } from '../plan/plan.ts'
+import type { DesiredState } from '../plan/state.ts'
 import type { ModelManager } from '../plugins/manager.ts'
 import { applyPlan } from './apply.ts'
-import {
-  type ConnectOptions,
-  configOf,
-  connect,
-  type KnownConfig,
-  type LoadedConfig,
-  selectTarget,
-} from './connection.ts'
+import { type ConnectOptions, connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
 import { knownOf } from './known.ts'
 import { loadConfig } from './load.ts'
-import { createPlan } from './plan.ts'
+import { createPlan, withSources } from './plan.ts'
 
 export interface ValidatedPullOptions extends ConnectOptions {
   /** Whose plugins look at the models. Default: none, and every model stays unvalidated. */
@@ -45,7 +39,8 @@ export interface ValidatedPull {
  * Pulls models that are not there, one by one, and validates each: by the plugin's `probe`, and by whether the host knows the
  * capabilities that its `details` name. One that cannot be pulled does not stop the others; a plugin that fails loses no model.
  *
- * @param models Default: those that the config declares.
+ * @param models Default: those that the config declares. Of those that it declares its declaration and its lock file hold; others are
+ * pulled by their tag.
  * @returns by reference, in the shortest spelling; a name that is none stands for itself
  * @throws {OllamaConfigError} what `loadConfig` throws, and when the host cannot be asked
  * @throws `options.signal.reason`
@@ -55,8 +50,8 @@ export async function pullModelsWithValidation(
   options: ValidatedPullOptions = {},
 ): Promise<ReadonlyMap<string, ValidatedPull>> {
   const results = new Map<string, ValidatedPull>()
-  const config = await configFor(models, options, results)
-  const plan = await createPlan(config, { ...options, prune: false })
+  const { config, wanted } = await configFor(models, options, results)
+  const plan = onlyFor(await createPlan(config, { ...options, prune: false }), wanted, config.desired)
   const pulls = await pullAll(plan, config, options)
   options.signal?.throwIfAborted()
   const { address } = selectTarget(config, options)
@@ -65,6 +60,7 @@ export async function pullModelsWithValidation(
   const installed = new Map(state.models.map((model) => [referenceKey(model.reference), model]))
   for (const { reference } of config.desired.models) {
     const name = formatReference(reference)
+    if (wanted !== undefined && !wanted.has(referenceKey(reference))) continue
     const model = installed.get(referenceKey(reference))
     const error = pulls.errors.get(name)
     if (model === undefined) {
@@ -89,14 +85,24 @@ export async function pullModelsWithValidation(
 
 const unvalidated = { valid: null, diagnostics: [] } as const
 
-/** Names that are none are told in `results`. */
+interface Wanted {
+  readonly config: KnownConfig
+  /** By `referenceKey`; `undefined`: all that is declared. */
+  readonly wanted: ReadonlySet<string> | undefined
+}
+
+/**
+ * The config as it is, so that its declarations, its lock file and its record hold, and beside them what is named and not declared.
+ * Names that are none are told in `results`.
+ */
 async function configFor(
   models: readonly string[] | undefined,
   options: ValidatedPullOptions,
   results: Map<string, ValidatedPull>,
-): Promise<KnownConfig> {
+): Promise<Wanted> {
   const { config } = options
-  if (models === undefined) return knownOf(config ?? (await loadConfig(options)), options)
+  if (models === undefined)
+    return { config: await knownOf(config ?? (await loadConfig(options)), options), wanted: undefined }
   const names = new Map<string, string>()
   for (const text of models) {
     try {
@@ -108,8 +114,29 @@ async function configFor(
       results.set(text, { pulled: false, valid: null, diagnostics: [], error: toErrorData(error) })
     }
   }
-  const { host, headers } = config === undefined ? {} : configOf(config)
-  return knownOf({ models: [...names.values()], host, headers }, options)
+  const known = await knownOf(config ?? { models: [] }, options)
+  const declared = new Set(known.desired.models.map(({ reference }) => referenceKey(reference)))
+  const others = [...names].flatMap(([key, text]) => (declared.has(key) ? [] : [text]))
+  const more = await knownOf({ models: others }, options)
+  const desired = { ...known.desired, models: [...known.desired.models, ...more.desired.models] }
+  return { config: { ...known, desired }, wanted: new Set(names.keys()) }
+}
+
+/** What is named, and what that is made from. */
+function onlyFor(plan: Plan, wanted: ReadonlySet<string> | undefined, { models }: DesiredState): Plan {
+  if (wanted === undefined) return plan
+  const names = new Set(
+    models
+      .filter(({ reference }) => withSources(wanted, models).has(referenceKey(reference)))
+      .map(({ reference }) => formatReference(reference)),
+  )
+  return {
+    ...plan,
+    targets: plan.targets.map((target) => ({
+      ...target,
+      changes: target.changes.filter(({ reference }) => names.has(reference)),
+    })),
+  }
 }
 
 interface Pulls {

@@ -129,6 +129,7 @@ test('a model that somebody else changed is found out, and its replacement is an
 test('what somebody built by hand from something else is kept, though nobody asked for it', async (t) => {
   const made = await world(t, [base], { models: ['base', { name: 'second', aliasOf: 'base' }, reviewer] })
   made.server.install('other')
+  made.server.install('files')
   for (const name of ['reviewer', 'second', 'base']) made.server.derive(name, 'other', { system: `${name} by hand` })
   const applied = await made.run(0, 'apply', '--yes')
   assert.match(
@@ -420,4 +421,44 @@ test('a file where a model is wanted, and one that is no GGUF, are told before a
     assert.match((await made.run(3, 'plan')).stderr, message)
   }
   assert.deepEqual(made.server.requests, [])
+})
+
+test('a base that somebody replaced by another than the locked one: what was built of the locked one stays', async (t) => {
+  const made = await built(t)
+  await made.run(0, 'lock')
+  const digest = made.server.digests()['reviewer:latest']
+  made.remote.publish({ ...base, layers: [weights(2)] })
+  made.server.derive('base', 'base', { system: 'another' })
+  for (const words of [
+    ['apply', '--yes', '--frozen'],
+    ['apply', '--yes'],
+  ]) {
+    const applied = await made.run(1, ...words)
+    assert.match(applied.stdout, /Failed: 0 pulled, 0 deleted, 1 failed/)
+    assert.equal(made.server.digests()['reviewer:latest'], digest)
+  }
+})
+
+test('a saved plan that was edited builds nothing, and leaves no trace in the record', async (t) => {
+  const made = await world(t, [base], { models: [reviewer] })
+  await made.run(0, 'plan', '--out', 'plan.json')
+  const file = path.join(made.cwd, 'plan.json')
+  const text = readFileSync(file, 'utf8')
+  writeFileSync(file, text.replace('Be kind.', 'Be evil.'))
+  assert.match((await made.run(1, 'apply', 'plan.json')).stderr, /says of "reviewer:latest" what does not fit together/)
+  assert.deepEqual(made.server.installed(), [])
+  writeFileSync(file, text)
+  await made.run(0, 'apply', 'plan.json')
+  await made.run(0, 'check')
+})
+
+test('a config that goes round in circles, or holds the same thing often, is refused or read at once', async (t) => {
+  const made = await world(t, [], { models: [] })
+  const code = `const a = { role: 'user', content: 'x' }; a.b = a; a.c = a
+export default { models: [{ name: 'm', from: 'base', messages: [a, a] }] }`
+  writeFileSync(path.join(made.cwd, 'round.config.mjs'), code)
+  assert.match(
+    (await made.run(3, 'plan', '--config', 'round.config.mjs')).stderr,
+    /messages\[0\]\.b is not a known key/,
+  )
 })

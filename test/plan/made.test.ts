@@ -243,12 +243,13 @@ test('a base that cannot be had: what is built from it is blocked, unless the ol
     message: '"made:latest" cannot be made, since "base:latest" cannot be had: it is gone',
     hint: 'update it',
   })
-  // The update is not carried out: the installed base stays, and counts.
+  // The locked version cannot be had and another is installed: nothing is built of that one, and what was built of the locked one stays.
   const stuck = { ...moving, blocked }
-  const derived = built({ findings, source: stuck }) as DeriveChange
-  assert.deepEqual([derived.blocked, derived.dependsOn], [undefined, []])
-  assert.equal(derived.precondition.base, baseBefore.digest)
-  const fine = built({ installed, findings, recorded: { built: builtFrom }, source: stuck })
+  assert.equal((built({ findings, source: stuck }) as DeriveChange).blocked?.code, 'locked-version-gone')
+  const ofOther = built({ installed, findings, recorded: { built: builtFrom }, source: stuck })
+  assert.equal((ofOther as RebuildChange).blocked?.code, 'locked-version-gone')
+  const ofLocked = { ...builtFrom, base: stuck.after?.digest ?? null }
+  const fine = built({ installed, findings, recorded: { built: ofLocked }, source: stuck })
   assert.deepEqual(methodOf(fine), ['no-op', 'recorded', 'in-sync'])
   // Nothing is kept aside for what is not carried out.
   const kept = { installed, findings, keepPrevious: true }

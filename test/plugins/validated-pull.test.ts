@@ -4,6 +4,8 @@ import * as v from 'valibot'
 import {
   createModelManager,
   definePlugin,
+  loadConfig,
+  lockModels,
   type ModelManagerOptions,
   type PluginSpec,
   pullModelsWithValidation,
@@ -164,4 +166,18 @@ test('an interruption goes on, and so does a host that does not answer', async (
   const onEvent = () => controller.abort(reason)
   await assert.rejects(pull(['a'], { host: server.url, signal: controller.signal, onEvent }), reason)
   await assert.rejects(pull(['a'], { host: 'http://127.0.0.1:9' }), { code: 'host-unreachable' })
+})
+
+test('a named model that the config declares is made as it is declared, and its lock file holds', async (t) => {
+  const server = await startServer(t, { registry: ['base', 'mine', 'other'] })
+  const cwd = tempFolder(t, {
+    'ollama.config.json': { models: ['base', { name: 'mine', from: 'base', system: 'S' }, 'other'], host: server.url },
+  })
+  const config = await loadConfig({ cwd, env: {} })
+  await lockModels(config, options)
+  assert.deepEqual(inShort(await pull(['mine'], { config })), { 'mine:latest': 'true ' })
+  assert.deepEqual(server.installed(), ['base:latest', 'mine:latest'])
+  assert.equal(new TextDecoder().decode(server.stored('mine').layers.at(-1)?.bytes), 'S')
+  server.publish({ name: 'other', revision: 'moved' })
+  assert.deepEqual(inShort(await pull(['other'], { config })), { 'other:latest': 'false  locked-version-gone' })
 })
