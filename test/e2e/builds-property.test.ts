@@ -15,7 +15,9 @@ import { type RandomBuilds, randomBuilds } from '../support/random-builds.ts'
 import { startRegistry } from '../support/registry.ts'
 
 // More of them find rarer things: OLLAMA_CONFIG_TEST_RUNS=2000.
-const numRuns = Number(process.env['OLLAMA_CONFIG_TEST_RUNS'] ?? 15)
+const runs = process.env['OLLAMA_CONFIG_TEST_RUNS']
+// By default the same ones each time: what is rare is looked for on purpose, not by chance in somebody's change.
+const parameters = runs === undefined ? { numRuns: 15, seed: 4883 } : { numRuns: Number(runs) }
 
 const changesOf = (plan: Plan): readonly Change[] => plan.targets.flatMap(({ changes }) => changes)
 const methodOf = (change: Change) => ('method' in change ? change.method : undefined)
@@ -67,5 +69,5 @@ async function check(random: RandomBuilds): Promise<void> {
 }
 
 test('whatever is declared is built once: a second plan is empty, with the record, by prediction, and by comparison', async () => {
-  await fc.assert(fc.asyncProperty(randomBuilds({ adapter: 'lora.gguf' }), check), { numRuns })
+  await fc.assert(fc.asyncProperty(randomBuilds({ adapter: 'lora.gguf' }), check), parameters)
 })
