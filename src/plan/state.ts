@@ -1,6 +1,5 @@
 /** What the config wants and what a host has: the two inputs of a plan. */
-import type { StoredMessage } from '../artifact/derived.ts'
-import type { Parameters } from '../artifact/parameters.ts'
+import type { BuildFields } from '../artifact/derived.ts'
 import type { Pattern } from '../artifact/pattern.ts'
 import type { Reference } from '../artifact/reference.ts'
 import type { Diagnostic } from '../errors.ts'
@@ -21,22 +20,12 @@ export interface DesiredModel {
 export type Recipe = Build | Alias
 
 /** A model that is built from another one, or from files. */
-export interface Build {
+export interface Build extends Omit<BuildFields, 'adapters'> {
   readonly kind: 'build'
   /** `null`: built from `files`. */
   readonly from: Reference | null
   readonly files: readonly LocalFile[]
   readonly adapters: readonly LocalFile[]
-  /** `null`, like an empty list, means as the base has it. */
-  readonly system: string | null
-  readonly template: string | null
-  readonly parameters: Parameters
-  readonly messages: readonly StoredMessage[]
-  /** Added to those of the base. */
-  readonly licenses: readonly string[]
-  readonly renderer: string | null
-  readonly parser: string | null
-  readonly requires: string | null
   readonly quantize: string | null
   /** Fields declared as empty, as if that took away what the base has. */
   readonly cleared: readonly string[]

@@ -3,6 +3,7 @@ import { countResults, type Report } from '../../apply/report.ts'
 import { formatDiagnostic } from './problems.ts'
 import type { Style } from './style.ts'
 import { fold } from './text.ts'
+import { past } from './words.ts'
 
 export interface ReportViewOptions {
   readonly style: Style
@@ -55,15 +56,6 @@ export function formatReport(report: Report, { style, told, columns }: ReportVie
 }
 
 function countsText(report: Report, failed: number): string {
-  const past = {
-    pull: 'pulled',
-    update: 'updated',
-    derive: 'built',
-    rebuild: 'rebuilt',
-    alias: 'aliased',
-    restore: 'restored',
-    delete: 'deleted',
-  } as const
   const counts = (['pull', 'update', 'derive', 'rebuild', 'alias', 'restore', 'delete'] as const).flatMap((action) => {
     const count = countResults(report, action, 'done')
     // Pulls and deletions are what everybody looks for.

@@ -17,7 +17,8 @@ const present: Readonly<Record<Action, string>> = {
   restore: 'restoring',
   delete: 'deleting',
 }
-const past: Readonly<Record<Action, string>> = {
+/** What was done. */
+export const past: Readonly<Record<Action, string>> = {
   'no-op': 'unchanged',
   pull: 'pulled',
   update: 'updated',
