@@ -6,6 +6,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -25,6 +26,9 @@ function findIn(folder) {
   })
 }
 
+/** Node's own choice leaves one processor out, which of two is half: most of a test's time is starting its process. */
+const concurrency = `--test-concurrency=${availableParallelism()}`
+
 /** The environment without what would steer the tests: which host, which proxy, whether there is colour. */
 export function scrubbed(environment) {
   // OLLAMA_TEST_… is given on purpose: a real server for the contract tests.
@@ -40,7 +44,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     console.error(parts.length === 0 ? 'No test files found' : `No test file has ${parts.join(' or ')} in its path`)
     process.exit(1)
   }
-  const options = ['--import', 'tsx', '--test', '--test-reporter=spec']
+  const options = ['--import', 'tsx', '--test', '--test-reporter=spec', concurrency]
   const { status, signal, error } = spawnSync(process.execPath, [...options, ...files], {
     cwd: root,
     env: scrubbed(process.env),

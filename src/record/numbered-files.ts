@@ -27,7 +27,7 @@ export interface Format<T> {
 export type MakeLink = (from: string, to: string) => Promise<void>
 
 /** More processes than this do not meet at one host of one user. */
-const maxTries = 1000
+const maxTries = 300
 /** So many others may write while one looks whether its own change is still in. */
 const marksKept = 64
 /** A file that is not whole after this belongs to nobody who is still writing it. */
