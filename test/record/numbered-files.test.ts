@@ -128,7 +128,7 @@ test('only the newest files stay, and temporary files that nobody can be writing
 for (const links of ['links', 'no-links']) {
   test(`8 processes that update at once (${links}): nothing is lost, nothing counts twice`, async (t) => {
     const folder = tempFolder(t)
-    const times = 25
+    const times = 15
     const writers = await Promise.all(Array.from({ length: 8 }, () => startWriter(t, folder, times, links)))
     for (const writer of writers) writer.begin()
     assert.deepEqual(
