@@ -25,9 +25,15 @@ export async function plannedNeed(
 ): Promise<Need | null> {
   const { reference } = change
   if (change.action === 'no-op') return shownNeed(reference, await ctx.show(reference), config)
-  const { from, tokens } = buildOf(change)
+  const build = 'build' in change ? change.build : undefined
+  const from = build?.from ?? undefined
+  const tokens = build?.parameters['num_ctx']
   const base = from === undefined ? null : await ctx.show(from)
-  if (base !== null) return shownNeed(reference, base, { ...config, numCtx: config.numCtx ?? tokens })
+  if (base !== null)
+    return shownNeed(reference, base, {
+      ...config,
+      numCtx: config.numCtx ?? (typeof tokens === 'number' ? tokens : undefined),
+    })
   const source = from === undefined ? change : all.find((other) => matchesModel(from, other.reference))
   const weightsBytes = source === undefined ? null : weightsOf(source)
   return weightsBytes === null ? null : { reference, weightsBytes, cache: 'it is not installed yet' }
@@ -38,20 +44,6 @@ export function shownNeed(reference: string, shown: ShownModel | null, config: C
   if (shown === null) return null
   const cache = cacheOf(shown, { tokens: config.numCtx, bytesPerElement: config.bytesPerElement })
   return { reference, weightsBytes: shown.sizeBytes, cache: cache ?? 'the model does not tell its shape' }
-}
-
-/** What a change that builds a model says of it. Looked at as data: plans of other versions may know no such changes. */
-function buildOf(change: object): { readonly from?: string | undefined; readonly tokens?: number | undefined } {
-  const from = field(field(change, 'build'), 'from')
-  const tokens = field(field(field(change, 'build'), 'parameters'), 'num_ctx')
-  return {
-    from: typeof from === 'string' ? from : undefined,
-    tokens: typeof tokens === 'number' ? tokens : undefined,
-  }
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Object.entries(value).find(([key]) => key === name)?.[1] : null
 }
 
 /** Licences and templates are in the sum only where the plan has no manifest. */

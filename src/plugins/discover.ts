@@ -75,31 +75,18 @@ async function candidates(folder: string): Promise<readonly string[]> {
   const files = await Promise.all(
     [...stems].map(async (stem) => {
       for (const extension of extensions) {
-        // Also a link that leads nowhere is there: loading it says so.
         const name = stem + extension
-        const isThere =
-          /\.plugin$/.test(stem) && names.includes(name) && !(await isOtherThanFile(path.join(folder, name)))
-        if (isThere || (await isFile(path.join(folder, name)))) return [name]
+        // A pipe would be waited for, and a folder is none. A listed link that leads nowhere is kept: loading it says so.
+        const isFile = await stat(path.join(folder, name)).then(
+          (found) => found.isFile(),
+          () => names.includes(name),
+        )
+        if (isFile) return [name]
       }
       return []
     }),
   )
   return files.flat().sort(compareText)
-}
-
-/** A pipe would be waited for, and a folder is none. */
-async function isOtherThanFile(file: string): Promise<boolean> {
-  return stat(file).then(
-    (found) => !found.isFile(),
-    () => false,
-  )
-}
-
-async function isFile(file: string): Promise<boolean> {
-  return stat(file).then(
-    (found) => found.isFile(),
-    () => false,
-  )
 }
 
 type Loaded = { readonly plugin: Plugin | AnyPluginFactory } | { readonly problems: readonly Diagnostic[] }

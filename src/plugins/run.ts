@@ -49,7 +49,7 @@ export async function* runHooks<T>(
   }
 }
 
-/** `undefined`: as long as any. */
+/** `undefined`: the default of every hook. */
 async function timeoutOf(plugin: CheckedPlugin, options: HookOptions): Promise<HookOutcome<number | undefined>> {
   const { timeoutMs } = plugin.spec
   if (typeof timeoutMs !== 'function') return { value: timeoutMs }

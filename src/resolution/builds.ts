@@ -15,9 +15,9 @@ import type { RegistryClient } from '../registry/registry.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { Turns } from '../runtime/turns.ts'
-import { contentOf } from './content.ts'
+import { contentOf, maxBytes } from './content.ts'
 import { hashOfBuild } from './declaration-hash.ts'
-import { createFileReader, type ReadFile } from './inputs.ts'
+import type { FileReader } from './inputs.ts'
 
 export interface ResolveBuildsOptions {
   readonly desired: DesiredState
@@ -28,8 +28,7 @@ export interface ResolveBuildsOptions {
   readonly backend: Backend
   /** The server's files are those of this machine. */
   readonly local: boolean
-  /** Files as they were when an earlier apply read them, by absolute path. */
-  readonly inputs: ReadonlyMap<string, ReadFile>
+  readonly readFile: FileReader
   /** Called at most once, when there is something to ask. */
   readonly openRegistry: () => Promise<RegistryClient>
   /** Longest time for all registries together, in milliseconds. */
@@ -63,7 +62,6 @@ class BuildSurvey {
   readonly #judge: Judge
   readonly #declared: ReadonlyMap<string, DesiredModel>
   readonly #installed: ReadonlyMap<string, InstalledModel>
-  readonly #readFile: (file: LocalFile) => Promise<ReadFile>
   readonly #settled = new Map<string, Promise<Change>>()
   readonly #predicted = new Map<string, Promise<Derived | null>>()
   readonly #contents = new Map<string, Promise<ModelContent | null>>()
@@ -75,14 +73,13 @@ class BuildSurvey {
   #blobs: BlobLookup | undefined
 
   constructor(options: ResolveBuildsOptions) {
-    const { desired, actual, resolution, intent, inputs, signal, budgetMs } = options
+    const { desired, actual, resolution, intent, signal, budgetMs } = options
     this.#options = options
     this.#resolution = { ...resolution, builds: this.builds }
     const { serverVersion, models } = actual
     this.#judge = judgeModels(desired, { serverVersion, installed: groupByKey(models) }, intent)
     this.#declared = new Map(desired.models.map((model) => [referenceKey(model.reference), model]))
     this.#installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model]))
-    this.#readFile = createFileReader(inputs, signal)
     this.#inTime = sharedSignal(signal, this.#over.signal, AbortSignal.timeout(budgetMs))
   }
 
@@ -112,6 +109,11 @@ class BuildSurvey {
     return reference === undefined ? undefined : this.#declared.get(referenceKey(reference))
   }
 
+  #installedSource(model: DesiredModel): InstalledModel | undefined {
+    const source = this.#source(model)
+    return source === undefined ? undefined : this.#installed.get(referenceKey(source.reference))
+  }
+
   async #find(key: string, model: DesiredModel, build: Build, source: Change | undefined): Promise<BuildFindings> {
     const [files, adapters] = await Promise.all([this.#planned(build.files), this.#planned(build.adapters)])
     const declaration = hashOfBuild(build, files, adapters)
@@ -135,7 +137,7 @@ class BuildSurvey {
   #planned(files: readonly LocalFile[]): Promise<readonly PlannedFile[]> {
     return Promise.all(
       files.map(async (file) => {
-        const read = await this.#readFile(file)
+        const read = await this.#options.readFile(file)
         return { ...file, ...read, onHost: await this.#onHost(read.digest) }
       }),
     )
@@ -222,8 +224,7 @@ class BuildSurvey {
             const answer: ManifestAnswer = await registry.manifest({ reference, insecure, signal })
             return answer.kind === 'found' && answer.served.digest === digest ? answer.served.manifest : null
           }),
-        blob: (digest) =>
-          asked((registry, signal) => registry.blob({ reference, insecure, digest, maxBytes: 1024 * 1024, signal })),
+        blob: (digest) => asked((registry, signal) => registry.blob({ reference, insecure, digest, maxBytes, signal })),
       },
     })
   }
@@ -248,8 +249,7 @@ class BuildSurvey {
     files: Parameters<typeof differencesOf>[3],
     moved: boolean,
   ): Promise<BuildFindings['differences']> {
-    const source = this.#source(model)
-    const base = source === undefined ? undefined : this.#installed.get(referenceKey(source.reference))
+    const base = this.#installedSource(model)
     const [shown, shownBase] = await Promise.all([
       this.#show(installed),
       // What it will be is not there yet.
@@ -262,8 +262,7 @@ class BuildSurvey {
   }
 
   async #inherited(model: DesiredModel, build: Build): Promise<readonly string[]> {
-    const source = this.#source(model)
-    const base = source === undefined ? undefined : this.#installed.get(referenceKey(source.reference))
+    const base = this.#installedSource(model)
     const shown = build.cleared.length === 0 || base === undefined ? null : await this.#show(base)
     if (shown === null) return []
     const has: Readonly<Record<string, boolean>> = {
@@ -296,26 +295,4 @@ function hasHidden({ messages }: Build): boolean {
   return messages.some(({ thinking, images, tool_calls: calls, tool_name: tool, tool_call_id: id }) =>
     [thinking, images, calls, tool, id].some((part) => part !== undefined),
   )
-}
-
-/**
- * SHA-256 of the declaration of each model that is built, by `referenceKey`.
- *
- * @param inputs Files as they were read earlier, by absolute path
- * @throws {OllamaConfigError} `config-invalid` for a file that cannot be read
- */
-export async function declarationHashes(
-  { models }: DesiredState,
-  inputs: ReadonlyMap<string, ReadFile>,
-  signal: AbortSignal | undefined,
-): Promise<ReadonlyMap<string, string>> {
-  const readFile = createFileReader(inputs, signal)
-  const readAll = (files: readonly LocalFile[]) =>
-    Promise.all(files.map(async (file) => ({ name: file.name, digest: (await readFile(file)).digest })))
-  const hashes = models.map(async ({ reference, recipe }) => {
-    if (recipe?.kind !== 'build') return []
-    const hash = hashOfBuild(recipe, await readAll(recipe.files), await readAll(recipe.adapters))
-    return [[referenceKey(reference), hash] as const]
-  })
-  return new Map((await Promise.all(hashes)).flat())
 }

@@ -25,7 +25,7 @@ export interface ContentSources {
 }
 
 /** Real ones have some hundred bytes, and few kilobytes where there are many stop words. */
-const maxBytes = 1024 * 1024
+export const maxBytes = 1024 * 1024
 
 /** `null` when a part of it cannot be had. */
 export async function contentOf(sources: ContentSources): Promise<ModelContent | null> {

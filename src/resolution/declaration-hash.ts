@@ -1,8 +1,10 @@
 /** What stands for a declaration in the record, the lock file and plans. */
 import type { BuildFields } from '../artifact/derived.ts'
 import { goMapJson } from '../artifact/go-json.ts'
-import { formatReference, type Reference } from '../artifact/reference.ts'
+import { formatReference, type Reference, referenceKey } from '../artifact/reference.ts'
+import type { DesiredState, LocalFile } from '../plan/state.ts'
 import { sha256 } from '../runtime/sha256.ts'
+import type { FileReader } from './inputs.ts'
 
 export interface NamedBytes {
   readonly name: string
@@ -35,4 +37,23 @@ export function hashOfBuild(build: HashedBuild, files: readonly NamedBytes[], ad
       adapters: bytes(adapters),
     }),
   )
+}
+
+/**
+ * The hash of each model that is built, by `referenceKey`.
+ *
+ * @throws {OllamaConfigError} `config-invalid` for a file that cannot be read
+ */
+export async function declarationHashes(
+  { models }: DesiredState,
+  readFile: FileReader,
+): Promise<ReadonlyMap<string, string>> {
+  const readAll = (files: readonly LocalFile[]) =>
+    Promise.all(files.map(async (file) => ({ name: file.name, digest: (await readFile(file)).digest })))
+  const hashes = models.map(async ({ reference, recipe }) => {
+    if (recipe?.kind !== 'build') return []
+    const hash = hashOfBuild(recipe, await readAll(recipe.files), await readAll(recipe.adapters))
+    return [[referenceKey(reference), hash] as const]
+  })
+  return new Map((await Promise.all(hashes)).flat())
 }

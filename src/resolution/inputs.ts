@@ -13,15 +13,14 @@ export interface ReadFile {
   readonly modifiedMs: number
 }
 
+export type FileReader = (file: LocalFile) => Promise<ReadFile>
+
 /**
  * Reads files once each, and not at all where size and time are those of an earlier reading: weights have gigabytes.
  *
  * @param known By absolute path
  */
-export function createFileReader(
-  known: ReadonlyMap<string, ReadFile>,
-  signal: AbortSignal | undefined,
-): (file: LocalFile) => Promise<ReadFile> {
+export function createFileReader(known: ReadonlyMap<string, ReadFile>, signal: AbortSignal | undefined): FileReader {
   const read = new Map<string, Promise<ReadFile>>()
   return ({ file }) => {
     const reading = read.get(file) ?? readOnce(file, known.get(file), signal)

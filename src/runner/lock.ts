@@ -8,6 +8,7 @@ import { hasContent } from '../plan/content.ts'
 import type { DesiredModel, InstalledModel } from '../plan/state.ts'
 import { isLockedPull, type Lock, type LockedModel } from '../record/lock.ts'
 import type { RegistryClient } from '../registry/registry.ts'
+import { createFileReader } from '../resolution/inputs.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
 import { type LoadedConfig, openRegistry } from './connection.ts'
 import { keysOf, longRegistryBudgetMs } from './plan.ts'
@@ -96,8 +97,8 @@ async function pinBuilds(
   { signal }: LockModelsOptions,
 ): Promise<ReadonlyMap<string, Pinned>> {
   if (models.every(({ recipe }) => recipe?.kind !== 'build')) return new Map()
-  const { declarationHashes } = await import('../resolution/builds.ts')
-  const declarations = await declarationHashes(desired, recalled.inputs, signal)
+  const { declarationHashes } = await import('../resolution/declaration-hash.ts')
+  const declarations = await declarationHashes(desired, createFileReader(recalled.inputs, signal))
   const installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model.digest]))
   const entries = entriesOf(lock)
   return new Map(

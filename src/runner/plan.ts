@@ -9,6 +9,7 @@ import { diff } from '../plan/diff.ts'
 import { type Change, formatVersion, type Plan } from '../plan/plan.ts'
 import { type Intent, isUpdated } from '../plan/resolution.ts'
 import type { DesiredModel, DesiredState } from '../plan/state.ts'
+import { createFileReader, type FileReader } from '../resolution/inputs.ts'
 import { resolvePlan } from '../resolution/resolve.ts'
 import { suggest } from '../suggest.ts'
 import { type ConnectOptions, type KnownConfig, type LoadedConfig, ollamaFolders, openRegistry } from './connection.ts'
@@ -61,12 +62,14 @@ export async function createPlan(
     checkDeletions,
   }
   const found = await survey(known, options)
+  // One for all that read, so that nothing is read twice: weights have gigabytes.
+  const readFile = createFileReader(found.recalled.inputs, options.signal)
   if (options.frozen && hasBuilds(desired)) {
-    const { declarationHashes } = await import('../resolution/builds.ts')
-    const hashes = await declarationHashes(desired, found.recalled.inputs, options.signal)
+    const { declarationHashes } = await import('../resolution/declaration-hash.ts')
+    const hashes = await declarationHashes(desired, readFile)
     assertDeclarationsLocked(desired, hashes, found.lock, known)
   }
-  const plan = { formatVersion, prune, targets: [await planTarget(found, intent, { ...options, offline })] }
+  const plan = { formatVersion, prune, targets: [await planTarget(found, intent, { ...options, offline, readFile })] }
   if (!haveHook(known, 'review')) return plan
   const { reviewPlan } = await import('./review.ts')
   return reviewPlan(plan, found, options)
@@ -75,9 +78,9 @@ export async function createPlan(
 async function planTarget(
   { desired, address, backend, actual, recalled, diagnostics: notes }: Survey,
   intent: Intent,
-  options: CreatePlanOptions & { readonly offline: boolean },
+  options: CreatePlanOptions & { readonly offline: boolean; readonly readFile: FileReader },
 ): Promise<Plan['targets'][number]> {
-  const { offline, env = process.env, signal } = options
+  const { offline, readFile, env = process.env, signal } = options
   const { serverVersion } = actual
   const resolution = await resolvePlan({
     desired,
@@ -98,7 +101,7 @@ async function planTarget(
         intent,
         backend,
         local: address.loopback,
-        inputs: recalled.inputs,
+        readFile,
         openRegistry: () => openRegistry(address, serverVersion, options),
         budgetMs: registryBudgetMs,
         signal,

@@ -4,9 +4,10 @@ import type { Backend } from '../backend/backend.ts'
 import type { InstalledModel } from '../plan/state.ts'
 import type { ShownModel } from '../plugin.ts'
 import { abortable } from '../runtime/abortable.ts'
+import { Turns } from '../runtime/turns.ts'
 
 /** A plugin may well ask about all models at once. */
-const atOnce = 8
+const showsAtOnce = 8
 
 export class ShownModels {
   readonly #backend: Backend
@@ -14,8 +15,7 @@ export class ShownModels {
   /** Of the run: an answer serves hooks that come after the one whose time was over. */
   readonly #signal: AbortSignal | undefined
   readonly #asked = new Map<string, Promise<ShownModel>>()
-  readonly #waiting: (() => void)[] = []
-  #running = 0
+  readonly #turns = new Turns(showsAtOnce)
 
   constructor(backend: Backend, installed: readonly InstalledModel[], signal: AbortSignal | undefined) {
     this.#backend = backend
@@ -34,22 +34,15 @@ export class ShownModels {
     if (model === undefined) return null
     let asked = this.#asked.get(key)
     if (asked === undefined) {
-      asked = this.#ask(model)
+      asked = this.#turns.run(() => this.#ask(model))
       this.#asked.set(key, asked)
     }
     return abortable(asked, signal)
   }
 
   async #ask({ name, digest, sizeBytes }: InstalledModel): Promise<ShownModel> {
-    if (this.#running >= atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    this.#running++
-    try {
-      const details = await this.#backend.show(name, { signal: this.#signal })
-      const { capabilities, family, parameterSize, quantization, parameters, modelInfo } = details
-      return { name, digest, sizeBytes, capabilities, family, parameterSize, quantization, parameters, modelInfo }
-    } finally {
-      this.#running--
-      this.#waiting.shift()?.()
-    }
+    const details = await this.#backend.show(name, { signal: this.#signal })
+    const { capabilities, family, parameterSize, quantization, parameters, modelInfo } = details
+    return { name, digest, sizeBytes, capabilities, family, parameterSize, quantization, parameters, modelInfo }
   }
 }

@@ -70,7 +70,7 @@ export async function pullModelsWithValidation(
     const changed = pulls.changed.has(name)
     const judged =
       options.manager === undefined
-        ? unvalidated
+        ? { valid: null, diagnostics: [] }
         : await (await import('./judge.ts')).judge({ name, model, changed }, options.manager, {
             state,
             backend,
@@ -82,8 +82,6 @@ export async function pullModelsWithValidation(
   }
   return results
 }
-
-const unvalidated = { valid: null, diagnostics: [] } as const
 
 interface Wanted {
   readonly config: KnownConfig
@@ -125,9 +123,10 @@ async function configFor(
 /** What is named, and what that is made from. */
 function onlyFor(plan: Plan, wanted: ReadonlySet<string> | undefined, { models }: DesiredState): Plan {
   if (wanted === undefined) return plan
+  const all = withSources(wanted, models)
   const names = new Set(
     models
-      .filter(({ reference }) => withSources(wanted, models).has(referenceKey(reference)))
+      .filter(({ reference }) => all.has(referenceKey(reference)))
       .map(({ reference }) => formatReference(reference)),
   )
   return {

@@ -1,8 +1,9 @@
 /** Models built from others and from files, and aliases: whole commands, against a server that builds byte for byte as the real one. */
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { createPlan, loadConfig } from '../../src/runner.ts'
 import { sha256 } from '../../src/runtime/sha256.ts'
 import { makeGguf } from '../support/gguf.ts'
 import type { OllamaServer } from '../support/ollama-server.ts'
@@ -380,6 +381,28 @@ test('the lock pins declaration and base; --frozen refuses another declaration',
   await made.run(0, 'apply', '--yes', '--frozen')
   assert.match(readFileSync(path.join(made.cwd, 'ollama.lock.json'), 'utf8'), /"declaration"/)
 })
+
+test('the lock is held to the bytes that are planned: weights are read once', async (t) => {
+  const made = await world(t, [], { models: [{ name: 'own', gguf: 'own.gguf' }] })
+  const file = path.join(made.cwd, 'own.gguf')
+  const size = 32 * 1024 * 1024
+  writeFileSync(file, makeGguf())
+  truncateSync(file, size)
+  await made.run(0, 'lock')
+  const options = { cwd: made.cwd, env: { HOME: path.join(made.cwd, '.home'), OLLAMA_HOST: made.server.url } }
+  const config = await loadConfig(options)
+  const before = bytesRead()
+  await createPlan(config, { ...options, frozen: true })
+  const read = bytesRead() - before
+  // Elsewhere nobody counts them.
+  if (process.platform === 'linux') assert.ok(read >= size && read < 1.5 * size, `${read / size} times`)
+})
+
+/** By this process, from its start. */
+function bytesRead(): number {
+  if (process.platform !== 'linux') return 0
+  return Number(/^rchar: (\d+)/.exec(readFileSync('/proc/self/io', 'utf8'))?.[1])
+}
 
 test('a rollback of a model that is made here says what comes next, and leaves the lock file as it is', async (t) => {
   const made = await built(t, [reviewer, { name: 'fast', aliasOf: 'reviewer' }])
