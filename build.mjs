@@ -41,8 +41,8 @@ const options = {
 const entryPoints = ['src/index.ts', 'src/plugin.ts', 'src/cli/main.ts']
 const { metafile } = await build({ ...options, entryPoints, splitting: true, metafile: true })
 await joinStart(metafile.outputs)
-// By itself: it runs on a thread of its own, and what it shares would only be cut into more files.
-await build({ ...options, entryPoints: ['src/config/hooks.ts'] })
+// By themselves: they run on threads of their own, and what they share would only be cut into more files.
+await build({ ...options, entryPoints: ['src/config/hooks.ts', 'src/runtime/hash-worker.ts'] })
 await build({
   ...options,
   outbase: '.',

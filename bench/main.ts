@@ -1,9 +1,10 @@
-/** `npm run bench -- start|plan|plugins|tree|registry`: each prints the machine, the spread and the ratio to its limit. */
+/** `npm run bench -- start|plan|plugins|registry|tree|download|verify`: each prints the machine, the spread and the ratio to its limit. */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   start: async () => (await import('./start.ts')).benchStart(),
   plan: async () => (await import('./plan.ts')).benchPlan(),
   plugins: async () => (await import('./plugins.ts')).benchPlugins(),
   registry: async () => (await import('./registry.ts')).benchRegistry(),
+  download: async () => (await import('./download.ts')).benchDownload(),
   tree: async () => (await import('./tree.ts')).benchTree(),
 }
 

@@ -53,6 +53,39 @@ export function timeCommand({ file, args, cwd, env }: Command): Promise<number> 
   })
 }
 
+export interface Usage {
+  readonly wallMs: number
+  readonly cpuMs: number
+  readonly peakBytes: number
+}
+
+const usageMark = 'usage of the process: '
+const tellUsage = `process.on('exit', () => { const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage(); process.stderr.write(${JSON.stringify(usageMark)} + [userCPUTime + systemCPUTime, maxRSS].join(' ')) })`
+
+/** Runs a Node program, which tells at its end what it took. */
+export function runMeasured({ file, args, cwd, env }: Command): Promise<Usage> {
+  return new Promise((resolve, reject) => {
+    const startedMs = performance.now()
+    const child = spawn(file, ['--import', `data:text/javascript,${encodeURIComponent(tellUsage)}`, ...args], {
+      cwd,
+      env,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let output = ''
+    child.stderr.on('data', (chunk) => {
+      output += chunk
+    })
+    child.on('error', reject)
+    child.on('close', (code) => {
+      const wallMs = performance.now() - startedMs
+      const [cpuUs, peakKiB] = (output.split(usageMark)[1] ?? '').split(' ').map(Number)
+      if (code === 0 && cpuUs !== undefined && peakKiB !== undefined)
+        resolve({ wallMs, cpuMs: cpuUs / 1000, peakBytes: peakKiB * 1024 })
+      else reject(new Error(`${file} ${args.join(' ')} exited with ${code}: ${output}`))
+    })
+  })
+}
+
 /** Runs the cases in turn, so that a drift of the machine hits all alike. The first round warms caches and does not count. */
 export async function interleave<Name extends string>(
   cases: Readonly<Record<Name, () => Promise<number>>>,

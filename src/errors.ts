@@ -41,6 +41,10 @@ export const errorCodes = [
   'registry-unreachable',
   'registry-unauthorized',
   'registry-error',
+  // A model directory
+  'store-unsupported',
+  'store-unreadable',
+  'store-busy',
   // Lock file, record and other files of ours
   'locked-version-gone',
   'record-invalid',

@@ -68,11 +68,11 @@ export interface PluginContext {
 }
 
 export interface HostFacts {
-  /** Origin of the server, without user info. */
+  /** Origin of the server, without user info; of a store, its absolute path. */
   readonly address: string
-  /** It is this machine. */
+  /** It is this machine, as that of a store. */
   readonly loopback: boolean
-  /** `null` before the server was asked, and when it does not say. */
+  /** `null` before the server was asked, when it does not say, and for a store. */
   readonly serverVersion: string | null
   /** Memory of the machine; `null` when the server is another machine. Graphics memory is not known. */
   readonly memoryBytes: number | null

@@ -20,6 +20,7 @@ export {
   type PluginList,
 } from './runner/manager.ts'
 export { findOutdated, type Outdated, type OutdatedTarget } from './runner/outdated.ts'
+export { isLocal } from './runner/place.ts'
 export { type CreatePlanOptions, createPlan } from './runner/plan.ts'
 export { createRollbackPlan } from './runner/rollback.ts'
 export { lockPathOf, type SurveyOptions } from './runner/survey.ts'

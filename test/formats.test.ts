@@ -4,6 +4,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Ajv2020 } from 'ajv/dist/2020.js'
+import { JsonLines } from '../src/cli/views/json.ts'
 import { readPlan } from '../src/plan/codec.ts'
 import { formatVersion, knownActions } from '../src/plan/plan.ts'
 import { lockFormatVersion } from '../src/record/lock.ts'
@@ -378,8 +379,13 @@ test('what the commands write with --json fits the schemas, and so do lock file 
   await lines(3, ['apply', '--yes', '--config', 'wrong.config.json'])
   await lines(3, ['rollback', 'b', '--yes'])
   await lines(3, ['update', '--no-such-flag'])
+  // It takes a second process: its line is made by itself.
+  const written: string[] = []
+  new JsonLines((text) => written.push(text), Date.now).event({ type: 'waiting', holder: 'process 1' })
+  const [, waiting = ''] = written
+  assertValid('events', parse(waiting), 'waiting')
   const known = parse(readFileSync(path.join(docs, 'schemas', 'events.schema.json'), 'utf8'))
-  assert.deepEqual([...types].sort(), [...itemsOf(at(known, ['properties', 'type', 'enum']))].sort())
+  assert.deepEqual([...types, 'waiting'].sort(), [...itemsOf(at(known, ['properties', 'type', 'enum']))].sort())
 })
 
 test('what they write of models that are built, and of second names, fits as well', async (t) => {

@@ -3,7 +3,8 @@
  * and alone. Reads what a
  * change does and what it was planned against, never its reason.
  */
-import type { Backend } from '../backend/backend.ts'
+import { printable } from '../artifact/text.ts'
+import type { Backend, Hold } from '../backend/backend.ts'
 import {
   type AliasChange,
   blockOf,
@@ -50,14 +51,51 @@ export interface ApplyTargetOptions {
 type Pending = Exclude<Change, { readonly action: 'no-op' }>
 
 /**
- * Ends after an `apply-finished` event. A failed change does not stop the others, but nothing is deleted after a failure.
+ * Ends after an `apply-finished` event. A failed change does not stop the others, but nothing is deleted after a failure. No other process
+ * of ours changes the place meanwhile.
  *
  * @throws {OllamaConfigError} only before the first change: when the host cannot be read, or `stale-plan` of a strict apply
  */
 export async function* applyTarget(target: Target, options: ApplyTargetOptions): AsyncGenerator<Event, void> {
-  const { backend, approve, concurrency = 1, strict = false, now } = options
   const left = new AbortController()
   const signal = options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal])
+  let tell = (_holder: string) => {}
+  const told = new Promise<string>((resolve) => {
+    tell = resolve
+  })
+  // Where nothing is to be done, nobody is kept waiting, and a place that cannot be written is none the worse.
+  const acts = target.changes.some(
+    (change) => change.action !== 'no-op' && refusal(change, options.approve) === undefined,
+  )
+  const holding = acts ? options.backend.hold({ signal, onWait: tell }) : Promise.resolve(notHeld)
+  try {
+    yield* waiting(holding, told)
+    yield* applyHeld(target, options, signal)
+  } finally {
+    // Without effect at the end; when the loop over the events is left, nothing may go on.
+    left.abort(new DOMException('The loop over the events was left', 'AbortError'))
+    await holding.then(
+      (hold) => hold.release(),
+      () => {},
+    )
+  }
+}
+
+const notHeld: Hold = { release: async () => {} }
+
+/** Until the place is ours; tells for whom it waits. @throws what `hold` throws */
+async function* waiting(holding: Promise<Hold>, told: Promise<string>): AsyncGenerator<Event, void> {
+  const first = await Promise.race([holding, told])
+  if (typeof first === 'string') yield { type: 'waiting', holder: printable(first) }
+  await holding
+}
+
+async function* applyHeld(
+  target: Target,
+  options: ApplyTargetOptions,
+  signal: AbortSignal,
+): AsyncGenerator<Event, void> {
+  const { backend, approve, concurrency = 1, strict = false, now } = options
   const changes = target.changes.filter((change): change is Pending => change.action !== 'no-op')
   const approved = changes.filter((change) => refusal(change, approve) === undefined)
   // Updates may remove blobs, which a pull that was planned against them would then bring again.
@@ -81,13 +119,8 @@ export async function* applyTarget(target: Target, options: ApplyTargetOptions):
     if (outcome.outcome !== 'done') undone.add(change.id)
     yield finished(change, outcome, now() - startedMs)
   }
-  try {
-    yield* runScheduled(fetches, { limit: concurrency, run })
-    for (const change of others) yield* run(change)
-  } finally {
-    // Without effect at the end; when the loop over the events is left, nothing may go on.
-    left.abort(new DOMException('The loop over the events was left', 'AbortError'))
-  }
+  yield* runScheduled(fetches, { limit: concurrency, run })
+  for (const change of others) yield* run(change)
   yield { type: 'apply-finished', outcome: options.signal?.aborted ? 'interrupted' : failed ? 'failed' : 'done' }
 }
 
@@ -133,7 +166,7 @@ async function* carryOut(
 }
 
 /** @throws {OllamaConfigError} `stale-plan`, naming every model that is not as it was */
-function assertFresh(changes: readonly Pending[], { state }: Host): void {
+function assertFresh(changes: readonly Pending[], { state, backend }: Host): void {
   const digestOf = (name: string) => findInstalled(state, name)[0]?.digest ?? null
   const stale = changes.filter((change) => {
     // Done by an earlier apply of the plan, which was interrupted, or by somebody else.
@@ -145,7 +178,7 @@ function assertFresh(changes: readonly Pending[], { state }: Host): void {
   })
   if (stale.length === 0) return
   throw stalePlan(
-    `Nothing was changed: since the plan was made, ${stale.map(({ reference }) => `"${reference}"`).join(', ')} changed on the host`,
+    `Nothing was changed: since the plan was made, ${stale.map(({ reference }) => `"${reference}"`).join(', ')} changed ${backend.kind === 'host' ? 'on the host' : 'in the store'}`,
   )
 }
 

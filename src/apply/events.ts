@@ -3,6 +3,7 @@ import type { Diagnostic, ErrorData } from '../errors.ts'
 import type { Change } from '../plan/plan.ts'
 
 export type Event =
+  | WaitingForOther
   | ApplyStarted
   | ChangeStarted
   | KeepingPrevious
@@ -11,6 +12,13 @@ export type Event =
   | DiagnosticFound
   | LockUpdated
   | ApplyFinished
+
+/** Nothing has begun: another process works where this one wants to. Comes before everything else, at most once. */
+export interface WaitingForOther {
+  readonly type: 'waiting'
+  /** Who it is, such as `process 4711, since 2026-01-31T10:15:00Z`. */
+  readonly holder: string
+}
 
 export interface ApplyStarted {
   readonly type: 'apply-started'

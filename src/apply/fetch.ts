@@ -1,10 +1,14 @@
-/** Carries out a pull or an update: the host fetches what the tag names, and what came is compared with what was planned. */
-import { shortDigest } from '../artifact/manifest.ts'
+/**
+ * Carries out a pull or an update: the host fetches what the tag names, and what came is compared with what was planned. What is locked
+ * is fetched as it is where that can be done.
+ */
+import { formatManifest, isSameContent, type Manifest, parseManifest, shortDigest } from '../artifact/manifest.ts'
 import { parseReference } from '../artifact/reference.ts'
 import { OllamaConfigError } from '../errors.ts'
-import { type PullChange, plannedBlobs, type UpdateChange } from '../plan/plan.ts'
+import { manifestOf, type PullChange, plannedBlobs, type UpdateChange } from '../plan/plan.ts'
 import { rewritesManifests } from '../plan/server-version.ts'
 import type { InstalledModel } from '../plan/state.ts'
+import { sha256 } from '../runtime/sha256.ts'
 import type { Event } from './events.ts'
 import { findInstalled, type Host, stalePlan, verifyInstalled } from './host.ts'
 import { keepPrevious } from './keep.ts'
@@ -20,9 +24,11 @@ export async function* fetchModel(
   const { reference, insecure, manifest } = change
   const [present] = findInstalled(host.state, reference)
   if (isDone(change, present)) return done(present)
+  const exact = host.backend.fetchesByDigest ? exactManifest(change) : undefined
   if (change.action === 'update') yield* keepPrevious(change, present, host)
   const meter = new PullMeter(change.id, manifest)
-  for await (const line of host.backend.pull(parseReference(reference), { insecure, signal })) yield meter.update(line)
+  const options = { insecure, signal, ...(exact === undefined ? {} : { manifest: exact }) }
+  for await (const line of host.backend.pull(parseReference(reference), options)) yield meter.update(line)
   const model = await verifyInstalled(reference, host)
   if (await isOtherVersion(change, model, host)) {
     if (change.locked) throw otherThanLocked(change, model)
@@ -36,6 +42,32 @@ export async function* fetchModel(
     }
   }
   return { ...done(model), fetched: true }
+}
+
+/**
+ * The bytes of the locked manifest, where the plan has them. What a plan says of them is not believed: it may come from elsewhere, and
+ * was compared with the lock by its digest, or by its layers.
+ *
+ * @throws {OllamaConfigError} `invalid-plan`
+ */
+function exactManifest({ reference, locked, after, manifest }: PullChange | UpdateChange): string | undefined {
+  if (!locked || manifest === null) return undefined
+  const planned = manifestOf(manifest)
+  const text = manifest.text ?? formatManifest(planned)
+  if (`sha256:${sha256(text)}` === after?.digest && isManifest(text, planned)) return text
+  throw new OllamaConfigError(
+    'invalid-plan',
+    `The plan says of "${reference}" what does not fit together, as after an edit by hand`,
+    { hint: 'plan again' },
+  )
+}
+
+function isManifest(text: string, planned: Manifest): boolean {
+  try {
+    return isSameContent(parseManifest(text), planned)
+  } catch {
+    return false
+  }
 }
 
 /**

@@ -2,6 +2,7 @@
 import { parseListedName, sameReference } from '../artifact/reference.ts'
 import type { Backend } from '../backend/backend.ts'
 import { OllamaConfigError } from '../errors.ts'
+import { wordFor } from '../plan/plan.ts'
 import type { ActualState, InstalledModel } from '../plan/state.ts'
 
 /** Looked at anew after each change. */
@@ -32,17 +33,17 @@ export async function verifyInstalled(name: string, host: Host): Promise<Install
   host.state = state
   const [model] = findInstalled(state, name)
   if (model === undefined) {
-    throw new OllamaConfigError(
-      'verification-failed',
-      `The server reported success for "${name}", but does not list it`,
-      {
-        hint: 'look at the log of the server',
-      },
-    )
+    throw notAsReported(host, `success for "${name}", but does not list it`)
   }
   // A cloud model is asked for elsewhere, and may need an account.
   if (model.remoteHost === undefined) await host.backend.show(model.name)
   return model
+}
+
+/** What was claimed did not happen. */
+export function notAsReported({ backend: { kind } }: Host, claim: string): OllamaConfigError {
+  const hint = kind === 'host' ? 'look at the log of the server' : 'look whether another program changes the folder'
+  return new OllamaConfigError('verification-failed', `The ${wordFor(kind)} reported ${claim}`, { hint })
 }
 
 export function stalePlan(message: string): OllamaConfigError {

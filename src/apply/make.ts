@@ -1,12 +1,11 @@
 /** Carries out what is made on the host: builds from another model or from files, and second names. */
 import { printable } from '../artifact/text.ts'
 import type { CreateRequest } from '../backend/backend.ts'
-import { OllamaConfigError } from '../errors.ts'
 import { differencesOf } from '../plan/differences.ts'
 import type { AliasChange, DeriveChange, PlannedBuild, RebuildChange } from '../plan/plan.ts'
 import type { InstalledModel } from '../plan/state.ts'
 import type { Event } from './events.ts'
-import { findInstalled, type Host, stalePlan, verifyInstalled } from './host.ts'
+import { findInstalled, type Host, notAsReported, stalePlan, verifyInstalled } from './host.ts'
 import { keepPrevious } from './keep.ts'
 import { done, type Outcome } from './outcome.ts'
 import { uploadFiles } from './upload.ts'
@@ -54,11 +53,7 @@ export async function* aliasModel(change: AliasChange, host: Host): AsyncGenerat
   await host.backend.copy(source.name, present?.name ?? reference)
   const model = await verifyInstalled(reference, host)
   if (model.digest === source.digest) return { ...done(model), made: true }
-  throw new OllamaConfigError(
-    'verification-failed',
-    `The server reported that it copied "${of}" to "${reference}", but lists another version there`,
-    { hint: 'look at the log of the server' },
-  )
+  throw notAsReported(host, `that it copied "${of}" to "${reference}", but lists another version there`)
 }
 
 function assertUntouched(
@@ -129,9 +124,5 @@ async function assertAsDeclared(model: InstalledModel, build: PlannedBuild, host
   )
   if (differences.length === 0) return
   const fields = differences.map(({ field, text }) => `${field} (${text})`).join(', ')
-  throw new OllamaConfigError(
-    'verification-failed',
-    `The server reported that it built "${model.name}", but it is not as declared: ${printable(fields, 300)}`,
-    { hint: 'look at the log of the server' },
-  )
+  throw notAsReported(host, `that it built "${model.name}", but it is not as declared: ${printable(fields, 300)}`)
 }

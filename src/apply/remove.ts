@@ -1,10 +1,10 @@
 /** Carries out a deletion, and the restoring of a previous version, which ends with one. */
 import { isAddressable, sameReference } from '../artifact/reference.ts'
-import { OllamaConfigError, toErrorData } from '../errors.ts'
+import { toErrorData } from '../errors.ts'
 import type { DeleteChange, RestoreChange } from '../plan/plan.ts'
 import type { InstalledModel } from '../plan/state.ts'
 import type { Event } from './events.ts'
-import { findInstalled, type Host, stalePlan, verifyInstalled } from './host.ts'
+import { findInstalled, type Host, notAsReported, stalePlan, verifyInstalled } from './host.ts'
 import { done, type Outcome } from './outcome.ts'
 
 /** @throws {OllamaConfigError} `stale-plan`, `verification-failed`, and what the host answers */
@@ -12,7 +12,7 @@ export async function removeModel(change: DeleteChange, host: Host): Promise<Out
   const found = findInstalled(host.state, change.reference)
   const [model] = found
   if (model === undefined) return done(undefined)
-  const changed = whatChanged(change, found)
+  const changed = whatChanged(change, found, host)
   if (changed !== undefined) throw stalePlan(`"${change.reference}" was not deleted: ${changed}`)
   await deleteModel(model.name, host)
   return done(undefined)
@@ -22,9 +22,11 @@ export async function removeModel(change: DeleteChange, host: Host): Promise<Out
 function whatChanged(
   { precondition, parentModel }: DeleteChange,
   found: readonly InstalledModel[],
+  { backend }: Host,
 ): string | undefined {
   for (const { digest, name, remoteHost, ...model } of found) {
-    if (found.length > 1 || !isAddressable(name)) return 'the server could take its name for that of another model'
+    if (found.length > 1 || !isAddressable(name))
+      return `${backend.kind === 'host' ? 'the' : 'a'} server could take its name for that of another model`
     if (digest !== precondition.digest) return 'it was replaced since the plan was made'
     if (remoteHost !== undefined) return 'it is a cloud model'
     if ((model.parentModel ?? null) !== parentModel) return 'it is not known whether a registry can give it back'
@@ -46,13 +48,7 @@ async function deleteModel(name: string, host: Host): Promise<void> {
     throw error
   }
   if (await isGone()) return
-  throw new OllamaConfigError(
-    'verification-failed',
-    `The server reported that it deleted "${name}", but still lists it`,
-    {
-      hint: 'look at the log of the server',
-    },
-  )
+  throw notAsReported(host, `that it deleted "${name}", but still lists it`)
 }
 
 /** Copies the kept version back over the model; the copy, which is then a second name of the same, goes. */
@@ -74,13 +70,7 @@ export async function* restoreModel(change: RestoreChange, host: Host): AsyncGen
   await host.backend.copy(copy.name, present?.name ?? reference)
   const model = await verifyInstalled(reference, host)
   if (model.digest !== copy.digest) {
-    throw new OllamaConfigError(
-      'verification-failed',
-      `The server reported that it restored "${reference}", but lists another version`,
-      {
-        hint: 'look at the log of the server',
-      },
-    )
+    throw notAsReported(host, `that it restored "${reference}", but lists another version`)
   }
   try {
     await deleteModel(copy.name, host)

@@ -36,6 +36,7 @@ export function foldEvent(report: TargetReport, event: Event): TargetReport {
       return { ...report, diagnostics: [...report.diagnostics, event.diagnostic] }
     case 'lock-updated':
       return { ...report, lockUpdated: [...report.lockUpdated, ...event.references] }
+    case 'waiting':
     case 'change-started':
     case 'keeping-previous':
     case 'change-progress':

@@ -3,8 +3,9 @@
  * anything is built (server/create.go in v0.33; equal since 0.32.7). Models from files are not here: the server rewrites those.
  */
 import { goJson, goMapJson } from './go-json.ts'
-import { type Layer, manifestMediaType } from './manifest.ts'
+import { configMediaType, imageType, type Layer, manifestMediaType } from './manifest.ts'
 import type { Parameters } from './parameters.ts'
+import { decoderBuffer } from './stored-manifest.ts'
 import { fileTypeName, parameterSize, type Weights } from './weights.ts'
 
 /** What a build takes over from its base. */
@@ -62,11 +63,15 @@ export interface Derived {
   readonly content: ModelContent
 }
 
+/** The same with its bytes, for whoever is to make it. */
+export interface DerivedBytes extends Derived {
+  readonly manifestText: string
+  /** What is new in it, by digest; what it takes over from the base or from files is not here. */
+  readonly texts: ReadonlyMap<string, string>
+}
+
 /** Of UTF-8 text: 64 hex digits. */
 export type Hash = (text: string) => string
-
-const imageType = (kind: string) => `application/vnd.ollama.image.${kind}`
-const configMediaType = 'application/vnd.docker.container.image.v1+json'
 
 /** Whether what comes of this base can be said at all: one GGUF file of weights, and nothing that the server works over. */
 export function isPredictable({ layers, config, weights }: ModelContent): boolean {
@@ -82,7 +87,8 @@ export function isPredictable({ layers, config, weights }: ModelContent): boolea
 }
 
 /** @param baseName Its listed name, which the layers carry */
-export function predictDerived(base: ModelContent, baseName: string, build: BuildFields, hash: Hash): Derived {
+export function predictDerived(base: ModelContent, baseName: string, build: BuildFields, hash: Hash): DerivedBytes {
+  const texts = new Map<string, string>()
   const { parameters: brought, ...rendering } = renderingOf(
     base.weights.architecture,
     build.renderer ?? base.config.renderer,
@@ -98,11 +104,11 @@ export function predictDerived(base: ModelContent, baseName: string, build: Buil
       from: name,
     })),
   ]
-  const layerOf = (mediaType: string, text: string): BuiltLayer => ({
-    mediaType,
-    digest: `sha256:${hash(text)}`,
-    size: byteLength(text),
-  })
+  const layerOf = (mediaType: string, text: string): BuiltLayer => {
+    const digest = `sha256:${hash(text)}`
+    texts.set(digest, text)
+    return { mediaType, digest, size: byteLength(text) }
+  }
   const replace = (kind: string, text: string) => {
     layers = [...layers.filter(({ mediaType }) => mediaType !== imageType(kind)), layerOf(imageType(kind), text)]
   }
@@ -122,7 +128,10 @@ export function predictDerived(base: ModelContent, baseName: string, build: Buil
     layers: layers.length === 0 ? null : layers,
   })
   return {
-    digest: `sha256:${hash(fillsBuffer(json) ? json : `${json}\n`)}`,
+    // Where the JSON just fills the buffer of the decoder, the newline behind it was not read.
+    digest: `sha256:${hash(decoderBuffer(byteLength(json)) === byteLength(json) ? json : `${json}\n`)}`,
+    manifestText: `${json}\n`,
+    texts,
     blobs: [...layers, config].map(plainLayer),
     content: {
       layers: layers.map(plainLayer),
@@ -197,17 +206,6 @@ function storedMessage(message: StoredMessage): object {
     function: { index: 0, name, arguments: given },
   }))
   return { role: role.toLowerCase(), content, thinking, images, tool_calls: calls, tool_name, tool_call_id }
-}
-
-/**
- * The listed digest covers what a streaming decoder read. Where the JSON just fills its buffer, which begins with 512 bytes and
- * grows to twice its size and 512 more, the newline after it was not read.
- */
-function fillsBuffer(json: string): boolean {
-  const length = byteLength(json)
-  let capacity = 512
-  while (capacity < length) capacity = 2 * capacity + 512
-  return capacity === length
 }
 
 function byteLength(text: string): number {

@@ -20,6 +20,12 @@ export interface Manifest {
 }
 
 export const manifestMediaType = 'application/vnd.docker.distribution.manifest.v2+json'
+export const configMediaType = 'application/vnd.docker.container.image.v1+json'
+
+/** The media type of a layer: `model`, `template`, `params` and so on. */
+export function imageType(kind: string): string {
+  return `application/vnd.ollama.image.${kind}`
+}
 
 /** Real manifests have a dozen layers, those of models in many tensor files some thousand. */
 const maxLayers = 100_000

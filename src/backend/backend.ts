@@ -11,6 +11,19 @@ export interface CallOptions {
 export interface PullOptions extends CallOptions {
   /** Fetch over plain http. */
   readonly insecure: boolean
+  /** Exactly this manifest, byte for byte, whatever the tag names now. Only a backend that `fetchesByDigest` gets it. */
+  readonly manifest?: string | undefined
+}
+
+export interface HoldOptions extends CallOptions {
+  /** Called once when another process has the place, with words for it, such as `process 4711, since …`: it is waited for. */
+  readonly onWait?: ((holder: string) => void) | undefined
+}
+
+/** A place that is kept for this process. */
+export interface Hold {
+  /** To be called whatever happens. Never rejects. */
+  release(): Promise<void>
 }
 
 /** One line of a pull's progress. */
@@ -91,9 +104,14 @@ export interface BlobLookup {
  * A place that holds models. Every method throws an `OllamaConfigError`, or `signal.reason` untouched when aborted.
  */
 export interface Backend {
-  readonly kind: 'host'
-  /** Redacted: fit for messages, plans and logs. */
+  /** An Ollama server, or a model directory. */
+  readonly kind: 'host' | 'store'
+  /** Redacted: fit for messages, plans and logs. Of a store, its absolute path. */
   readonly address: string
+  /** Whether a pull can bring a version that its tag does not name any more. */
+  readonly fetchesByDigest: boolean
+  /** Keeps other processes of ours from changing the place meanwhile. Waits for the one that has it. */
+  hold(options?: HoldOptions): Promise<Hold>
   /** Lists what is installed, with the server's version. */
   readState(options?: CallOptions): Promise<ActualState>
   /** @throws {OllamaConfigError} `model-not-found` also when a blob of an installed model is gone */

@@ -13,6 +13,7 @@ import type {
   BlobLookup,
   CallOptions,
   CreateRequest,
+  Hold,
   ModelDetails,
   PullOptions,
   PullProgress,
@@ -102,6 +103,8 @@ const blobConnections = 32
 
 class HostBackend implements Backend {
   readonly kind = 'host'
+  /** The server pulls what the tag names. */
+  readonly fetchesByDigest = false
   readonly address: string
   readonly #connect: Connect
   /** A connection for each request: nothing idle holds up the exit, and nothing stale is used again. */
@@ -135,6 +138,12 @@ class HostBackend implements Backend {
       // Nobody waits any longer for the version.
       done.abort()
     }
+  }
+
+  /** Nothing for now: the server takes requests of several clients. */
+  async hold({ signal }: CallOptions = {}): Promise<Hold> {
+    signal?.throwIfAborted()
+    return { release: async () => {} }
   }
 
   async show(name: string, { signal }: CallOptions = {}): Promise<ModelDetails> {

@@ -25,6 +25,7 @@ export type Invocation =
   | { readonly command: 'lock'; readonly flags: CommonFlags; readonly words: readonly string[] }
   | { readonly command: 'rollback'; readonly flags: RollbackFlags; readonly words: readonly string[] }
   | { readonly command: 'plugins'; readonly flags: CommonFlags }
+  | { readonly command: 'demo' }
   | { readonly command: 'help'; readonly topic: CommandName | undefined }
   | { readonly command: 'version' }
   | { readonly command: 'welcome' }
@@ -62,6 +63,9 @@ export function parseArguments(words: readonly string[]): Invocation {
       return { command, ...parseWords(command, commands.rollback, rest) }
     case 'plugins':
       return { command, ...parseWords(command, commands.plugins, rest) }
+    case 'demo':
+      parseWords(command, commands.demo, rest)
+      return { command }
   }
 }
 
@@ -73,19 +77,16 @@ export function parseDuration(text: string): number {
   return Number(match[1]) * unit
 }
 
-/** `--concurrency`: how many models are fetched at once. */
-export function parseConcurrency(text: string | undefined): number {
-  if (text === undefined) return 1
+/** `--concurrency`, how many models are fetched at once, and `--connections`. `undefined`: the default. */
+export function parseCount(flag: '--concurrency' | '--connections', text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
   const count = /^\d{1,3}$/.test(text.trim()) ? Number(text) : 0
-  if (count >= 1 && count <= maxConcurrency) return count
-  throw usage(
-    `--concurrency ${JSON.stringify(text)} is not a number from 1 to ${maxConcurrency}`,
-    'write --concurrency 2',
-  )
+  if (count >= 1 && count <= maxCount) return count
+  throw usage(`${flag} ${JSON.stringify(text)} is not a number from 1 to ${maxCount}`, `write ${flag} 2`)
 }
 
 /** Each pull opens up to 16 connections of the server. */
-const maxConcurrency = 64
+const maxCount = 64
 
 /** What the same thing is called elsewhere. */
 const synonyms: Readonly<Record<string, CommandName>> = {
@@ -130,33 +131,71 @@ function parseWords<Info extends CommandInfo>(
 ): { readonly flags: Values<Info['flags']>; readonly words: readonly string[] } {
   const flags: Flags = info.flags
   // Two passes: `strict` would stop at the first bad word with a text of its own, and knows no "did you mean".
-  const { values, tokens, positionals } = parseArgs({
+  const { values, tokens } = parseArgs({
     args: [...words],
-    options: flags,
+    // As a flag without a value it takes one after `=` all the same, and no other word.
+    options: Object.fromEntries(
+      Object.entries(flags).map(([name, flag]) => [name, flag.optional ? { ...flag, type: 'boolean' as const } : flag]),
+    ),
     strict: false,
     allowPositionals: true,
     tokens: true,
   })
+  const found: string[] = []
+  /** The word before stood alone, and might have had a value. */
+  let alone: { readonly name: string; readonly index: number } | undefined
+  let missed: string | undefined
   for (const token of tokens) {
+    const before = alone
+    alone = undefined
+    if (token.kind === 'positional') {
+      const follows = before !== undefined && token.index === before.index + 1
+      if (follows && looksLikePath(token.value)) {
+        values[before.name] = token.value
+        continue
+      }
+      if (follows) missed ??= `--${before.name}=${token.value}`
+      found.push(token.value)
+      continue
+    }
     if (token.kind !== 'option') continue
     const flag = Object.hasOwn(flags, token.name) ? flags[token.name] : undefined
     if (flag === undefined) throw unknownFlag(command, token.rawName, Object.keys(flags))
+    if (flag.optional) {
+      if (token.value === '')
+        throw usage(`${token.rawName}= needs a value`, `write ${token.rawName}=DIR, or ${token.rawName} alone`)
+      if (token.value === undefined) alone = { name: token.name, index: token.index }
+      values[token.name] = token.value ?? true
+      continue
+    }
     if (flag.type === 'boolean' && token.value !== undefined) throw usage(`${token.rawName} takes no value`)
     if (flag.type === 'string' && (token.value === undefined || token.value === '')) {
       throw usage(`${token.rawName} needs a value`, `write ${token.rawName} ${flag.value ?? 'VALUE'}`)
     }
   }
-  checkCount(command, info, positionals)
+  checkCount(command, info, found, missed)
   // The loop above has checked each value against its flag's type.
-  return { flags: values as Values<Info['flags']>, words: positionals }
+  return { flags: values as Values<Info['flags']>, words: found }
 }
 
-function checkCount(command: string, { words: allowed }: CommandInfo, found: readonly string[]): void {
+/** What nobody would call a model or a plan: the rest is left to `--flag=VALUE`. */
+function looksLikePath(word: string): boolean {
+  return /^(?:[/.~]|[A-Za-z]:(?:[\\/]|$))/.test(word)
+}
+
+/** @param missed What the user may have meant by a word after a flag that can stand alone. */
+function checkCount(
+  command: string,
+  { words: allowed }: CommandInfo,
+  found: readonly string[],
+  missed: string | undefined,
+): void {
   const { name = '', least = 0, most = 0 } = allowed ?? {}
-  const hint = `see ollama-config ${command} --help`
-  if (found.length < least) throw usage(`${command} needs a ${name}`, hint)
+  const help = `see ollama-config ${command} --help`
+  if (found.length < least) throw usage(`${command} needs a ${name}`, help)
   const extra = found[most]
   if (extra === undefined) return
+  const hint = missed === undefined ? help : `as the value of the flag it is written ${missed}`
   throw usage(
     most === 0
       ? `${command} takes no argument: found "${extra}"`

@@ -2,6 +2,8 @@
 
 export interface Flag {
   readonly type: 'boolean' | 'string'
+  /** It may stand alone; a value then comes as `--flag=VALUE`, or as the next word where that looks like a path. */
+  readonly optional?: true
   readonly short?: string
   /** Shown in help after the flag, as in `--host ADDRESS`. */
   readonly value?: string
@@ -35,6 +37,18 @@ const hostFlags = {
     type: 'string',
     value: 'ADDRESS',
     summary: 'Ollama server; default: host in the config, OLLAMA_HOST, 127.0.0.1:11434',
+  },
+  store: {
+    type: 'string',
+    optional: true,
+    value: '[=DIR]',
+    summary: 'work on this model directory instead of a server; default: OLLAMA_MODELS, ~/.ollama/models',
+  },
+  owner: { type: 'string', value: 'UID:GID', summary: 'who shall own what is written into the store' },
+  connections: {
+    type: 'string',
+    value: 'N',
+    summary: 'at most N connections for all downloads into the store; default 4',
   },
   wait: {
     type: 'string',
@@ -82,7 +96,7 @@ const keepPreviousFlag = {
 const concurrencyFlag = {
   type: 'string',
   value: 'N',
-  summary: 'fetch up to N models at once; default 1, never two that share a missing part',
+  summary: 'fetch up to N models at once; default 1, into a store 4; never two that share a missing part',
 } as const satisfies Flag
 
 const planFlags = {
@@ -139,6 +153,7 @@ export const commands = {
       ['ollama-config plan --prune --detailed-exitcode', 'exit with 2 when apply --prune would do anything'],
       ['ollama-config plan --out plan.json', 'save it, so that apply plan.json does exactly this'],
       ['ollama-config plan --json --host gpu-box', 'the plan as JSON, for another server'],
+      ['ollama-config plan --store=./models', 'for a model directory, without a server'],
     ],
   },
   apply: {
@@ -150,6 +165,7 @@ export const commands = {
       ['ollama-config apply plan.json', 'carry out a saved plan without asking'],
       ['ollama-config apply --yes --wait 60s', 'for scripts: pull without asking, once the server answers'],
       ['ollama-config apply --yes --prune', 'for scripts: also delete; needs a "prune" key in the config'],
+      ['ollama-config apply --yes --store /srv/models', 'fill a model directory, as for an image; needs no server'],
     ],
   },
   check: {
@@ -192,13 +208,22 @@ export const commands = {
     flags: commonFlags,
     examples: [['ollama-config plugins --json', 'for programs']],
   },
+  demo: {
+    summary: 'show plan and apply in a few seconds, offline, with models made up on the spot',
+    flags: { help: outputFlags.help },
+    examples: [['ollama-config demo', 'touches nothing but a temporary folder']],
+  },
 } as const satisfies Record<string, CommandInfo>
 
 export type CommandName = keyof typeof commands
 
 /** What a command was called with. */
 export type Values<F extends Flags> = {
-  readonly [Name in keyof F]?: F[Name]['type'] extends 'boolean' ? boolean : string
+  readonly [Name in keyof F]?: F[Name] extends { readonly optional: true }
+    ? string | true
+    : F[Name]['type'] extends 'boolean'
+      ? boolean
+      : string
 }
 
 export type PlanFlags = Values<typeof planFlags>

@@ -52,9 +52,10 @@ ${table(exitCodeRows, columns)}
 }
 
 function commandHelp(name: string, { summary, flags, words, examples }: CommandInfo, columns: number): string {
-  const rows = Object.entries(flags).map(([flag, { short, value, summary }]) => {
+  const rows = Object.entries(flags).map(([flag, { short, value, summary, optional }]) => {
     const letter = short === undefined ? '    ' : `-${short}, `
-    return [`${letter}--${flag}${value === undefined ? '' : ` ${value}`}`, summary] as const
+    const separator = optional ? '' : ' '
+    return [`${letter}--${flag}${value === undefined ? '' : `${separator}${value}`}`, summary] as const
   })
   const examplesText = examples.map(([command, meaning]) => `  # ${meaning}\n  ${command}`).join('\n')
   return `${wrap(`ollama-config ${name}: ${summary}`, columns).join('\n')}\n\nUsage: ollama-config ${name}${wordsText(words)} [FLAGS]\n\nFlags:\n${table(rows, columns)}\n\nExamples:\n${examplesText}\n`

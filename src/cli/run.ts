@@ -64,6 +64,8 @@ async function execute(invocation: Invocation, context: Context): Promise<number
       return (await import('./commands/rollback.ts')).rollback(invocation.flags, invocation.words, context)
     case 'plugins':
       return (await import('./commands/plugins.ts')).plugins(invocation.flags, context)
+    case 'demo':
+      return (await import('./commands/demo.ts')).demo(context)
     case 'help':
       context.stdout.write(helpText(invocation.topic, context.stdout.columns || undefined))
       return exitCodes.done

@@ -155,7 +155,7 @@ export interface HeaderFromEnvironment {
 /** What a config written as a function is given. */
 export interface ConfigContext {
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Address of the server as far as flags and environment tell, without user info. */
+  /** Address of the server as far as flags and environment tell, without user info; path of the store with `--store`. */
   readonly host: string
   /** Absolute path of the working directory. */
   readonly cwd: string

@@ -1,6 +1,6 @@
 /** Which models a registry has to be asked about before the plan can be made: few, and none when nothing is to be done. */
 import { type Reference, referenceKey } from '../artifact/reference.ts'
-import { type Intent, isUpdated, type Resolution } from './resolution.ts'
+import { type Intent, isHadByLock, isUpdated, type Resolution } from './resolution.ts'
 import type { ActualState, DesiredState, InstalledModel } from './state.ts'
 import { reasonToSpare } from './undeclared.ts'
 
@@ -8,8 +8,11 @@ export interface Question {
   readonly key: string
   readonly reference: Reference
   readonly insecure: boolean
-  /** To fetch it, or to know whether it could be fetched again. */
-  readonly purpose: 'fetch' | 'deletion'
+  /**
+   * To fetch it, or to know whether it could be fetched again. `locked`: what the lock file has the manifest of, where that is enough
+   * to fetch it, so that no registry is asked, and only the blobs are looked for.
+   */
+  readonly purpose: 'fetch' | 'locked' | 'deletion'
 }
 
 /** Models to pull or update and, where deletions matter, models of which it is not known whether they could be had again. */
@@ -25,8 +28,9 @@ export function questions(
   for (const { reference, insecure, recipe } of desired.models) {
     const key = referenceKey(reference)
     declared.add(key)
-    if (recipe === undefined && !reference.cloud && isInQuestion(key, installed.get(key), resolution, intent))
-      asked.push({ key, reference, insecure, purpose: 'fetch' })
+    if (recipe !== undefined || reference.cloud || !isInQuestion(key, installed.get(key), resolution, intent)) continue
+    const pin = isUpdated(key, intent) ? undefined : resolution.pins.get(key)
+    asked.push({ key, reference, insecure, purpose: isHadByLock(pin, resolution) ? 'locked' : 'fetch' })
   }
   if (!intent.checkDeletions) return asked
   // Whether a model came over plain http is not listed, but a registry that speaks only http does so for all of them.

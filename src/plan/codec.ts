@@ -86,7 +86,7 @@ function isBringing({ action, reference }: Links, needed: string): boolean {
 function checkTarget(value: unknown, place: string): readonly Links[] {
   const target = fieldsAt(value, place)
   textAt(target['address'], `${place}.address`)
-  if (target['kind'] !== 'host') throw wrong(`${place}.kind`, '"host"')
+  if (target['kind'] !== 'host' && target['kind'] !== 'store') throw wrong(`${place}.kind`, '"host" or "store"')
   if (target['serverVersion'] !== null) textAt(target['serverVersion'], `${place}.serverVersion`)
   listAt(target['drift'], `${place}.drift`, checkDrift)
   listAt(target['diagnostics'], `${place}.diagnostics`, checkDiagnostic)

@@ -16,7 +16,7 @@ import { hasContent } from './content.ts'
 import { factsOf, noOp } from './facts.ts'
 import type { Change, PlannedManifest, PullChange, Reason, UpdateChange } from './plan.ts'
 import { keptAs } from './previous.ts'
-import { type Intent, isUpdated, type Pin, type Resolution } from './resolution.ts'
+import { type Intent, isHadByLock, isUpdated, type Pin, type Resolution } from './resolution.ts'
 import { rewritesManifests } from './server-version.ts'
 import type { DesiredModel, InstalledModel } from './state.ts'
 
@@ -92,7 +92,10 @@ function isAsPinned(
   return hasContent(installed, manifest, resolution)
 }
 
-/** A host can only pull the tag, so the tag has to name the locked version still. */
+/**
+ * A server can only pull the tag, so the tag has to name the locked version still. What fetches by digest needs the manifest, which the
+ * lock file has, or else the tag.
+ */
 function pinnedGoal(
   model: DesiredModel,
   pin: Pin,
@@ -116,6 +119,7 @@ function pinnedGoal(
     locked: true,
     reason,
   }
+  if (isHadByLock(pin, resolution)) return fromLock
   switch (answer?.kind) {
     case 'found': {
       const { served } = answer
@@ -123,10 +127,11 @@ function pinnedGoal(
       if (pin.manifest !== null && isSameContent(pin.manifest, served.manifest)) {
         return { ...fromLock, digest: served.digest, manifest: planned(served, resolution) }
       }
-      return { ...fromLock, blocked: lockedVersionGone(model, `the tag names ${shortDigest(served.digest)} now`, pin) }
+      const problem = `the tag names ${shortDigest(served.digest)} now`
+      return { ...fromLock, blocked: lockedVersionGone(model, problem, pin, resolution) }
     }
     case 'missing':
-      return { ...fromLock, blocked: lockedVersionGone(model, 'the registry no longer has the tag', pin) }
+      return { ...fromLock, blocked: lockedVersionGone(model, 'the registry no longer has the tag', pin, resolution) }
     case 'too-new':
       return fromLock
     default:
@@ -135,12 +140,19 @@ function pinnedGoal(
   }
 }
 
-function lockedVersionGone({ reference }: DesiredModel, problem: string, { digest }: Pin): ErrorData {
+function lockedVersionGone(
+  { reference }: DesiredModel,
+  problem: string,
+  { digest, manifest }: Pin,
+  { fetchesByDigest }: Resolution,
+): ErrorData {
   const name = formatReference(reference)
+  const why = fetchesByDigest ? 'the lock file does not have its manifest' : 'a server can only pull what a tag names'
+  const byDigest = manifest === null ? '' : '; with --store, apply fetches the locked one by its digest'
   return {
     code: 'locked-version-gone',
-    message: `"${name}" is locked to ${shortDigest(digest)}, but ${problem}, and a server can only pull what a tag names`,
-    hint: `"ollama-config update ${name}" takes the version of the tag and locks it`,
+    message: `"${name}" is locked to ${shortDigest(digest)}, but ${problem}, and ${why}`,
+    hint: `"ollama-config update ${name}" takes the version of the tag and locks it${byDigest}`,
   }
 }
 

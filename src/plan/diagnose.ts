@@ -4,7 +4,7 @@ import { compareText, formatReference, isAddressable, parseListedName, reference
 import type { ManifestAnswer } from '../artifact/served.ts'
 import { printable } from '../artifact/text.ts'
 import type { Diagnostic } from '../errors.ts'
-import { blockOf, type Change, isFetch } from './plan.ts'
+import { blockOf, type Change, isFetch, type PullChange, type TargetKind, type UpdateChange, wordFor } from './plan.ts'
 import { isOurs } from './previous.ts'
 import { type Intent, isUpdated, type Resolution } from './resolution.ts'
 import type { ActualState, DesiredModel, DesiredState, InstalledModel } from './state.ts'
@@ -57,15 +57,17 @@ function patternProblems({ desired, actual }: Findings): readonly Diagnostic[] {
   })
 }
 
-function nameProblems({ actual, installed }: Findings): readonly Diagnostic[] {
+function nameProblems({ actual, installed, resolution }: Findings): readonly Diagnostic[] {
   const found: Diagnostic[] = []
+  const lister = `The ${wordFor(resolution.kind)} lists`
+  const server = resolution.kind === 'host' ? '' : 'a server '
   for (const models of installed.values()) {
     const names = models.map(({ name }) => `"${name}"`).sort(compareText)
     if (names.length > 1) {
       found.push(
         warning(
           'ambiguous-name',
-          `The server lists ${names.join(' and ')}, which are one name to it: they are left alone`,
+          `${lister} ${names.join(' and ')}, which are one name to it: they are left alone`,
           'rename one of them in the model directory',
         ),
       )
@@ -73,7 +75,7 @@ function nameProblems({ actual, installed }: Findings): readonly Diagnostic[] {
       found.push(
         warning(
           'not-addressable',
-          `The server lists ${names.join('')}, but takes ":local" for a routing word: the model is left alone`,
+          `${lister} ${names.join('')}, but ${server}takes ":local" for a routing word: the model is left alone`,
           'copy it to another name',
         ),
       )
@@ -81,10 +83,7 @@ function nameProblems({ actual, installed }: Findings): readonly Diagnostic[] {
   }
   for (const name of actual.unreadable) {
     found.push(
-      warning(
-        'unreadable-name',
-        `The server lists ${JSON.stringify(name)}, which is no valid model name: it is left alone`,
-      ),
+      warning('unreadable-name', `${lister} ${JSON.stringify(name)}, which is no valid model name: it is left alone`),
     )
   }
   return found
@@ -105,11 +104,15 @@ function worldProblems({ desired, actual, resolution }: Findings): readonly Diag
       size === 1
         ? 'the 1 model that the last apply left there'
         : `any of the ${size} models that the last apply left there`
+    const question =
+      resolution.kind === 'host'
+        ? 'is it the same server, run by the same user, with the same model directory (OLLAMA_MODELS)?'
+        : 'is it the folder that was meant, and is its disk mounted?'
     found.push(
       warning(
         'empty-host',
-        `The server lists no model at all, not even ${models}`,
-        'is it the same server, run by the same user, with the same model directory (OLLAMA_MODELS)? Otherwise all of it is downloaded again',
+        `The ${wordFor(resolution.kind)} lists no model at all, not even ${models}`,
+        `${question} Otherwise all of it is downloaded again`,
       ),
     )
   }
@@ -170,7 +173,7 @@ function registryProblems({ desired, installed, resolution, intent, changes }: F
     if (name === undefined || answer.kind === 'found') continue
     if (answer.kind === 'missing' || answer.kind === 'too-new') {
       if (model !== undefined && !resolution.pins.has(key))
-        found.push(sureProblem(model, answer.kind, installed.has(key)))
+        found.push(sureProblem(model, answer.kind, installed.has(key), resolution.kind))
       continue
     }
     const group = `${answer.kind} ${answer.problem}`
@@ -188,15 +191,23 @@ function registryProblems({ desired, installed, resolution, intent, changes }: F
       ),
     )
   }
-  if (resolution.offline) found.push(...offlineNote(desired, changes, intent))
+  if (resolution.offline) found.push(...offlineNote(desired, changes, intent, resolution))
   return found
 }
 
-function sureProblem({ reference, path }: DesiredModel, kind: 'missing' | 'too-new', isInstalled: boolean): Diagnostic {
+function sureProblem(
+  { reference, path }: DesiredModel,
+  kind: 'missing' | 'too-new',
+  isInstalled: boolean,
+  place: TargetKind,
+): Diagnostic {
   const name = formatReference(reference)
   const end = isInstalled ? 'it stays as it is' : 'the pull will fail'
-  return kind === 'missing'
-    ? warning('not-in-registry', `The registry has no "${name}": ${end}`, 'check the name and the tag', path, name)
+  if (kind === 'missing')
+    return warning('not-in-registry', `The registry has no "${name}": ${end}`, 'check the name and the tag', path, name)
+  // A store has no version; what a registry refuses then, it refuses ollama-config itself.
+  return place === 'store'
+    ? warning('server-too-old', `"${name}" needs a newer Ollama: ${end}`, 'update ollama-config', path, name)
     : warning(
         'server-too-old',
         `"${name}" needs a newer Ollama than the server has: ${end}`,
@@ -206,11 +217,20 @@ function sureProblem({ reference, path }: DesiredModel, kind: 'missing' | 'too-n
       )
 }
 
-function offlineNote({ models }: DesiredState, changes: readonly Change[], intent: Intent): readonly Diagnostic[] {
+function offlineNote(
+  { models }: DesiredState,
+  changes: readonly Change[],
+  intent: Intent,
+  { fetchesByDigest }: Resolution,
+): readonly Diagnostic[] {
   const updated = models
     .filter(({ reference }) => isUpdated(referenceKey(reference), intent))
     .map(({ reference }) => formatReference(reference))
-  const fetched = changes.filter((change) => isFetch(change) && !change.cloud).map(({ reference }) => reference)
+  // Of what the lock file alone brings there is nothing to ask.
+  const isKnown = (change: PullChange | UpdateChange) => fetchesByDigest && change.locked && change.manifest !== null
+  const fetched = changes
+    .filter((change) => isFetch(change) && !change.cloud && !isKnown(change))
+    .map(({ reference }) => reference)
   const names = [...new Set([...updated, ...fetched])]
   if (names.length === 0) return []
   return [

@@ -13,6 +13,7 @@ import {
   type PlannedBuild,
   type Reason,
   type RebuildChange,
+  wordFor,
 } from './plan.ts'
 import { keptAs } from './previous.ts'
 import type { BuildFindings, Intent, Recorded, Resolution } from './resolution.ts'
@@ -75,7 +76,8 @@ export function buildChange(build: Build, situation: MakeSituation): Change {
     if (predicted?.digest === installed.digest)
       return fine('predicted', 'built as declared: its digest is the predicted one')
     // A prediction may be wrong where the server is of another version; what cannot be told apart is not built again.
-    if (differences?.length === 0 && !hidden) return fine('compared', 'as declared, as far as the server tells')
+    if (differences?.length === 0 && !hidden)
+      return fine('compared', `as declared, as far as the ${wordFor(resolution.kind)} tells`)
   }
   if (installed !== undefined && moved && predicted?.digest === installed.digest) {
     return {
@@ -95,11 +97,16 @@ function building(
   findings: BuildFindings | undefined,
   moved: boolean,
 ): DeriveChange | RebuildChange {
-  const { model, installed, source } = situation
+  const { model, installed, source, resolution } = situation
   const name = formatReference(model.reference)
   const { predicted = null, differences = null, declaration = '', files = [], adapters = [] } = findings ?? {}
   const details = {
-    ...common(situation, predicted?.digest ?? null, predicted === null ? null : totalBytes(predicted.blobs)),
+    ...common(
+      situation,
+      predicted?.digest ?? null,
+      predicted === null ? null : totalBytes(predicted.blobs),
+      needsServer(name, build, resolution),
+    ),
     precondition: { digest: installed?.digest ?? null, base: digestBefore(source) },
     build: plannedBuild(build, files, adapters),
     declaration,
@@ -183,10 +190,11 @@ export function digestBefore(source: Change | undefined): string | null {
   return source !== undefined && isStaying(source) ? (source.before?.digest ?? null) : null
 }
 
-function common(situation: MakeSituation, digest: string | null, sizeBytes: number | null) {
+/** @param impossible Why it cannot be made, whatever becomes of its source */
+function common(situation: MakeSituation, digest: string | null, sizeBytes: number | null, impossible?: ErrorData) {
   const { model, installed, source, resolution, intent, parents } = situation
   const name = formatReference(model.reference)
-  const blocked = source === undefined ? undefined : blockedBy(name, source)
+  const blocked = impossible ?? (source === undefined ? undefined : blockedBy(name, source))
   return {
     reference: name,
     cloud: false,
@@ -200,6 +208,17 @@ function common(situation: MakeSituation, digest: string | null, sizeBytes: numb
         ? keptAs(model.reference, installed, intent, resolution.recorded.get(referenceKey(model.reference)), parents)
         : null,
     ...(blocked === undefined ? {} : { blocked }),
+  }
+}
+
+/** Only a server has the code that reads GGUF files and converts weights. */
+function needsServer(name: string, { from, quantize }: Build, { kind }: Resolution): ErrorData | undefined {
+  if (kind === 'host' || (from !== null && quantize === null)) return undefined
+  const what = from === null ? 'built from files' : 'quantized'
+  return {
+    code: 'build-failed',
+    message: `"${name}" cannot be made in a store: only a server can convert the weights of a model that is ${what}`,
+    hint: 'leave out --store and apply to a server, such as one that keeps its models in this store',
   }
 }
 

@@ -15,15 +15,24 @@ export interface Plan {
 }
 
 export interface Target {
-  /** Origin of the server, without user info. */
+  /** Origin of the server, without user info; of a store, its absolute path. */
   readonly address: string
-  readonly kind: 'host'
+  readonly kind: TargetKind
+  /** `null` when the server does not say, and of a store, which has none. */
   readonly serverVersion: string | null
   /** Sorted by reference; one per declared or installed model. */
   readonly changes: readonly Change[]
   /** What was changed by somebody else since the last apply of this config. It informs; the changes follow from what is there now. */
   readonly drift: readonly Drift[]
   readonly diagnostics: readonly Diagnostic[]
+}
+
+/** An Ollama server, or a model directory. */
+export type TargetKind = 'host' | 'store'
+
+/** What holds the models, in a sentence. */
+export function wordFor(kind: TargetKind): 'server' | 'store' {
+  return kind === 'host' ? 'server' : 'store'
 }
 
 export interface Drift {

@@ -2,7 +2,7 @@
 import type { Derived } from '../artifact/derived.ts'
 import type { Layer, Manifest } from '../artifact/manifest.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
-import type { BuiltFrom, Difference, PlannedFile } from './plan.ts'
+import type { BuiltFrom, Difference, PlannedFile, TargetKind } from './plan.ts'
 
 /** Everything by `referenceKey`, unless said otherwise. What was not looked at is not in it. */
 export interface Resolution {
@@ -22,6 +22,10 @@ export interface Resolution {
   readonly builds: ReadonlyMap<string, BuildFindings>
   /** No registry was to be asked. */
   readonly offline: boolean
+  /** What is planned for. */
+  readonly kind: TargetKind
+  /** Whether it can fetch a version that its tag does not name any more. */
+  readonly fetchesByDigest: boolean
 }
 
 /** One model that is built. */
@@ -71,6 +75,14 @@ export interface PreviousVersion {
   readonly broughtIn: boolean
 }
 
+/** Whether the locked version is fetched by what the lock file says alone, whatever the tag names. */
+export function isHadByLock(
+  pin: Pin | undefined,
+  { fetchesByDigest }: Pick<Resolution, 'fetchesByDigest'>,
+): pin is Pin & { readonly manifest: Manifest } {
+  return fetchesByDigest && pin !== undefined && pin.manifest !== null
+}
+
 export const nothingResolved: Resolution = {
   pins: new Map(),
   answers: new Map(),
@@ -81,6 +93,8 @@ export const nothingResolved: Resolution = {
   declaredBy: new Map(),
   builds: new Map(),
   offline: false,
+  kind: 'host',
+  fetchesByDigest: false,
 }
 
 /** What the caller wants beyond "as declared". */

@@ -32,7 +32,8 @@ export function reasonToSpare(
   const pattern = desired.keep.find((candidate) => matchesPattern(candidate, model.reference))
   if (pattern !== undefined) return { code: 'kept', text: `kept by "${pattern.text}"` }
   if (ambiguous || !isAddressable(model.name)) {
-    return { code: 'not-addressable', text: 'the server would take its name for that of another model' }
+    const who = resolution.kind === 'host' ? 'the server' : 'a server'
+    return { code: 'not-addressable', text: `${who} would take its name for that of another model` }
   }
   if (desired.prune === 'managed' && copy?.broughtIn !== true) return reasonNotManaged(key, model, resolution)
   return undefined

@@ -1,13 +1,15 @@
 /** Asks registries for manifests, as the Ollama server that is to pull would ask. */
 import { isDigest, manifestMediaType, parseManifest } from '../artifact/manifest.ts'
 import { printable } from '../artifact/text.ts'
-import { isOllamaConfigError } from '../errors.ts'
+import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
+import { readBeginning } from '../runtime/body.ts'
+import type { HttpResponse } from '../runtime/http.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { Connections } from './connections.ts'
 import { type Got, get, type Question } from './get.ts'
 import { failureAnswer, statusAnswer } from './problems.ts'
-import type { BlobRequest, ManifestAnswer, ManifestRequest, RegistryClient } from './registry.ts'
+import type { BlobBytesRequest, BlobRequest, DownloadClient, ManifestAnswer, ManifestRequest } from './registry.ts'
 import { Shared } from './shared.ts'
 import { readSigningKey, refused, type SignIn, signIn } from './sign-in.ts'
 import type { KeyError, SigningKey } from './ssh-key.ts'
@@ -30,7 +32,7 @@ export interface RegistryClientOptions {
   readonly pauseMs?: number | undefined
 }
 
-export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
+export function createRegistryClient(options: RegistryClientOptions): DownloadClient {
   return new Client(options)
 }
 
@@ -38,9 +40,13 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
 const maxManifestBytes = 4 * 1024 * 1024
 const maxTokenBytes = 64 * 1024
 
-class Client implements RegistryClient {
+class Client implements DownloadClient {
   readonly #options: RegistryClientOptions
   readonly #connections: Connections
+  /** For large bodies, by the longest silence that is borne. */
+  readonly #downloads = new Map<number, Connections>()
+  /** Where the bytes of a blob were found. Signed, and so secret. */
+  readonly #direct = new Map<string, URL>()
   readonly #userAgent: string
   /** By registry and repository, as each is signed for once. Secret. */
   readonly #tokens = new Map<string, string>()
@@ -73,12 +79,55 @@ class Client implements RegistryClient {
 
   close(): void {
     this.#connections.close()
+    for (const connections of this.#downloads.values()) connections.close()
+  }
+
+  async openBlob({ reference, insecure, digest, range, silenceMs, signal }: BlobBytesRequest): Promise<HttpResponse> {
+    signal?.throwIfAborted()
+    const { env, logger } = this.#options
+    const connections =
+      this.#downloads.get(silenceMs) ??
+      new Connections({ env, logger, silenceMs, unlimited: true, hide: (text) => this.#hide(text) })
+    this.#downloads.set(silenceMs, connections)
+    const headers = {
+      'accept-encoding': 'identity',
+      'user-agent': this.#userAgent,
+      ...(range === undefined ? {} : { range: `bytes=${range.from}-${range.to - 1}` }),
+    }
+    const key = `${reference.host}/${reference.namespace}/${reference.model} ${digest}`
+    const direct = this.#direct.get(key)
+    if (direct !== undefined) {
+      const { response } = await connections.get(direct, headers, signal)
+      if (!isRefusal(response.status)) return response
+      await readBeginning(response, maxTokenBytes)
+      if (this.#direct.get(key) === direct) this.#direct.delete(key)
+    }
+    const asked = await this.#signed(
+      { reference, insecure, signal },
+      `blobs/${digest}`,
+      async (url, authorization) => {
+        const answer = await connections.get(url, { ...headers, ...authorization }, signal)
+        return {
+          ...answer,
+          asked: url,
+          status: answer.response.status,
+          header: (name: string) => answer.response.header(name),
+        }
+      },
+      ({ response }) => readBeginning(response, maxTokenBytes),
+    )
+    if ('refusal' in asked) throw unauthorized(asked.refusal)
+    const { response, url, asked: first } = asked.got
+    if (url.href !== first.href && !isRefusal(response.status)) this.#direct.set(key, url)
+    return response
   }
 
   async blob({ reference, insecure, digest, maxBytes, signal }: BlobRequest): Promise<string | null> {
     signal?.throwIfAborted()
     try {
-      const asked = await this.#signed({ reference, insecure, signal }, `blobs/${digest}`, {}, maxBytes)
+      const asked = await this.#signed({ reference, insecure, signal }, `blobs/${digest}`, (url, authorization) =>
+        this.#get(() => ({ url, headers: authorization }), maxBytes, signal),
+      )
       if ('refusal' in asked || asked.got.status !== 200) return null
       const { bytes } = asked.got
       if (`sha256:${sha256(bytes)}` !== digest) return null
@@ -91,8 +140,13 @@ class Client implements RegistryClient {
 
   async #ask(request: ManifestRequest): Promise<ManifestAnswer> {
     const { reference, digest } = request
-    const accept = { accept: manifestMediaType }
-    const asked = await this.#signed(request, `manifests/${digest ?? reference.tag}`, accept, maxManifestBytes)
+    const asked = await this.#signed(request, `manifests/${digest ?? reference.tag}`, (url, authorization) =>
+      this.#get(
+        () => ({ url, headers: { accept: manifestMediaType, ...authorization } }),
+        maxManifestBytes,
+        request.signal,
+      ),
+    )
     if ('refusal' in asked) return asked.refusal
     const { got } = asked
     if (got.status === 401) return refused(`${reference.host} refuses access, also with the key of the server`).refusal
@@ -100,25 +154,23 @@ class Client implements RegistryClient {
   }
 
   /** Asks with the token that is known and, where that is refused, once more with a new one. */
-  async #signed(
+  async #signed<T extends Pick<Got, 'status' | 'header'>>(
     { reference, insecure, signal }: Pick<ManifestRequest, 'reference' | 'insecure' | 'signal'>,
     path: string,
-    headers: Question['headers'],
-    maxBytes: number,
-  ): Promise<{ readonly got: Got } | { readonly refusal: ManifestAnswer }> {
+    ask: (url: URL, authorization: Question['headers']) => Promise<T>,
+    /** Reads an answer that nobody wants. */
+    drop: (got: T) => Promise<unknown> = async () => {},
+  ): Promise<{ readonly got: T } | { readonly refusal: ManifestAnswer }> {
     const { host, namespace, model } = reference
     const base = this.#options.baseUrl?.(host, insecure) ?? `${insecure ? 'http' : 'https'}://${host}`
     const repository = `${base}/v2/${namespace}/${model}`
     const url = new URL(`${repository}/${path}`)
-    const ask = (token: string | undefined) =>
-      this.#get(
-        () => ({ url, headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) } }),
-        maxBytes,
-        signal,
-      )
+    const askWith = (token: string | undefined) =>
+      ask(url, token === undefined ? {} : { authorization: `Bearer ${token}` })
     const known = this.#tokens.get(repository)
-    const got = await ask(known)
+    const got = await askWith(known)
     if (got.status !== 401) return { got }
+    await drop(got)
     // It may have grown too old; another request may have a new one already.
     if (known !== undefined && this.#tokens.get(repository) === known) this.#tokens.delete(repository)
     const token = this.#tokens.get(repository)
@@ -126,7 +178,7 @@ class Client implements RegistryClient {
       token === undefined
         ? await this.#signIn(repository, url, host, got.header('www-authenticate'), signal)
         : { token }
-    return 'refusal' in signed ? signed : { got: await ask(signed.token) }
+    return 'refusal' in signed ? signed : { got: await askWith(signed.token) }
   }
 
   async #signIn(
@@ -188,6 +240,16 @@ class Client implements RegistryClient {
       text,
     )
   }
+}
+
+/** What a storage says when a signed URL has grown old; some say that there is no such thing. */
+function isRefusal(status: number): boolean {
+  return status === 400 || status === 401 || status === 403 || status === 404 || status === 410
+}
+
+function unauthorized(refusal: ManifestAnswer): OllamaConfigError {
+  const { problem, hint } = 'problem' in refusal ? refusal : { problem: 'The registry refuses access', hint: undefined }
+  return new OllamaConfigError('registry-unauthorized', problem, { hint })
 }
 
 function noManifest(host: string, problem: string): ManifestAnswer {

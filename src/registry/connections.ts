@@ -1,4 +1,4 @@
-/** GET requests to any origin: kept connections, proxies, redirects, and at most eight under way at once. */
+/** GET requests to any origin: kept connections, proxies, redirects, and a limit to how many are under way at once. */
 import { readBeginning } from '../runtime/body.ts'
 import { createHttpClient, type Exchange, type HttpClient, type HttpResponse } from '../runtime/http.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -14,13 +14,23 @@ const maxIgnoredBytes = 4 * 1024
 export interface ConnectionsOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly logger?: Logger | undefined
-  /** Longest time for one request with its answer. */
-  readonly timeoutMs: number
+  /** Longest time for one request with its answer. Default: unlimited. */
+  readonly timeoutMs?: number | undefined
+  /** Longest silence of the other side. Default: unlimited. */
+  readonly silenceMs?: number | undefined
+  /** Default: at most eight requests are under way at once. Set: who asks keeps count. */
+  readonly unlimited?: boolean | undefined
   /** Takes secrets out of what is logged: a redirect may repeat them. */
   readonly hide: (text: string) => string
 }
 
 type Headers = Readonly<Record<string, string>>
+
+export interface Answer {
+  readonly response: HttpResponse
+  /** Where redirects led. */
+  readonly url: URL
+}
 
 export class Connections {
   readonly #options: ConnectionsOptions
@@ -38,7 +48,7 @@ export class Connections {
    *
    * @throws {TransportError} also for redirects that lead nowhere
    */
-  async get(url: URL, headers: Headers, signal: AbortSignal | undefined): Promise<HttpResponse> {
+  async get(url: URL, headers: Headers, signal: AbortSignal | undefined): Promise<Answer> {
     const { origin } = url
     await this.#turn(origin, signal)
     let free = () => {
@@ -51,7 +61,7 @@ export class Connections {
       for (let count = 0; ; count++) {
         const response = await this.#send(target, sent, signal)
         const location = isRedirect(response.status) ? response.header('location') : undefined
-        if (location === undefined) return whenRead(response, () => free())
+        if (location === undefined) return { response: whenRead(response, () => free()), url: target }
         // Read, so that the connection can be used again.
         await readBeginning(response, maxIgnoredBytes)
         if (count === maxRedirects) throw new TransportError('redirect', `it redirects more than ${maxRedirects} times`)
@@ -70,7 +80,7 @@ export class Connections {
   }
 
   async #send(url: URL, headers: Headers, signal: AbortSignal | undefined): Promise<HttpResponse> {
-    const { timeoutMs } = this.#options
+    const { timeoutMs, silenceMs } = this.#options
     const proxy = proxyFor(url, this.#options.env)
     const unusable = (problem: string, cause?: unknown) =>
       new TransportError('proxy', `the proxy ${proxyName(proxy ?? '')} cannot be used: ${problem}`, { cause })
@@ -80,6 +90,7 @@ export class Connections {
         headers,
         signal,
         totalMs: timeoutMs,
+        silenceMs,
       })
       if (proxy === undefined || response.status !== 407) return response
       response.cancel()
@@ -96,13 +107,18 @@ export class Connections {
   #client(origin: string, proxy: string | undefined): HttpClient {
     const known = this.#clients.get(origin)
     if (known !== undefined) return known
-    const { logger, hide } = this.#options
+    const { logger, hide, unlimited = false } = this.#options
     const onExchange =
       logger === undefined
         ? undefined
         : (exchange: Exchange) =>
             logger.debug('request', { host: hide(origin), ...exchange, path: hide(exchange.path) })
-    const client = createHttpClient({ url: origin, connections: mostAtOnce, proxy, onExchange })
+    const client = createHttpClient({
+      url: origin,
+      connections: unlimited ? Number.POSITIVE_INFINITY : mostAtOnce,
+      proxy,
+      onExchange,
+    })
     this.#clients.set(origin, client)
     return client
   }
@@ -132,6 +148,7 @@ export class Connections {
   }
 
   #hasPlace(origin: string): boolean {
+    if (this.#options.unlimited) return true
     return this.#running < mostAtOnce && (this.#byOrigin.get(origin) ?? 0) < mostAtOneOrigin
   }
 
@@ -193,6 +210,7 @@ function whenRead(response: HttpResponse, done: () => void): HttpResponse {
         done()
       }
     })(),
+    consume: (take) => response.consume(take).finally(done),
     cancel: () => {
       response.cancel()
       done()

@@ -57,7 +57,7 @@ async function once(
   maxBytes: number,
   signal: AbortSignal | undefined,
 ): Promise<Got> {
-  const response = await connections.get(url, headers, signal)
+  const { response } = await connections.get(url, headers, signal)
   const { status } = response
   const header = (name: string) => response.header(name)
   if (status === 200) return { status, header, bytes: await readBytes(response, maxBytes), text: '' }

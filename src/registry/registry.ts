@@ -1,6 +1,7 @@
 /** What the rest knows of registries: manifests by reference, and why there is none; small blobs. */
 import type { Reference } from '../artifact/reference.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
+import type { HttpResponse } from '../runtime/http.ts'
 
 export type { ManifestAnswer, ServedManifest } from '../artifact/served.ts'
 
@@ -20,6 +21,15 @@ export interface BlobRequest extends Pick<ManifestRequest, 'reference' | 'insecu
   readonly maxBytes: number
 }
 
+/** Bytes of a blob that may have gigabytes. */
+export interface BlobBytesRequest extends Pick<ManifestRequest, 'reference' | 'insecure' | 'signal'> {
+  readonly digest: string
+  /** `to` is the first byte that is not wanted. Default: all of it, without a word about ranges. */
+  readonly range?: { readonly from: number; readonly to: number } | undefined
+  /** Longest silence of the other side, in milliseconds. */
+  readonly silenceMs: number
+}
+
 export interface RegistryClient {
   /**
    * Asks once for one manifest. At most eight requests are under way at once; the rest wait.
@@ -35,4 +45,18 @@ export interface RegistryClient {
   blob(request: BlobRequest): Promise<string | null>
   /** Closes idle connections. */
   close(): void
+}
+
+/** Also gives the bytes of large blobs. */
+export interface DownloadClient extends RegistryClient {
+  /**
+   * Asks once for bytes of a blob, whatever the status of the answer: it may be all of the blob although a range was asked for.
+   * Where the registry redirects to is remembered, and asked directly until that no longer works, as of a signed URL that grew old.
+   * At once are as many under way as are asked for. It is not repeated.
+   *
+   * @throws {TransportError} no answer
+   * @throws {OllamaConfigError} `registry-unauthorized`
+   * @throws `signal.reason` when aborted
+   */
+  openBlob(request: BlobBytesRequest): Promise<HttpResponse>
 }

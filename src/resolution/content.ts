@@ -1,9 +1,9 @@
 /** What an installed model is made of, as far as a build takes it over: from the server's own files, or from its registry. */
 import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
-import type { ConfigFields, ModelContent } from '../artifact/derived.ts'
-import { formatManifest, type Layer, type Manifest, parseManifest } from '../artifact/manifest.ts'
-import type { Weights } from '../artifact/weights.ts'
+import type { ModelContent } from '../artifact/derived.ts'
+import { formatManifest, imageType, type Layer, type Manifest, parseManifest } from '../artifact/manifest.ts'
+import { readConfigFields, readJsonRecord, readWeights } from '../artifact/model-content.ts'
 import type { ModelDetails } from '../backend/backend.ts'
 import { isOllamaConfigError } from '../errors.ts'
 import type { InstalledModel } from '../plan/state.ts'
@@ -40,16 +40,16 @@ export async function contentOf(sources: ContentSources): Promise<ModelContent |
     sizeBytes > maxBytes
       ? null
       : ((folder === undefined ? undefined : await storedBlob(folder, digest)) ?? (await ask.blob(digest)))
-  const params = manifest.layers.filter(({ mediaType }) => mediaType === 'application/vnd.ollama.image.params')
+  const params = manifest.layers.filter(({ mediaType }) => mediaType === imageType('params'))
   const [configText, ...paramTexts] = await Promise.all([manifest.config, ...params].map(textOf))
-  const config = configFrom(configText)
-  const parameters = paramTexts.map(recordFrom)
+  const config = readConfigFields(configText)
+  const parameters = paramTexts.map(readJsonRecord)
   if (config === undefined || parameters.includes(undefined)) return null
   return {
     layers: manifest.layers,
     config,
     parameters: params.length === 0 ? null : Object.assign({}, ...parameters.toReversed()),
-    weights: weightsOf(shown),
+    weights: readWeights(shown.modelInfo),
   }
 }
 
@@ -93,38 +93,5 @@ function parsed(text: string): Manifest | undefined {
   } catch (error) {
     if (isOllamaConfigError(error)) return undefined
     throw error
-  }
-}
-
-function recordFrom(text: string | null | undefined): Readonly<Record<string, unknown>> | undefined {
-  if (text === null || text === undefined) return undefined
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function configFrom(text: string | null | undefined): ConfigFields | undefined {
-  const config = recordFrom(text)
-  if (config === undefined) return undefined
-  const field = (key: string) => (typeof config[key] === 'string' && config[key] !== '' ? config[key] : null)
-  const { capabilities } = config
-  return {
-    modelFormat: field('model_format') ?? '',
-    renderer: field('renderer'),
-    parser: field('parser'),
-    requires: field('requires'),
-    capabilities: Array.isArray(capabilities) ? capabilities.filter((item) => typeof item === 'string') : [],
-  }
-}
-
-function weightsOf({ modelInfo }: ModelDetails): Weights {
-  const architecture = modelInfo['general.architecture']
-  return {
-    architecture: typeof architecture === 'string' ? architecture : '',
-    parameterCount: Number(modelInfo['general.parameter_count'] ?? Number.NaN),
-    fileType: Number(modelInfo['general.file_type'] ?? 0),
   }
 }

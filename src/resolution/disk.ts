@@ -1,4 +1,4 @@
-/** Whether the downloads of a plan fit on the disk, where the host is this machine. */
+/** Whether the downloads of a plan fit on the disk, where the host or the store is on this machine. */
 import { existsSync } from 'node:fs'
 import { stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
@@ -14,6 +14,8 @@ export interface DiskOptions {
   readonly changes: readonly Change[]
   readonly actual: ActualState
   readonly backend: Backend
+  /** The folder of a store, which need not be there yet. */
+  readonly folder?: string | undefined
   /** Folders that a server on this machine may use, the likeliest first, for when it does not tell. */
   readonly candidates: readonly string[]
   readonly signal?: AbortSignal | undefined
@@ -41,17 +43,24 @@ export async function diskProblem(options: DiskOptions): Promise<Diagnostic | un
   const { folder, sure } = found
   const free = await freeBytes(folder)
   if (free === undefined) return undefined
-  const missing = needed - (sure ? await partialBytes(changes, folder) : 0) - free
+  const missing = needed - (sure ? await partialBytes(options, folder) : 0) - free
   if (missing <= 0) return undefined
   return {
     severity: sure ? 'error' : 'warning',
     code: 'disk-space',
     message: `The downloads need ${formatBytes(needed)}, but ${sure ? '' : 'where Ollama seems to keep its models '}only ${formatBytes(free)} are free (${printable(folder, 200)})`,
-    hint: roomHint(changes, missing),
+    hint: roomHint(options, missing),
   }
 }
 
-async function modelFolder({ actual, backend, candidates, signal }: DiskOptions): Promise<ModelFolder | undefined> {
+async function modelFolder({
+  actual,
+  backend,
+  folder,
+  candidates,
+  signal,
+}: DiskOptions): Promise<ModelFolder | undefined> {
+  if (folder !== undefined) return { folder, sure: true }
   const local = actual.models.find(({ remoteHost, sizeBytes }) => remoteHost === undefined && sizeBytes > 0)
   if (local !== undefined) {
     const soon = sharedSignal(signal, AbortSignal.timeout(showWithinMs))
@@ -67,17 +76,27 @@ async function modelFolder({ actual, backend, candidates, signal }: DiskOptions)
   return guess === undefined ? undefined : { folder: guess, sure: false }
 }
 
+/** Of a folder that is not there yet: where it will be made. */
 async function freeBytes(folder: string): Promise<number | undefined> {
   try {
-    const { bavail, bsize } = await statfs(folder)
+    const { bavail, bsize } = await statfs(nearestExisting(folder))
     return bavail * bsize
   } catch {
     return undefined
   }
 }
 
-/** What unfinished downloads already take: the server goes on from there. Their size is the full one from the start, so blocks count. */
-async function partialBytes(changes: readonly Change[], folder: string): Promise<number> {
+function nearestExisting(folder: string): string {
+  const parent = path.dirname(folder)
+  return existsSync(folder) || parent === folder ? folder : nearestExisting(parent)
+}
+
+/**
+ * What unfinished downloads already take: the server, or our own download into a store, goes on from there. Their size is the full one
+ * from the start, so blocks count.
+ */
+async function partialBytes({ changes, folder: store }: DiskOptions, folder: string): Promise<number> {
+  const suffix = store === undefined ? '-partial' : '.ollama-config'
   const missing = new Map(
     changes
       .flatMap((change) => (isFetch(change) && change.manifest !== null ? plannedBlobs(change.manifest) : []))
@@ -86,7 +105,7 @@ async function partialBytes(changes: readonly Change[], folder: string): Promise
   )
   let sum = 0
   for (const [digest, sizeBytes] of missing) {
-    const file = path.join(folder, 'blobs', `${digest.replace(':', '-')}-partial`)
+    const file = path.join(folder, 'blobs', `${digest.replace(':', '-')}${suffix}`)
     const blocks = await stat(file).then(
       (found) => found.blocks,
       () => 0,
@@ -96,13 +115,15 @@ async function partialBytes(changes: readonly Change[], folder: string): Promise
   return sum
 }
 
-function roomHint(changes: readonly Change[], missingBytes: number): string {
+function roomHint({ changes, folder }: DiskOptions, missingBytes: number): string {
   const deletions = changes.filter(
     (change): change is DeleteChange => change.action === 'delete' && !change.irreplaceable,
   )
   const enough =
     deletions.reduce((sum, { freedBytes, nominalBytes }) => sum + (freedBytes ?? nominalBytes), 0) >= missingBytes
-  if (!enough || deletions.length === 0) return `free ${formatBytes(missingBytes)} there, or declare fewer models`
+  // Without a server there is no command that only deletes.
+  if (!enough || deletions.length === 0 || folder !== undefined)
+    return `free ${formatBytes(missingBytes)} there, or declare fewer models`
   // Not "apply --prune": that downloads first.
   return `what is not in the config may free enough when it is deleted first: ollama rm ${deletions.map(({ reference }) => reference).join(' ')}`
 }

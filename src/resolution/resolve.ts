@@ -27,7 +27,9 @@ export interface ResolveOptions {
 /** Never fails because of a registry; what it did not tell is unknown. @throws `signal.reason` when aborted */
 export async function resolvePlan(options: ResolveOptions): Promise<Resolution> {
   const { desired, actual, recalled, intent, offline, signal } = options
-  const known: Resolution = { ...recalled, answers: new Map(), blobs: new Map(), builds: new Map(), offline }
+  const { kind, fetchesByDigest } = options.backend
+  const nothing = { answers: new Map(), blobs: new Map(), builds: new Map() }
+  const known: Resolution = { ...recalled, ...nothing, offline, kind, fetchesByDigest }
   const asked = questions(desired, actual, known, intent)
   if (asked.length === 0) return known
   const lookup = options.backend.openBlobs()
@@ -38,7 +40,8 @@ export async function resolvePlan(options: ResolveOptions): Promise<Resolution> 
       const manifest = known.pins.get(key)?.manifest ?? null
       if (manifest !== null) blobs.ask(blobsOf(manifest).map(({ digest }) => digest))
     }
-    const answers = offline ? new Map<string, ManifestAnswer>() : await askRegistries(asked, options, blobs)
+    const open = offline ? [] : asked.filter(({ purpose }) => purpose !== 'locked')
+    const answers = open.length === 0 ? new Map<string, ManifestAnswer>() : await askRegistries(open, options, blobs)
     return { ...known, answers, blobs: await blobs.results() }
   } finally {
     lookup.close()

@@ -6,6 +6,7 @@ import { isSameContent } from '../artifact/manifest.ts'
 import { matchesPattern } from '../artifact/pattern.ts'
 import { parseReference, referenceKey } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
+import type { Backend } from '../backend/backend.ts'
 import type { Config } from '../config/config.ts'
 import { OllamaConfigError } from '../errors.ts'
 import {
@@ -19,6 +20,7 @@ import {
   planErrors,
   type Target,
   type UpdateChange,
+  wordFor,
 } from '../plan/plan.ts'
 import type { DesiredState } from '../plan/state.ts'
 import { isLockedPull, type Lock, type LockedPull } from '../record/lock.ts'
@@ -31,7 +33,10 @@ export interface ApplyPlanOptions extends ConnectOptions {
   /** Gives the connection: host and headers are not in the plan. */
   readonly config: LoadedConfig | KnownConfig | Config
   readonly approve: Approval
-  /** At most so many models are fetched at once. Default: 1, since one pull opens many connections as it is. */
+  /**
+   * At most so many models are fetched at once. Default: 1, since one pull opens many connections as it is; 4 into a store, whose
+   * downloads share their connections.
+   */
   readonly concurrency?: number | undefined
   /** Refuse all of it when any precondition no longer holds, as for a plan that was saved. Default: false. */
   readonly strict?: boolean | undefined
@@ -47,27 +52,37 @@ export interface ApplyPlanOptions extends ConnectOptions {
 export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
   return createApplyRun(async function* start(signal) {
     const target = applicableTarget(plan)
-    const { approve, concurrency, strict } = options
+    const { approve, strict } = options
     const config = await knownOf(options.config, { ...options, signal })
     const known = { ...options, config, signal }
-    const { address } = selectTarget(config, options)
-    const backend = connect(address, config, options)
-    if (backend.address !== target.address) {
-      throw invalidPlan(
-        `The plan was made for ${target.address}, not for ${backend.address}`,
-        'plan again, or give the host it was made for',
-      )
-    }
+    const { place } = selectTarget(config, options)
+    const backend = await connect(place, config, options)
+    assertSamePlace(target, backend)
     const lock = await readLockOf(config)
     await assertAllowed(target, lock, known)
     const books = await openBooks(target, lock, known, Date.now)
+    const concurrency = options.concurrency ?? (place.kind === 'store' ? storeConcurrency : 1)
     const events = applyTarget(target, { backend, approve, concurrency, strict, signal, now: Date.now })
     const { keepBooks } = await import('./bookkeeping.ts')
     const kept = keepBooks(events, books)
     if (!haveHook(config, 'probe')) return yield* kept
     const { probeAfter } = await import('./probe.ts')
-    yield* probeAfter(kept, { backend, address, known })
+    yield* probeAfter(kept, { backend, place, known })
   }, options.signal)
+}
+
+const storeConcurrency = 4
+
+/** @throws {OllamaConfigError} `invalid-plan` */
+function assertSamePlace(planned: Target, { kind, address }: Backend): void {
+  if (planned.kind === kind && planned.address === address) return
+  const name = (other: Pick<Target, 'kind' | 'address'>) =>
+    planned.kind === kind && kind === 'host' ? other.address : `the ${wordFor(other.kind)} ${other.address}`
+  const which = planned.kind === 'host' ? 'the host it was made for' : `--store=${planned.address}`
+  throw invalidPlan(
+    `The plan was made for ${name(planned)}, not for ${name({ kind, address })}`,
+    `plan again, or give ${which}`,
+  )
 }
 
 interface KnownOptions extends Omit<ApplyPlanOptions, 'config'> {
@@ -104,7 +119,7 @@ async function assertAllowed(target: Target, lock: Lock | undefined, options: Kn
   const restores = target.changes.filter((change) => change.action === 'restore')
   if (restores.length === 0) return
   const { openRecord } = await import('../record/record-file.ts')
-  const place = recordPlace(selectTarget(config, options).address, options)
+  const place = recordPlace(selectTarget(config, options).place, options)
   const record = place === undefined ? undefined : await openRecord(place).read()
   const copies = record?.configs[configFileOf(config) ?? '']?.copies ?? {}
   for (const { from, reference } of restores) {
@@ -182,7 +197,7 @@ async function openBooks(
 ): Promise<Books> {
   const { config, frozen = false } = options
   const configFile = configFileOf(config)
-  const place = recordPlace(selectTarget(config, options).address, options)
+  const place = recordPlace(selectTarget(config, options).place, options)
   const lockFile = lockPathOf(config)
   const { openRecord } = await import('../record/record-file.ts')
   const { extendLock } = await import('../record/lock-file.ts')

@@ -1,18 +1,19 @@
-/** Which server, with which headers, and how registries are asked on its behalf. */
+/** Which server, with which headers, or which store, and how registries are asked on its behalf. */
 
 import { readFile } from 'node:fs/promises'
-import { homedir, platform } from 'node:os'
 import path from 'node:path'
 import { quoted } from '../artifact/text.ts'
-import { type Address, type HostSelection, selectHost } from '../backend/address.ts'
+import type { Address } from '../backend/address.ts'
 import type { Backend } from '../backend/backend.ts'
 import { createHostBackend, type HostBackendOptions } from '../backend/http.ts'
 import type { Config } from '../config/config.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { DesiredState } from '../plan/state.ts'
 import type { CheckedPlugin } from '../plugins/check.ts'
+import type { RegistryClientOptions } from '../registry/client.ts'
 import type { RegistryClient } from '../registry/registry.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { isLocal, ollamaFolders, type Place, type PlaceSelection, readOwner, selectPlace } from './place.ts'
 
 /** Environment variables. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -34,6 +35,15 @@ export interface LoadedConfig extends KnownConfig {
 export interface ConnectOptions {
   /** Wins over the config and over `OLLAMA_HOST`. */
   readonly host?: string | undefined
+  /**
+   * A model directory of this machine instead of a server; a relative path is taken from the working directory. `true`: Ollama's own,
+   * which is `OLLAMA_MODELS`, else `~/.ollama/models`. Not together with `host`.
+   */
+  readonly store?: string | true | undefined
+  /** Who shall own what is written into the store: `UID:GID`, in numbers. */
+  readonly owner?: string | undefined
+  /** At most so many connections of all downloads into the store together, 1 to 64. Default: 4. */
+  readonly connections?: number | undefined
   /** Default: that of the process. */
   readonly env?: Environment | undefined
   readonly logger?: Logger | undefined
@@ -44,14 +54,21 @@ export interface ConnectOptions {
   readonly registryUrl?: ((host: string, insecure: boolean) => string) | undefined
 }
 
-/** Which server a config and these options lead to, and who said so. */
-export function selectTarget(config: KnownConfig | Config, options: ConnectOptions = {}): HostSelection {
-  const { env = process.env, host } = options
-  return selectHost({ flag: host, config: configOf(config).host, env: env['OLLAMA_HOST'] })
+/** Which server or store a config and these options lead to, and who said so. @throws {OllamaConfigError} `usage`, `invalid-address` */
+export function selectTarget(config: KnownConfig | Config, options: ConnectOptions = {}): PlaceSelection {
+  return selectPlace(options, configOf(config).host)
 }
 
-export function connect(address: Address, config: KnownConfig | Config, options: ConnectOptions): Backend {
-  return createHostBackend(hostOptions(address, config, options))
+/** What works on a store is imported when there is one. */
+export async function connect(place: Place, config: KnownConfig | Config, options: ConnectOptions): Promise<Backend> {
+  if (place.kind === 'host') return createHostBackend(hostOptions(place.address, config, options))
+  const { createStoreBackend } = await import('../backend/store.ts')
+  return createStoreBackend({
+    folder: place.folder,
+    owner: readOwner(options.owner),
+    connections: options.connections,
+    registry: registryOptions(place, null, options),
+  })
 }
 
 /** What leads to a server, with its headers. */
@@ -69,19 +86,27 @@ export function configOf(config: KnownConfig | Config): Config {
 
 /** A client that asks registries as this server would. Imported when it is needed: a plan that wants nothing asks nobody. */
 export async function openRegistry(
-  address: Address,
+  place: Place,
   serverVersion: string | null,
-  { env = process.env, logger, registryUrl }: ConnectOptions,
+  options: ConnectOptions,
 ): Promise<RegistryClient> {
   const { createRegistryClient } = await import('../registry/client.ts')
-  return createRegistryClient({
+  return createRegistryClient(registryOptions(place, serverVersion, options))
+}
+
+function registryOptions(
+  place: Place,
+  serverVersion: string | null,
+  { env = process.env, logger, registryUrl }: ConnectOptions,
+): RegistryClientOptions {
+  return {
     serverVersion,
     env,
     logger,
     // Another machine's server has another key.
-    readKey: address.loopback ? () => readServerKey(env) : undefined,
+    readKey: isLocal(place) ? () => readServerKey(env) : undefined,
     baseUrl: registryUrl,
-  })
+  }
 }
 
 /** The key that a server on this machine signs in with: of this user, else of the service that Ollama's installer sets up. */
@@ -91,19 +116,6 @@ async function readServerKey(env: Environment): Promise<string | undefined> {
     if (text !== undefined) return text
   }
   return undefined
-}
-
-/** Where the server's own files may be, the likeliest first. */
-export function ollamaFolders(env: Environment): readonly string[] {
-  const home = homeOf(env)
-  const own = home === undefined ? [] : [path.join(home, '.ollama')]
-  return platform() === 'linux' ? [...own, '/usr/share/ollama/.ollama'] : own
-}
-
-/** `undefined` when the environment does not say: a program that gives one of its own decides what is written where. */
-export function homeOf(env: Environment): string | undefined {
-  const home = env['HOME'] || env['USERPROFILE'] || (env === process.env ? homedir() : undefined)
-  return home === undefined || !path.isAbsolute(home) ? undefined : home
 }
 
 function resolveHeaders({ headers = {} }: Config, env: Environment): Record<string, string> {

@@ -1,6 +1,5 @@
 /** What a config's plugins are and declare. Imported only where there are plugins. */
 import { printable } from '../artifact/text.ts'
-import { selectHost } from '../backend/address.ts'
 import type { Declared } from '../config/resolve.ts'
 import type { Diagnostic } from '../errors.ts'
 import { type CheckedPlugin, checkPlugins } from '../plugins/check.ts'
@@ -8,6 +7,7 @@ import { readDeclarations } from '../plugins/results.ts'
 import { type ContextBase, type HookRun, runHooks } from '../plugins/run.ts'
 import { hostFacts } from './host-facts.ts'
 import type { ResolveKnownOptions } from './known.ts'
+import { selectPlace } from './place.ts'
 
 export interface PreparedPlugins {
   readonly plugins: readonly CheckedPlugin[]
@@ -56,14 +56,13 @@ function placeOf({ path, name }: CheckedPlugin): string {
   return `${path} (${printable(name)})`
 }
 
-function contextOf(config: unknown, { folder, host, env = process.env }: ResolveKnownOptions): ContextBase {
+function contextOf(config: unknown, options: ResolveKnownOptions): ContextBase {
   const written = typeof config === 'object' && config !== null && 'host' in config ? config.host : undefined
   return {
-    cwd: folder,
+    cwd: options.folder,
     // Looked up when a hook asks: an OLLAMA_HOST that is wrong is told where the host is needed.
     get host() {
-      const candidates = { flag: host, config: typeof written === 'string' ? written : undefined }
-      return hostFacts(selectHost({ ...candidates, env: env['OLLAMA_HOST'] }).address, null)
+      return hostFacts(selectPlace(options, typeof written === 'string' ? written : undefined).place, null)
     },
   }
 }

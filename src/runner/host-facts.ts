@@ -1,10 +1,11 @@
 /** What plugins are told of the host. */
 import { totalmem } from 'node:os'
-import type { Address } from '../backend/address.ts'
 import type { HostFacts } from '../plugin.ts'
+import { addressOf, isLocal, type Place } from './place.ts'
 
-export function hostFacts({ origin, loopback }: Address, serverVersion: string | null): HostFacts {
-  return { address: origin, loopback, serverVersion, memoryBytes: loopback ? memoryOfThisMachine() : null }
+export function hostFacts(place: Place, serverVersion: string | null): HostFacts {
+  const loopback = isLocal(place)
+  return { address: addressOf(place), loopback, serverVersion, memoryBytes: loopback ? memoryOfThisMachine() : null }
 }
 
 /** `null` where Deno was not permitted to tell. */

@@ -30,7 +30,9 @@ export async function judge(pulled: PulledModel, manager: ModelManager, options:
     const diagnostics = [...(await compare(managed, pulled, options)), ...(await tryOut(managed, pulled, options))]
     const unable = diagnostics.some(({ code }) => code === 'plugin-failed' || code === 'plugin-timeout')
     const wrong = diagnostics.some(({ severity }) => severity === 'error')
-    return { valid: unable ? null : !wrong, diagnostics }
+    // What was only compared is not tried.
+    const untried = diagnostics.some(({ code }) => code === 'probe-skipped')
+    return { valid: unable || (untried && !wrong) ? null : !wrong, diagnostics }
   } catch (error) {
     signal?.throwIfAborted()
     const problem = problemOf(error)

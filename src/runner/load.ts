@@ -1,7 +1,6 @@
 /** `loadConfig`: finds the config, runs it and checks it. */
 import { dirname, resolve } from 'node:path'
 import { printable, quoted } from '../artifact/text.ts'
-import { selectHost } from '../backend/address.ts'
 import type { ConfigContext } from '../config/config.ts'
 import { loadConfigFile } from '../config/load.ts'
 import { findConfig } from '../config/search.ts'
@@ -9,6 +8,7 @@ import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { abortable } from '../runtime/abortable.ts'
 import type { ConnectOptions, LoadedConfig } from './connection.ts'
 import { importResolve, resolveKnown } from './known.ts'
+import { addressOf, selectPlace } from './place.ts'
 
 export interface LoadConfigOptions extends Omit<ConnectOptions, 'registryUrl'> {
   /** Where the search begins, and what a relative `configFile` is relative to. Default: the working directory. */
@@ -26,7 +26,7 @@ export interface LoadConfigOptions extends Omit<ConnectOptions, 'registryUrl'> {
  * @throws {ConfigError} `config-invalid`, with every problem
  */
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
-  const { env = process.env, signal, cwd = process.cwd(), configFile, host } = options
+  const { signal, cwd = process.cwd(), configFile } = options
   const [file] = await Promise.all([findConfig({ cwd, configFile, signal }), importResolve()])
   const loading = loadConfigFile(file, { signal })
   // On Node 20 the config loads on another thread: time to load here what asking the server takes.
@@ -34,7 +34,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
   const exported = await loading
   const value =
     typeof exported === 'function'
-      ? await runUserCode(file, () => exported(configContext(env, cwd, host)), signal)
+      ? await runUserCode(file, () => exported(configContext(cwd, options)), signal)
       : exported
   if (value === undefined) {
     throw new OllamaConfigError('config-load-failed', `The config function in ${file} returned nothing`, {
@@ -46,13 +46,13 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
   return { file, ...(await runUserCode(file, resolving, signal)) }
 }
 
-function configContext(env: ConfigContext['env'], cwd: string, host: string | undefined): ConfigContext {
+function configContext(cwd: string, options: LoadConfigOptions): ConfigContext {
   return {
-    env,
+    env: options.env ?? process.env,
     cwd: resolve(cwd),
     // Read when it is asked for: a config with a host of its own does not depend on OLLAMA_HOST.
     get host() {
-      return selectHost({ flag: host, env: env['OLLAMA_HOST'] }).address.origin
+      return addressOf(selectPlace(options, undefined).place)
     },
   }
 }

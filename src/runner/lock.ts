@@ -134,12 +134,12 @@ async function pinAll(
   found: Survey,
   options: LockModelsOptions,
 ): Promise<ReadonlyMap<string, Pinned>> {
-  const { address, actual } = found
+  const { place, actual } = found
   const installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model]))
   const over = AbortSignal.timeout(longRegistryBudgetMs)
   const signal = sharedSignal(options.signal, over)
   const entries = entriesOf(found.lock)
-  const registry = await openRegistry(address, actual.serverVersion, options)
+  const registry = await openRegistry(place, actual.serverVersion, options)
   try {
     const pinned = models.map(async (model): Promise<readonly [string, Pinned]> => {
       const present = options.from === 'registry' ? undefined : installed.get(referenceKey(model.reference))
@@ -150,7 +150,7 @@ async function pinAll(
       } catch (error) {
         if (!over.aborted || options.signal?.aborted) throw error
         const problem = `${model.reference.host} was not asked within ${longRegistryBudgetMs / 1000} s`
-        return [name, { problem: cannotPin(model, { kind: 'unknown', problem, hint: 'try again' }) }]
+        return [name, { problem: cannotPin(model, { kind: 'unknown', problem, hint: 'try again' }, found) }]
       }
     })
     return new Map(await Promise.all(pinned))
@@ -180,7 +180,7 @@ class Pinning {
     const answer = await this.#ask()
     return answer.kind === 'found'
       ? { entry: await this.#entry(answer.served) }
-      : { problem: cannotPin(this.#model, answer) }
+      : { problem: cannotPin(this.#model, answer, this.#survey) }
   }
 
   /** The version that is installed, with its layers where they can be had: from the lock, the tag, or by its digest. */
@@ -239,12 +239,12 @@ class Pinning {
   }
 }
 
-function cannotPin({ reference, path }: DesiredModel, answer: ManifestAnswer): Diagnostic {
+function cannotPin({ reference, path }: DesiredModel, answer: ManifestAnswer, { place }: Survey): Diagnostic {
   const why =
     'problem' in answer
       ? answer.problem
       : answer.kind === 'too-new'
-        ? 'it needs a newer Ollama than the server has'
+        ? `it needs a newer Ollama${place.kind === 'host' ? ' than the server has' : ''}`
         : 'the registry has no such model or tag'
   const hint = 'hint' in answer ? answer.hint : 'check the name and the tag'
   return {

@@ -1,12 +1,12 @@
 /** `createModelManager` and `listPlugins`: the plugins of a config, and those that are found in a folder. */
 import { dirname, resolve } from 'node:path'
-import { selectHost } from '../backend/address.ts'
 import { type Diagnostic, OllamaConfigError } from '../errors.ts'
 import { type AnyPluginFactory, isPlugin, isPluginFactory, type Plugin } from '../plugin.ts'
 import type { GivenPlugin, ModelManager } from '../plugins/manager.ts'
 import type { HookName } from '../plugins/spec.ts'
 import type { ConnectOptions, LoadedConfig } from './connection.ts'
 import { hostFacts } from './host-facts.ts'
+import { selectPlace } from './place.ts'
 
 interface CommonManagerOptions extends Omit<ConnectOptions, 'registryUrl'> {
   /** What plugins are told of as the folder of the config, and what `discover` is relative to. Default: the working directory. */
@@ -27,7 +27,6 @@ export type ModelManagerOptions = CommonManagerOptions &
  * `details.diagnostics`; for a folder that cannot be searched
  */
 export async function createModelManager(options: ModelManagerOptions): Promise<ModelManager> {
-  const { env = process.env, host } = options
   const cwd = resolve(options.cwd ?? process.cwd())
   const { ModelManager } = await import('../plugins/manager.ts')
   const { given, problems } =
@@ -39,7 +38,7 @@ export async function createModelManager(options: ModelManagerOptions): Promise<
   const context = {
     cwd,
     get host() {
-      return hostFacts(selectHost({ flag: host, env: env['OLLAMA_HOST'] }).address, null)
+      return hostFacts(selectPlace(options, undefined).place, null)
     },
   }
   return new ModelManager(given, problems, context, options)

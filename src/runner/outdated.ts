@@ -28,7 +28,7 @@ export interface OutdatedTarget {
  * @throws {OllamaConfigError} as `createPlan`
  */
 export async function findOutdated(config: LoadedConfig | Config, options: SurveyOptions = {}): Promise<Outdated> {
-  const { desired, address, backend, actual, recalled, diagnostics: notes } = await survey(config, options)
+  const { desired, place, backend, actual, recalled, diagnostics: notes } = await survey(config, options)
   const { serverVersion } = actual
   const intent = { update: 'all', keepPrevious: false, checkDeletions: false } as const
   const resolution = await resolvePlan({
@@ -38,7 +38,7 @@ export async function findOutdated(config: LoadedConfig | Config, options: Surve
     intent,
     backend,
     offline: false,
-    openRegistry: () => openRegistry(address, serverVersion, options),
+    openRegistry: () => openRegistry(place, serverVersion, options),
     budgetMs: longRegistryBudgetMs,
     signal: options.signal,
   })

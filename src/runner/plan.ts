@@ -1,4 +1,4 @@
-/** `createPlan`: compares the config with what the host has. */
+/** `createPlan`: compares the config with what the host or the store has. */
 import path from 'node:path'
 import { formatReference, parseReference, referenceKey } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
@@ -12,8 +12,9 @@ import type { DesiredModel, DesiredState } from '../plan/state.ts'
 import { createFileReader, type FileReader } from '../resolution/inputs.ts'
 import { resolvePlan } from '../resolution/resolve.ts'
 import { suggest } from '../suggest.ts'
-import { type ConnectOptions, type KnownConfig, type LoadedConfig, ollamaFolders, openRegistry } from './connection.ts'
+import { type ConnectOptions, type KnownConfig, type LoadedConfig, openRegistry } from './connection.ts'
 import { haveHook, knownOf } from './known.ts'
+import { isLocal, ollamaFolders } from './place.ts'
 import { assertDeclarationsLocked, type Survey, type SurveyOptions, survey } from './survey.ts'
 
 export interface CreatePlanOptions extends SurveyOptions {
@@ -35,11 +36,11 @@ const registryBudgetMs = 5000
 export const longRegistryBudgetMs = 60_000
 
 /**
- * Compares the config with what the host has. Changes nothing.
+ * Compares the config with what the host or the store has. Changes nothing.
  *
  * @throws {ConfigError} when `config` was not loaded by `loadConfig` and is wrong
  * @throws {OllamaConfigError} when the host cannot be read, such as `host-unreachable`; `lock-invalid`, `lock-missing`,
- * `lock-frozen`; `usage` when `update` names a model that is not declared
+ * `lock-frozen`; `usage` when `update` names a model that is not declared, and for options that do not go together
  */
 export async function createPlan(
   config: LoadedConfig | KnownConfig | Config,
@@ -76,7 +77,7 @@ export async function createPlan(
 }
 
 async function planTarget(
-  { desired, address, backend, actual, recalled, diagnostics: notes }: Survey,
+  { desired, place, backend, actual, recalled, diagnostics: notes }: Survey,
   intent: Intent,
   options: CreatePlanOptions & { readonly offline: boolean; readonly readFile: FileReader },
 ): Promise<Plan['targets'][number]> {
@@ -89,7 +90,7 @@ async function planTarget(
     intent,
     backend,
     offline,
-    openRegistry: () => openRegistry(address, serverVersion, options),
+    openRegistry: () => openRegistry(place, serverVersion, options),
     budgetMs: intent.update === null ? registryBudgetMs : longRegistryBudgetMs,
     signal,
   })
@@ -100,9 +101,9 @@ async function planTarget(
         resolution,
         intent,
         backend,
-        local: address.loopback,
+        local: isLocal(place),
         readFile,
-        openRegistry: () => openRegistry(address, serverVersion, options),
+        openRegistry: () => openRegistry(place, serverVersion, options),
         budgetMs: registryBudgetMs,
         signal,
       })
@@ -110,8 +111,14 @@ async function planTarget(
   const { changes: all, drift, diagnostics } = diff(desired, actual, { ...resolution, builds }, intent)
   const changes = intent.update === null ? all : onlyUpdates(all, desired, intent)
   const disk =
-    address.loopback && changes.some(({ downloadBytes }) => downloadBytes !== null && downloadBytes > 0)
-      ? await diskOf({ changes, actual, backend, candidates: modelFolders(env), signal })
+    isLocal(place) && changes.some(({ downloadBytes }) => downloadBytes !== null && downloadBytes > 0)
+      ? await diskOf({
+          changes,
+          actual,
+          backend,
+          ...(place.kind === 'store' ? { folder: place.folder, candidates: [] } : { candidates: modelFolders(env) }),
+          signal,
+        })
       : []
   return {
     address: backend.address,

@@ -1,7 +1,7 @@
 /** What plugins find when they try the models of an apply. Imported only where a plugin has a `probe` hook. */
 import type { Event } from '../apply/events.ts'
 import { formatReference, referenceKey } from '../artifact/reference.ts'
-import type { Address } from '../backend/address.ts'
+import { printable } from '../artifact/text.ts'
 import type { Backend } from '../backend/backend.ts'
 import { importHostClient } from '../backend/http.ts'
 import type { OllamaClient } from '../backend/ollama-client.ts'
@@ -13,12 +13,13 @@ import { readDiagnostics } from '../plugins/results.ts'
 import { type HookRun, runHooks } from '../plugins/run.ts'
 import { type ConnectOptions, hostOptions, type KnownConfig } from './connection.ts'
 import { hostFacts } from './host-facts.ts'
+import type { Place } from './place.ts'
 import { folderOf } from './review.ts'
 import { ShownModels } from './shown-models.ts'
 
 export interface Probed {
   readonly backend: Backend
-  readonly address: Address
+  readonly place: Place
   /** The options of the apply, whose signal is up also when the loop over its events was left. */
   readonly known: ConnectOptions & { readonly config: KnownConfig }
 }
@@ -53,9 +54,13 @@ export async function* probeAfter(events: AsyncIterable<Event>, probed: Probed):
 /** @throws `signal.reason` */
 async function* probeChanged(
   changed: ReadonlySet<string>,
-  { backend, address, known }: Probed,
+  { backend, place, known }: Probed,
 ): AsyncGenerator<Diagnostic, void> {
   const { config, signal } = known
+  if (place.kind === 'store') {
+    yield* skipped(config.plugins)
+    return
+  }
   let state: ActualState
   try {
     state = await backend.readState({ signal })
@@ -66,7 +71,7 @@ async function* probeChanged(
     return
   }
   const target = targetOf(config.desired, state, changed, backend.address)
-  yield* probe(config.plugins, { target, state, backend, address, known })
+  yield* probe(config.plugins, { target, state, backend, place, known })
 }
 
 export interface ProbeOptions extends Probed {
@@ -78,14 +83,18 @@ export interface ProbeOptions extends Probed {
 /** Runs the probes of these plugins. @throws `signal.reason` */
 export async function* probe(
   plugins: readonly CheckedPlugin[],
-  { target, state, backend, address, known }: ProbeOptions,
+  { target, state, backend, place, known }: ProbeOptions,
 ): AsyncGenerator<Diagnostic, void> {
+  if (place.kind === 'store') {
+    yield* skipped(plugins)
+    return
+  }
   const { config, signal } = known
   const shown = new ShownModels(backend, state.models, signal)
-  const openClient = await importHostClient(hostOptions(address, config, known))
+  const openClient = await importHostClient(hostOptions(place.address, config, known))
   const run: HookRun<readonly Diagnostic[]> = {
     hook: 'probe',
-    context: { cwd: folderOf(config), host: hostFacts(address, state.serverVersion) },
+    context: { cwd: folderOf(config), host: hostFacts(place, state.serverVersion) },
     call: ({ spec, config: own }, context) => spec.probe?.(own, target, probeContext(context, shown, openClient)),
     read: (value, { name }) => readDiagnostics(value, name),
   }
@@ -93,6 +102,15 @@ export async function* probe(
     if ('problem' in outcome) yield outcome.problem
     else yield* outcome.value
   }
+}
+
+/** Models are tried by a server, and a store has none. */
+function skipped(plugins: readonly CheckedPlugin[]): readonly Diagnostic[] {
+  const names = plugins.filter(({ spec }) => spec.probe !== undefined).map(({ name }) => printable(name, 80))
+  if (names.length === 0) return []
+  const message = `Not tried: ${names.join(', ')} ${names.length === 1 ? 'needs' : 'need'} a server, and a store has none`
+  const hint = 'try the models once a server uses the store'
+  return [{ severity: 'warning', code: 'probe-skipped', message, hint }]
 }
 
 function probeContext(

@@ -16,7 +16,7 @@ import type { Survey } from './survey.ts'
  * @throws `options.signal.reason`
  */
 export async function reviewPlan(plan: Plan, found: Survey, options: ConnectOptions): Promise<Plan> {
-  const { known, address, backend, actual } = found
+  const { known, place, backend, actual } = found
   const shown = new ShownModels(backend, actual.models, options.signal)
   const withShow = (context: PluginContext): HostContext =>
     // Not spread: that would look up what the hook may not ask for.
@@ -25,7 +25,7 @@ export async function reviewPlan(plan: Plan, found: Survey, options: ConnectOpti
   const copy = frozen(structuredClone(plan))
   const run: HookRun<readonly Diagnostic[]> = {
     hook: 'review',
-    context: { cwd: folderOf(known), host: hostFacts(address, actual.serverVersion) },
+    context: { cwd: folderOf(known), host: hostFacts(place, actual.serverVersion) },
     call: ({ spec, config }, context) => spec.review?.(config, copy, withShow(context)),
     read: (value, { name }) => readDiagnostics(value, name),
   }

@@ -3,7 +3,6 @@ import { existsSync, lstatSync } from 'node:fs'
 import { platform } from 'node:os'
 import path from 'node:path'
 import { formatReference, referenceKey } from '../artifact/reference.ts'
-import type { Address } from '../backend/address.ts'
 import type { Backend } from '../backend/backend.ts'
 import { readStateWhenReady } from '../backend/wait.ts'
 import type { Config } from '../config/config.ts'
@@ -13,18 +12,12 @@ import { isLockedPull, type Lock, lockFileOf } from '../record/lock.ts'
 import type { HostRecord } from '../record/record.ts'
 import { stateFolder } from '../record/state-folder.ts'
 import { type Recalled, recall } from '../resolution/recall.ts'
-import {
-  type ConnectOptions,
-  connect,
-  homeOf,
-  type KnownConfig,
-  type LoadedConfig,
-  selectTarget,
-} from './connection.ts'
+import { type ConnectOptions, connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
 import { knownOf } from './known.ts'
+import { homeOf, type Place, realFolder } from './place.ts'
 
 export interface SurveyOptions extends ConnectOptions {
-  /** Go on trying that long, in milliseconds, while the server does not answer. Default: 0. */
+  /** Go on trying that long, in milliseconds, while the server does not answer. Default: 0. Not for a store. */
   readonly waitMs?: number | undefined
   /** Called once when waiting begins. */
   readonly onWait?: (() => void) | undefined
@@ -35,7 +28,7 @@ export interface SurveyOptions extends ConnectOptions {
 export interface Survey {
   readonly known: KnownConfig
   readonly desired: DesiredState
-  readonly address: Address
+  readonly place: Place
   readonly backend: Backend
   readonly actual: ActualState
   readonly lock: Lock | undefined
@@ -45,25 +38,30 @@ export interface Survey {
   readonly diagnostics: readonly Diagnostic[]
 }
 
-/** @throws {OllamaConfigError} `lock-invalid`, `lock-missing`, `lock-frozen`, and what the host answers */
+/** @throws {OllamaConfigError} `usage`, `lock-invalid`, `lock-missing`, `lock-frozen`, and what the host answers */
 export async function survey(given: LoadedConfig | KnownConfig | Config, options: SurveyOptions): Promise<Survey> {
   const config = await knownOf(given, options)
   const { desired } = config
   const lock = await readLockOf(config)
   if (options.frozen) assertLocked(desired, lock, config)
-  const { address } = selectTarget(config, options)
-  const backend = connect(address, config, options)
+  const { place } = selectTarget(config, options)
+  if (place.kind === 'store' && (options.waitMs ?? 0) > 0)
+    throw new OllamaConfigError('usage', 'There is no server to wait for where a store was asked for', {
+      hint: 'leave out --wait, or --store',
+    })
+  const backend = await connect(place, config, options)
   const [actual, remembered] = await Promise.all([
     readStateWhenReady(backend, options),
-    readRecordOf(config, address, options),
+    readRecordOf(config, place, options),
   ])
   const { record, diagnostics } = remembered
   const configFile = configFileOf(config)
   const recalled = recall({ lock, record, configFile, exists: existsSync })
+  const warning = place.kind === 'host' ? place.address.warning : undefined
   const misread: readonly Diagnostic[] =
-    address.warning === undefined ? [] : [{ severity: 'warning', code: 'address', message: address.warning }]
+    warning === undefined ? [] : [{ severity: 'warning', code: 'address', message: warning }]
   const known = { known: config, desired }
-  return { ...known, address, backend, actual, lock, record, recalled, diagnostics: [...misread, ...diagnostics] }
+  return { ...known, place, backend, actual, lock, record, recalled, diagnostics: [...misread, ...diagnostics] }
 }
 
 /** A config that was never in a file has no lock file and no record. */
@@ -141,26 +139,29 @@ export function assertDeclarationsLocked(
   )
 }
 
-/** Where the record of a host is kept; `undefined` when the environment names no home. */
+/** Where the record of a host or store is kept; `undefined` when the environment names no home. */
 export function recordPlace(
-  address: Address,
+  place: Place,
   { env = process.env }: ConnectOptions,
 ): { readonly folder: string; readonly host: string } | undefined {
   const home = homeOf(env)
   if (home === undefined) return undefined
+  return { folder: stateFolder(env, platform(), home), host: recordKey(place) }
+}
+
+function recordKey(place: Place): string {
+  if (place.kind === 'store') return realFolder(place.folder)
+  const { loopback, origin } = place.address
   // The three ways to name this machine mean one server.
-  const host = address.loopback
-    ? address.origin.replace(/\/\/(localhost|\[::1\])(?=[:/]|$)/, '//127.0.0.1')
-    : address.origin
-  return { folder: stateFolder(env, platform(), home), host }
+  return loopback ? origin.replace(/\/\/(localhost|\[::1\])(?=[:/]|$)/, '//127.0.0.1') : origin
 }
 
 async function readRecordOf(
   config: KnownConfig | Config,
-  address: Address,
+  target: Place,
   options: ConnectOptions,
 ): Promise<{ readonly record: HostRecord | undefined; readonly diagnostics: readonly Diagnostic[] }> {
-  const place = recordPlace(address, options)
+  const place = recordPlace(target, options)
   if (place === undefined || configFileOf(config) === undefined || !existsSync(place.folder))
     return { record: undefined, diagnostics: [] }
   try {

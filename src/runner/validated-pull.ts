@@ -11,6 +11,7 @@ import { applyPlan } from './apply.ts'
 import { type ConnectOptions, connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
 import { knownOf } from './known.ts'
 import { loadConfig } from './load.ts'
+import type { Place } from './place.ts'
 import { createPlan, withSources } from './plan.ts'
 
 export interface ValidatedPullOptions extends ConnectOptions {
@@ -54,8 +55,8 @@ export async function pullModelsWithValidation(
   const plan = onlyFor(await createPlan(config, { ...options, prune: false }), wanted, config.desired)
   const pulls = await pullAll(plan, config, options)
   options.signal?.throwIfAborted()
-  const { address } = selectTarget(config, options)
-  const backend = connect(address, config, options)
+  const { place } = selectTarget(config, options)
+  const backend = await connect(place, config, options)
   const state = await backend.readState({ signal: options.signal })
   const installed = new Map(state.models.map((model) => [referenceKey(model.reference), model]))
   for (const { reference } of config.desired.models) {
@@ -64,7 +65,7 @@ export async function pullModelsWithValidation(
     const model = installed.get(referenceKey(reference))
     const error = pulls.errors.get(name)
     if (model === undefined) {
-      results.set(name, { pulled: false, valid: null, diagnostics: [], error: error ?? notThere(name) })
+      results.set(name, { pulled: false, valid: null, diagnostics: [], error: error ?? notThere(name, place) })
       continue
     }
     const changed = pulls.changed.has(name)
@@ -74,7 +75,7 @@ export async function pullModelsWithValidation(
         : await (await import('./judge.ts')).judge({ name, model, changed }, options.manager, {
             state,
             backend,
-            address,
+            place,
             known: { ...options, config },
           })
     // Also with an error, as when a newer version could not be had: the one that was there stays.
@@ -163,6 +164,7 @@ async function pullAll(plan: Plan, config: KnownConfig, options: ValidatedPullOp
   }
 }
 
-function notThere(name: string): ErrorData {
-  return toErrorData(new OllamaConfigError('verification-failed', `${quoted(name)} is not on the host`))
+function notThere(name: string, { kind }: Place): ErrorData {
+  const where = kind === 'host' ? 'on the host' : 'in the store'
+  return toErrorData(new OllamaConfigError('verification-failed', `${quoted(name)} is not ${where}`))
 }

@@ -76,7 +76,7 @@ export async function makePrivateFolder(folder: string): Promise<void> {
 }
 
 /** A rename is on the disk when its folder is; where a folder cannot be opened, as on Windows, there is nothing to do. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   let handle: FileHandle | undefined
   try {
     handle = await open(folder, 'r')

@@ -56,8 +56,13 @@ export interface HttpResponse {
   readonly status: number
   /** The value of a header by its lower-case name; the values of a repeated one are joined. */
   header(name: string): string | undefined
-  /** To be read once, or given up with `cancel`. Throws as `send` does. */
+  /** To be read once, here or with `consume`, or given up with `cancel`. Throws as `send` does. */
   readonly body: AsyncIterableIterator<Uint8Array>
+  /**
+   * Hands over the body in pieces, for gigabytes: an iterator costs a tenth of the time of a fast download. While `take` is busy no
+   * more is read. Resolves at the end of the body, and after `cancel`; throws as `send` does, and what `take` throws.
+   */
+  consume(take: (chunk: Uint8Array) => Promise<void> | undefined): Promise<void>
   /** Closes the connection; without effect when the body has been read. */
   cancel(): void
 }
@@ -152,6 +157,7 @@ class Call {
         status: incoming.statusCode ?? 0,
         header: (name) => joined(incoming.headers[name]),
         body: this.#read(incoming),
+        consume: (take) => this.#consume(incoming, take),
         cancel: () => this.#giveUp(unwanted),
       }
     } catch (error) {
@@ -237,6 +243,52 @@ class Call {
       throw this.#failed(error)
     } finally {
       if (!this.#finished) this.#giveUp(unwanted)
+    }
+  }
+
+  async #consume(incoming: IncomingMessage, take: (chunk: Uint8Array) => Promise<void> | undefined): Promise<void> {
+    try {
+      this.#request.signal?.throwIfAborted()
+      this.#watchSilence()
+      await new Promise<void>((resolve, reject) => {
+        this.#reject = reject
+        const onChunk = (chunk: Uint8Array) => {
+          const busy = take(chunk)
+          if (busy === undefined) return this.#watchSilence()
+          incoming.pause()
+          // A reader that takes its time is no silence of the server.
+          clearTimeout(this.#silence)
+          busy.then(
+            () => {
+              incoming.resume()
+              this.#watchSilence()
+            },
+            (error: unknown) => this.#giveUp(error),
+          )
+        }
+        incoming.on('data', (chunk: Uint8Array) => {
+          // What was under way when it was given up.
+          if (this.#finished) return
+          try {
+            onChunk(chunk)
+          } catch (error) {
+            this.#giveUp(error)
+          }
+        })
+        incoming.on('end', () =>
+          incoming.complete
+            ? resolve()
+            : reject(new TransportError('interrupted', 'The connection was closed before the end of the answer')),
+        )
+        incoming.on('error', reject)
+        incoming.on('close', () =>
+          reject(new TransportError('interrupted', 'The connection was closed before the end of the answer')),
+        )
+      })
+      this.#settle(undefined)
+    } catch (error) {
+      const reason = this.#failed(error)
+      if (reason !== unwanted) throw reason
     }
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseArguments, parseDuration } from '../../src/cli/arguments.ts'
+import { parseArguments, parseCount, parseDuration } from '../../src/cli/arguments.ts'
 import { helpText } from '../../src/cli/help.ts'
 import { suggest } from '../../src/suggest.ts'
 
@@ -38,6 +38,60 @@ test('parseArguments() says what is wrong, and what was probably meant', () => {
       words.join(' '),
     )
   }
+})
+
+test('--store takes a value after "=", or the next word where that can only be a path', () => {
+  const cases: [words: string, store: string | true, rest?: string[]][] = [
+    ['apply --store', true],
+    ['apply --store --yes', true],
+    ['apply --store=models', 'models'],
+    ['apply --store=--yes', '--yes'],
+    ['apply --store /srv/models', '/srv/models'],
+    ['apply --store /srv/models plan.json', '/srv/models', ['plan.json']],
+    ['apply --store . plan.json', '.', ['plan.json']],
+    ['apply --store ../models', '../models'],
+    ['apply --store ~/models', '~/models'],
+    ['apply --store C:\\models', 'C:\\models'],
+    ['apply --store d:/models', 'd:/models'],
+    ['apply --store plan.json', true, ['plan.json']],
+    ['apply --store --cwd /x plan.json', true, ['plan.json']],
+    ['apply --store -- /srv/models', true, ['/srv/models']],
+    ['apply /plan.json --store', true, ['/plan.json']],
+    ['apply --store /a --store=b', 'b'],
+    ['apply --store=b --store /a', '/a'],
+    ['apply --store /a --store', true],
+    // A model may have a name and a tag of one letter.
+    ['update --store x:8b', true, ['x:8b']],
+    ['update --store=/srv a b', '/srv', ['a', 'b']],
+  ]
+  for (const [line, store, rest = []] of cases) {
+    const invocation = parseArguments(line.split(' '))
+    assert.ok(invocation.command === 'apply' || invocation.command === 'update')
+    assert.deepEqual([invocation.flags.store, invocation.words], [store, rest], line)
+  }
+  const wrong: [words: string, message: RegExp, hint: RegExp][] = [
+    ['plan --store models', /plan takes no argument: found "models"/, /--store=models$/],
+    ['apply --store models plan.json', /apply takes one PLANFILE: found "plan.json" too/, /--store=models$/],
+    ['plan models --store', /plan takes no argument: found "models"/, /plan --help$/],
+    ['plan --store=', /--store= needs a value/, /--store=DIR, or --store alone/],
+    ['plan --owner', /--owner needs a value/, /--owner UID:GID/],
+  ]
+  for (const [line, message, hint] of wrong)
+    assert.throws(() => parseArguments(line.split(' ')), { code: 'usage', message, hint }, line)
+})
+
+test('every command that looks at a host can look at a store', () => {
+  for (const command of ['plan', 'apply', 'check', 'outdated', 'update', 'lock', 'rollback'] as const)
+    assert.match(helpText(command), /--store\[=DIR\] .*\n[\s\S]*--owner UID:GID [\s\S]*--connections N /, command)
+})
+
+test('parseCount() takes numbers from 1 to 64, and leaves the default to others', () => {
+  assert.deepEqual(
+    [undefined, '1', '64'].map((text) => parseCount('--connections', text)),
+    [undefined, 1, 64],
+  )
+  for (const text of ['0', '65', '1.5', 'all', '-1'])
+    assert.throws(() => parseCount('--connections', text), { code: 'usage', message: /--connections .* from 1 to 64/ })
 })
 
 test('parseDuration() reads times with and without a unit', () => {

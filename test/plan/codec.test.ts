@@ -73,6 +73,17 @@ test('what is made starts from another model, which is known by its digest or br
   readPlan(edited(reviewer, set('build.from', 'A:latest')))
 })
 
+test('a plan is for a host or for a store', () => {
+  const withKind = (kind: unknown) => {
+    const plan = JSON.parse(example) as { targets: [Fields] }
+    plan.targets[0]['kind'] = kind
+    return plan
+  }
+  assert.equal(readPlan(withKind('store')).targets[0]?.kind, 'store')
+  for (const kind of ['Store', 'folder', null, undefined])
+    assert.throws(() => readPlan(withKind(kind)), { code: 'invalid-plan', message: /kind is not "host" or "store"/ })
+})
+
 test('names that a server takes for others, or looks for elsewhere, are refused', () => {
   for (const [id, place] of [
     [own, 'reference'],

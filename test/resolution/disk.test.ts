@@ -60,6 +60,21 @@ test('what a deletion would free does not count, but is named when it would do',
   assert.match((await problemOf([needing(bavail * bsize + 10 ** 12), irreplaceable], weights))?.hint ?? '', /^free /)
 })
 
+test('the folder of a store is sure, also before it is there', async (t) => {
+  const folder = path.join(tempFolder(t), 'not', 'yet')
+  const problem = (changes: readonly Change[]) => {
+    const backend = new MemoryBackend([], 'store')
+    const actual = { serverVersion: null, models: [], unreadable: [] }
+    return diskProblem({ changes, actual, backend, folder, candidates: [] })
+  }
+  const found = await problem([needing(far), { ...deletion('old:7b'), nominalBytes: 2 * far }])
+  assert.equal(found?.severity, 'error')
+  assert.match(found.message, /only \S+ \S+ are free \(.*not.yet\)$/)
+  // There is no server to say "ollama rm" to.
+  assert.match(found.hint ?? '', /^free /)
+  assert.equal(await problem([needing(1)]), undefined)
+})
+
 test('what an unfinished download has on the disk already is not needed again', async (t) => {
   const { folder, weights } = modelFolder(t)
   const digest = `sha256:${'cd'.repeat(32)}`

@@ -5,6 +5,7 @@ import type { ManifestAnswer } from '../../src/artifact/served.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import { asDeclared, nothingResolved } from '../../src/plan/resolution.ts'
 import type { ManifestRequest, RegistryClient } from '../../src/registry/registry.ts'
+import type { Recalled } from '../../src/resolution/recall.ts'
 import { resolvePlan } from '../../src/resolution/resolve.ts'
 import { MemoryBackend } from '../support/memory-backend.ts'
 
@@ -35,7 +36,14 @@ class Registry implements RegistryClient {
   }
 }
 
-function resolve(registry: Registry, more: { budgetMs?: number; signal?: AbortSignal; backend?: MemoryBackend } = {}) {
+interface More {
+  readonly budgetMs?: number
+  readonly signal?: AbortSignal
+  readonly backend?: MemoryBackend
+  readonly recalled?: Recalled
+}
+
+function resolve(registry: Registry, more: More = {}) {
   const backend = more.backend ?? new MemoryBackend()
   const { desired } = resolveConfig({ models: ['a', 'b'] })
   return resolvePlan({
@@ -69,6 +77,33 @@ test('a registry that does not answer within the budget is unknown, and what oth
   assert.equal(answers.get(key('b'))?.kind, 'found')
   assert.deepEqual([...blobs], [[digest('1'), false]])
   assert.equal(registry.closed, 1)
+})
+
+test('what a store has by the lock file alone is looked for in the store, and asked of nobody', async () => {
+  const asked: string[] = []
+  const registry = new Registry(({ reference }) => {
+    asked.push(reference.model)
+    return Promise.resolve(found('2'))
+  })
+  const manifest = { config: null, layers: [{ mediaType: 'm', digest: digest('1'), sizeBytes: 1 }] }
+  const pins = new Map([[key('a'), { digest: digest('9'), manifest }]])
+  const recalled = { ...nothingResolved, inputs: new Map(), pins }
+  const backend = new MemoryBackend([], 'store')
+  backend.blobs.add(digest('1'))
+  const { blobs, kind, fetchesByDigest } = await resolve(registry, { backend, recalled })
+  assert.deepEqual(asked, ['b'])
+  assert.deepEqual(
+    [...blobs],
+    [
+      [digest('1'), true],
+      [digest('2'), false],
+    ],
+  )
+  assert.deepEqual([kind, fetchesByDigest], ['store', true])
+  // With nothing left to ask, nobody is even turned to.
+  pins.set(key('b'), { digest: digest('8'), manifest })
+  assert.equal((await resolve(registry, { backend, recalled })).answers.size, 0)
+  assert.deepEqual([asked, registry.closed], [['b'], 1])
 })
 
 test('an abort is thrown as it is, also while the host is asked about blobs', async () => {

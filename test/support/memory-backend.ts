@@ -1,4 +1,4 @@
-/** A host in memory: the smallest thing that fulfils the backend contract, for tests of what stands above it. */
+/** A host, or a store, in memory: the smallest thing that fulfils the backend contract, for tests of what stands above it. */
 import { createHash } from 'node:crypto'
 import { formatReference, parseListedName, type Reference, referenceKey } from '../../src/artifact/reference.ts'
 import type {
@@ -6,6 +6,8 @@ import type {
   BlobLookup,
   CallOptions,
   CreateRequest,
+  Hold,
+  HoldOptions,
   ModelDetails,
   PullOptions,
   PullProgress,
@@ -14,8 +16,12 @@ import type {
 import { OllamaConfigError } from '../../src/errors.ts'
 import type { ActualState, InstalledModel } from '../../src/plan/state.ts'
 
+function sha256(text: string): string {
+  return `sha256:${createHash('sha256').update(text).digest('hex')}`
+}
+
 export function installedModel(name: string, facts: Partial<InstalledModel> = {}): InstalledModel {
-  const digest = `sha256:${createHash('sha256').update(name.toLowerCase()).digest('hex')}`
+  const digest = sha256(name.toLowerCase())
   return { name, reference: parseListedName(name), digest, sizeBytes: 1000, ...facts }
 }
 
@@ -44,8 +50,9 @@ export function shownModel(facts: Partial<ModelDetails> = {}): ModelDetails {
 }
 
 export class MemoryBackend implements Backend {
-  readonly kind = 'host'
-  readonly address = 'http://127.0.0.1:11434'
+  readonly kind: 'host' | 'store'
+  readonly address: string
+  readonly fetchesByDigest: boolean
   /** What was done, in order: `pull x:latest`, `delete x:latest`. */
   readonly done: string[] = []
   /** Called before each step, so that a test can fail it, or change the world at that moment. */
@@ -56,9 +63,17 @@ export class MemoryBackend implements Backend {
   /** What a pull brings, where it is not made up from the name. */
   readonly served = new Map<string, string>()
   readonly blobs = new Set<string>()
+  /** Manifests of pulls that were to bring exactly one. */
+  readonly manifests = new Map<string, string>()
+  /** Who has the place when it is to be held; it is free as soon as somebody waited. */
+  holder: string | undefined
+  held = false
   readonly #models = new Map<string, InstalledModel>()
 
-  constructor(models: readonly (string | InstalledModel)[] = []) {
+  constructor(models: readonly (string | InstalledModel)[] = [], kind: 'host' | 'store' = 'host') {
+    this.kind = kind
+    this.address = kind === 'host' ? 'http://127.0.0.1:11434' : '/srv/models'
+    this.fetchesByDigest = kind === 'store'
     for (const model of models) this.install(model)
   }
 
@@ -71,10 +86,22 @@ export class MemoryBackend implements Backend {
     this.#models.delete(referenceKey(parseListedName(name)))
   }
 
+  async hold({ signal, onWait }: HoldOptions = {}): Promise<Hold> {
+    signal?.throwIfAborted()
+    if (this.kind === 'store') await this.before('hold')
+    if (this.holder !== undefined) onWait?.(this.holder)
+    this.held = true
+    return {
+      release: async () => {
+        this.held = false
+      },
+    }
+  }
+
   async readState({ signal }: CallOptions = {}): Promise<ActualState> {
     signal?.throwIfAborted()
     await this.before('list')
-    return { serverVersion: '0.33.0', models: [...this.#models.values()], unreadable: [] }
+    return { serverVersion: this.kind === 'host' ? '0.33.0' : null, models: [...this.#models.values()], unreadable: [] }
   }
 
   async show(name: string, { signal }: CallOptions = {}): Promise<ModelDetails> {
@@ -101,7 +128,7 @@ export class MemoryBackend implements Backend {
     this.install(installedModel(destination, facts))
   }
 
-  async *pull(reference: Reference, { signal }: PullOptions): AsyncGenerator<PullProgress> {
+  async *pull(reference: Reference, { signal, manifest }: PullOptions): AsyncGenerator<PullProgress> {
     const name = formatReference(reference)
     for (const line of this.lines) {
       signal?.throwIfAborted()
@@ -110,9 +137,11 @@ export class MemoryBackend implements Backend {
     signal?.throwIfAborted()
     await this.before(`pull ${name}`)
     signal?.throwIfAborted()
-    if (this.unavailable.has(name)) throw new OllamaConfigError('model-not-found', `No registry has "${name}"`)
+    if (this.unavailable.has(name) && manifest === undefined)
+      throw new OllamaConfigError('model-not-found', `No registry has "${name}"`)
     this.done.push(`pull ${name}`)
-    const digest = this.served.get(name)
+    if (manifest !== undefined) this.manifests.set(name, manifest)
+    const digest = manifest === undefined ? this.served.get(name) : sha256(manifest)
     this.install(digest === undefined ? name : installedModel(name, { digest }))
   }
 
@@ -123,7 +152,7 @@ export class MemoryBackend implements Backend {
     yield { status: 'writing manifest' }
     this.done.push(`create ${name}`)
     const made = JSON.stringify([name, request])
-    this.install(installedModel(name, { digest: `sha256:${createHash('sha256').update(made).digest('hex')}` }))
+    this.install(installedModel(name, { digest: sha256(made) }))
   }
 
   async upload({ digest, bytes }: Upload, { signal }: CallOptions = {}): Promise<void> {

@@ -2,9 +2,9 @@
 import type { Config } from '../../config/config.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
 import { blockOf, type Change, type DeleteChange, type Plan } from '../../plan/plan.ts'
-import { createPlan, type LoadedConfig, selectTarget } from '../../runner.ts'
+import { createPlan, isLocal, type LoadedConfig, selectTarget } from '../../runner.ts'
 import { type Answers, approvalOf, assertApprovable, assertPrunable, openQuestions } from '../approval.ts'
-import { parseConcurrency } from '../arguments.ts'
+import { parseCount } from '../arguments.ts'
 import type { ApplyFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
@@ -22,14 +22,14 @@ export async function apply(flags: ApplyFlags, [planFile]: readonly string[], co
 async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> {
   const { context, interactive } = screen
   assertApprovable(flags, interactive)
-  const concurrency = parseConcurrency(flags.concurrency)
+  const concurrency = parseCount('--concurrency', flags.concurrency)
   const { loaded, file, connection, waitMs } = await openSession(flags, context)
-  const { address, source } = selectTarget(loaded, connection)
+  const { place, source } = selectTarget(loaded, connection)
   assertPrunable(flags, {
     interactive,
     configuredPrune: loaded.config.prune,
     hostSource: source,
-    loopback: address.loopback,
+    loopback: isLocal(place),
   })
   const { frozen, offline, 'keep-previous': keepPrevious } = flags
   const asksToDelete = interactive && !flags['no-prune']
@@ -70,9 +70,13 @@ async function applySaved(planFile: string, flags: ApplyFlags, screen: Screen): 
       })
     }
   }
-  const concurrency = parseConcurrency(flags.concurrency)
+  const concurrency = parseCount('--concurrency', flags.concurrency)
   const { readPlanFile } = await import('../plan-file.ts')
-  const plan = await readPlanFile(planFile, flags.cwd, context)
+  const plan = await readPlanFile(planFile, flags.cwd, context).catch((error: unknown) => {
+    if (flags.store !== true || !isOllamaConfigError(error) || error.code !== 'usage') throw error
+    const hint = `${error.hint}; as the value of the flag it is written --store=${planFile}`
+    throw new OllamaConfigError('usage', error.message, { hint })
+  })
   const { connection, loaded, file } = await openSessionIfAny(flags, context)
   showPlan(plan, { file }, screen)
   assertApplicable(plan)

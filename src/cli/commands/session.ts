@@ -1,10 +1,10 @@
-/** What every command does first: find the config, choose the server, know the terminal. */
+/** What every command does first: find the config, choose the server or the store, know the terminal. */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { quoted } from '../../artifact/text.ts'
 import { OllamaConfigError } from '../../errors.ts'
 import { type ConnectOptions, type LoadedConfig, loadConfig, selectTarget } from '../../runner.ts'
-import { parseDuration } from '../arguments.ts'
+import { parseCount, parseDuration } from '../arguments.ts'
 import type { CommonFlags } from '../command-table.ts'
 import type { Context } from '../context.ts'
 import { createLogger } from '../log.ts'
@@ -29,8 +29,8 @@ export async function openSession(flags: CommonFlags, context: Context): Promise
   if (!existsSync(cwd))
     throw new OllamaConfigError('usage', `There is no folder ${quoted(cwd)}`, { hint: 'check --cwd' })
   const { connection, waitMs } = sessionWithout(flags, context)
-  const { logger } = connection
-  const loaded = await loadConfig({ cwd, configFile: flags.config, host: flags.host, env, signal, logger })
+  const { logger, host, store } = connection
+  const loaded = await loadConfig({ cwd, configFile: flags.config, host, store, env, signal, logger })
   const relative = path.relative(context.cwd, loaded.file)
   const file = relative.startsWith('..') ? loaded.file : relative
   logger?.debug('config loaded', { file: loaded.file })
@@ -39,10 +39,20 @@ export async function openSession(flags: CommonFlags, context: Context): Promise
 
 /** What is left of a session where there is no config. */
 export function sessionWithout(flags: CommonFlags, context: Context): Omit<Session, 'loaded' | 'file'> {
-  const { env, signal } = context
-  const logger = createLogger(flags, { stderr: context.stderr, cwd: path.resolve(context.cwd, flags.cwd ?? '.') })
+  const { env, signal, registryUrl } = context
+  const { host, owner } = flags
+  const cwd = path.resolve(context.cwd, flags.cwd ?? '.')
+  const logger = createLogger(flags, { stderr: context.stderr, cwd })
   const waitMs = flags.wait === undefined ? 0 : parseDuration(flags.wait)
-  return { waitMs, connection: { host: flags.host, env, logger, signal, registryUrl: context.registryUrl } }
+  if (flags.store !== undefined && flags.wait !== undefined)
+    throw new OllamaConfigError('usage', '--wait and --store were both given, and a store has no server', {
+      hint: 'leave out --wait',
+    })
+  // The home folder is found where the environment is known.
+  const isRelative = typeof flags.store === 'string' && !/^~(?:$|[/\\])/.test(flags.store)
+  const store = isRelative ? path.resolve(cwd, flags.store) : flags.store
+  const connections = parseCount('--connections', flags.connections)
+  return { waitMs, connection: { host, store, owner, connections, env, logger, signal, registryUrl } }
 }
 
 /** Adds to an error about the server where its address came from, which is what a stuck reader needs to know. */
@@ -55,11 +65,12 @@ export async function withHostSource<T>(
     return await work()
   } catch (error) {
     if (!(error instanceof OllamaConfigError) || !error.code.startsWith('host-')) throw error
-    const { source, address } = selectTarget(config, connection)
+    const { source, place } = selectTarget(config, connection)
+    if (place.kind === 'store') throw error
     const origin = { flag: '--host', config: 'the config', environment: 'OLLAMA_HOST', default: "Ollama's default" }[
       source
     ]
-    const hint = [error.hint, `the address comes from ${origin}`, address.warning].filter(Boolean).join('; ')
+    const hint = [error.hint, `the address comes from ${origin}`, place.address.warning].filter(Boolean).join('; ')
     throw new OllamaConfigError(error.code, error.message, { hint, details: error.details, cause: error })
   }
 }
@@ -79,6 +90,7 @@ export function applyCommand(flags: PlanningFlags, { env }: Pick<Context, 'env'>
     // An address may hold a password.
     return [`--${name}`, text.includes('@') ? '…' : shellWord(text)]
   }
+  const store = flags.store === undefined || flags.store === true ? '' : `=${shellWord(flags.store)}`
   const planning = (['prune', 'frozen', 'offline', 'keep-previous'] as const).filter((name) => flags[name])
   // npx sets this; what it ran is on no PATH.
   const program = env['npm_command'] === 'exec' ? ['npx', 'ollama-config'] : ['ollama-config']
@@ -89,6 +101,10 @@ export function applyCommand(flags: PlanningFlags, { env }: Pick<Context, 'env'>
     ...value('config'),
     ...value('cwd'),
     ...value('host'),
+    ...(flags.store === undefined ? [] : [`--store${store}`]),
+    ...(['owner', 'connections'] as const).flatMap((name) =>
+      flags[name] === undefined ? [] : [`--${name}`, shellWord(flags[name])],
+    ),
   ].join(' ')
 }
 

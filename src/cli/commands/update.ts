@@ -5,7 +5,7 @@ import { OllamaConfigError } from '../../errors.ts'
 import { type Plan, pendingChanges } from '../../plan/plan.ts'
 import { createPlan, lockModels, lockPathOf } from '../../runner.ts'
 import { assertApprovable } from '../approval.ts'
-import { parseConcurrency } from '../arguments.ts'
+import { parseCount } from '../arguments.ts'
 import type { UpdateFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
@@ -23,7 +23,7 @@ export async function update(flags: UpdateFlags, models: readonly string[], cont
 async function planAndUpdate(flags: UpdateFlags, models: readonly string[], screen: Screen): Promise<number> {
   const { context, interactive } = screen
   assertApprovable(flags, interactive)
-  const concurrency = parseConcurrency(flags.concurrency)
+  const concurrency = parseCount('--concurrency', flags.concurrency)
   const { loaded, file, connection, waitMs } = await openSession(flags, context)
   const onWait = () => context.stderr.write('Waiting for the server to answer …\n')
   const plan = await withHostSource(loaded, connection, () =>

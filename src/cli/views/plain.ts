@@ -13,7 +13,7 @@ import {
   rateOf,
   remainingOf,
 } from './progress.ts'
-import { activityText, errorTexts, outcomeText } from './words.ts'
+import { activityText, errorTexts, outcomeText, waitingText } from './words.ts'
 
 export interface PlainViewOptions {
   /** Writes one line, which comes without its end. */
@@ -36,6 +36,7 @@ export function createPlainView({ write, now }: PlainViewOptions): ApplyView {
   }
 
   const show = (event: Event, nowMs: number) => {
+    if (event.type === 'waiting') write(waitingText(event))
     if (!('id' in event)) return
     const state = progress.changes[progress.indexes.get(event.id) ?? -1]
     if (state === undefined) return

@@ -18,6 +18,7 @@ import {
   type RebuildChange,
   type RestoreChange,
   type Target,
+  type TargetKind,
   type UpdateChange,
 } from '../../plan/plan.ts'
 import { formatDiagnostic } from './problems.ts'
@@ -40,8 +41,9 @@ export function formatPlan(plan: Plan, { style, file, all, asks = false, columns
   return plan.targets
     .map((target) => {
       const server = target.serverVersion === null ? '' : ` (Ollama ${target.serverVersion})`
+      const place = target.kind === 'host' ? `${style.bold('Host')}    ` : `${style.bold('Store')}   `
       const blocks = [
-        `${file === undefined ? '' : `${style.bold('Config')}  ${file}\n`}${style.bold('Host')}    ${target.address}${server}`,
+        `${file === undefined ? '' : `${style.bold('Config')}  ${file}\n`}${place}${target.address}${server}`,
         ...(target.diagnostics.length === 0
           ? []
           : [target.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style, columns)).join('\n')]),
@@ -59,7 +61,12 @@ function deletionTitle(prune: boolean, asks: boolean): string {
   return asks ? 'Not in the config' : 'Not in the config (removed only with --prune)'
 }
 
-function changeBlocks({ changes, drift }: Target, title: string, prune: boolean, style: Style): readonly string[] {
+function changeBlocks(
+  { changes, drift, kind }: Target,
+  title: string,
+  prune: boolean,
+  style: Style,
+): readonly string[] {
   const deletions = changes.filter((change) => change.action === 'delete')
   const width = nameWidth([...changes.filter(({ action }) => action !== 'no-op'), ...drift])
   const open = changes.filter((change) => blockOf(change) === undefined)
@@ -71,11 +78,11 @@ function changeBlocks({ changes, drift }: Target, title: string, prune: boolean,
     ),
     block(
       'To pull',
-      open.filter((change) => change.action === 'pull').map((change) => fetchLine(change, width, style)),
+      open.filter((change) => change.action === 'pull').map((change) => fetchLine(change, kind, width, style)),
     ),
     block(
       'To update',
-      open.filter((change) => change.action === 'update').map((change) => fetchLine(change, width, style)),
+      open.filter((change) => change.action === 'update').map((change) => fetchLine(change, kind, width, style)),
     ),
     block(
       'To build',
@@ -120,9 +127,9 @@ function driftLine({ reference, recorded, installed }: Drift, width: number, sty
   return line(style.yellow('!'), reference, `${now}, the last apply left ${shortDigest(recorded)}`, width)
 }
 
-function fetchLine(change: PullChange | UpdateChange, width: number, style: Style): string {
+function fetchLine(change: PullChange | UpdateChange, kind: TargetKind, width: number, style: Style): string {
   const notes = [
-    ...(change.cloud ? ['cloud model: an entry, no weights'] : [sizeText(change)]),
+    ...(change.cloud ? ['cloud model: an entry, no weights'] : [sizeText(change, kind)]),
     ...(change.insecure ? ['over plain http'] : []),
     ...(change.action === 'update' ? [change.reason.text] : []),
     ...(change.reason.code === 'needed' ? [change.reason.text] : []),
@@ -171,10 +178,14 @@ function keptNote({ keepAs }: { readonly keepAs: string | null }): readonly stri
 }
 
 /** `4.7 GB`, `12 KB (4.7 GB already on the host)`. */
-export function sizeText({ downloadBytes, presentBytes }: PullChange | UpdateChange): string {
+function sizeText({ downloadBytes, presentBytes }: PullChange | UpdateChange, kind: TargetKind): string {
   if (downloadBytes === null) return 'size unknown'
-  const present = presentBytes ? ` (${formatBytes(presentBytes)} already on the host)` : ''
+  const present = presentBytes ? ` (${formatBytes(presentBytes)} already ${whereText(kind)})` : ''
   return `${downloadBytes === 0 ? 'nothing to download' : formatBytes(downloadBytes)}${present}`
+}
+
+function whereText(kind: TargetKind): string {
+  return kind === 'host' ? 'on the host' : 'in the store'
 }
 
 function restoreLine({ reference, from, reason }: RestoreChange, width: number, style: Style): string {
@@ -192,7 +203,7 @@ export function freedText({ freedBytes, nominalBytes }: DeleteChange): string {
   return freedBytes === null ? `frees up to ${formatBytes(nominalBytes)}` : `frees ${formatBytes(freedBytes)}`
 }
 
-function summary({ changes }: Target, prune: boolean, style: Style): string {
+function summary({ changes, kind }: Target, prune: boolean, style: Style): string {
   const pending = changes.filter((change) => isPending(change, prune))
   const declared = changes.filter(isFine).length
   if (pending.length === 0) {
@@ -216,7 +227,7 @@ function summary({ changes }: Target, prune: boolean, style: Style): string {
     ...(prune ? [`${deletions.length} to delete${freedTotal(deletions)}`] : []),
     `${declared} as declared`,
   ]
-  return `${style.bold('Plan:')} ${counts.join(', ')}.${downloadTotal(changes)}`
+  return `${style.bold('Plan:')} ${counts.join(', ')}.${downloadTotal(changes, kind)}`
 }
 
 function countText(changes: readonly Change[], action: Change['action'], always: boolean = false): readonly string[] {
@@ -232,7 +243,7 @@ function freedTotal(deletions: readonly DeleteChange[]): string {
 }
 
 /** In all, every blob counted once. */
-export function downloadTotal(changes: readonly Change[]): string {
+function downloadTotal(changes: readonly Change[], kind: TargetKind): string {
   const fetches = changes
     .filter((change) => isFetch(change))
     .filter((change) => !change.cloud && change.blocked === undefined)
@@ -246,7 +257,7 @@ export function downloadTotal(changes: readonly Change[]): string {
   const present = [...sizes.values()].reduce((sum, size) => sum + size, 0)
   if (unknown === fetches.length) return '\nDownload: unknown.'
   const more = unknown === 0 ? '' : ` and ${unknown === 1 ? '1 model' : `${unknown} models`} of unknown size`
-  return `\nDownload: ${formatBytes(bytes)}${more}${present > 0 ? ` (${formatBytes(present)} already on the host)` : ''}.`
+  return `\nDownload: ${formatBytes(bytes)}${more}${present > 0 ? ` (${formatBytes(present)} already ${whereText(kind)})` : ''}.`
 }
 
 function block(title: string, lines: readonly string[]): string {

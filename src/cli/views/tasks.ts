@@ -15,6 +15,7 @@ import { composeFrame } from './frame.ts'
 import { foldProgress, noProgress } from './progress.ts'
 import { createScreen, type ScreenStream } from './screen.ts'
 import { createStyle } from './style.ts'
+import { waitingText } from './words.ts'
 
 export interface TaskTreeOptions {
   /** stderr, a terminal. */
@@ -114,6 +115,8 @@ export function createTaskTree({ stream, color, unicode, now, every = everyInter
   const handle = (event: Event) => {
     progress = foldProgress(progress, event, now())
     dirty = true
+    // It comes before there is a frame, above which it stays.
+    if (event.type === 'waiting') stream.write(`${waitingText(event)}\n`)
     if (event.type === 'apply-started') start(event.changes)
     if (event.type === 'change-finished') ends.get(event.id)?.(event)
   }

@@ -1,5 +1,5 @@
 /** What became of a change, in words: the same in the task tree and in plain lines. Pure. */
-import type { SkipReason } from '../../apply/events.ts'
+import type { SkipReason, WaitingForOther } from '../../apply/events.ts'
 import { formatBytes } from '../../artifact/bytes.ts'
 import { printable } from '../../artifact/text.ts'
 import { formatDuration } from './format.ts'
@@ -35,6 +35,11 @@ const skipReasons: Readonly<Record<SkipReason, string>> = {
   'dependency-failed': 'what it starts from failed',
   'earlier-failure': 'nothing is deleted after a failure',
   interrupted: 'interrupted',
+}
+
+/** Before anything has begun. */
+export function waitingText({ holder }: WaitingForOther): string {
+  return `Waiting: the store is in use by ${printable(holder)}`
 }
 
 /** What is being done, in the server's words where it has some. */

@@ -30,6 +30,12 @@ test('each model says at most one line of progress in 5 s', () => {
   ])
 })
 
+test('that another process is waited for is said at once', () => {
+  const { lines, view } = record()
+  view.handle({ type: 'waiting', holder: 'process 4711, since 10:15:00' })
+  assert.deepEqual(lines, ['Waiting: the store is in use by process 4711, since 10:15:00'])
+})
+
 test('start, end and failure are always said, with the name of the model', async () => {
   const { lines, view } = record()
   const [a, b, c] = [pull('a:latest'), pull('b:latest'), deletion('c:latest')]

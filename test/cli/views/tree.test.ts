@@ -41,6 +41,22 @@ function stage(
   }
 }
 
+test('that another process is waited for stands above the tree', async () => {
+  const { screen, view, frame } = stage(80, 24)
+  const a = pull('a:latest')
+  view.handle({ type: 'waiting', holder: 'process 4711' })
+  assert.deepEqual(screen.lines.slice(0, 1), ['Waiting: the store is in use by process 4711'])
+  view.handle(started(a))
+  view.handle(began(a))
+  frame()
+  view.handle(ended(a))
+  await view.close()
+  assert.deepEqual(
+    screen.lines.slice(0, 2).map((line) => line.slice(0, 44)),
+    ['Waiting: the store is in use by process 4711', '✔ a:latest  pulled in 1s'],
+  )
+})
+
 test('shows bars while it runs, and what became of each change at the end', async () => {
   const { screen, view, frame, running } = stage(80, 24)
   const [a, b, c, d] = [pull('all-minilm:latest', 46e6), pull('qwen3:8b'), pull('llava:7b'), deletion('old:latest')]

@@ -1,0 +1,82 @@
+/** The main job in a few seconds, with nothing installed: small models, a registry on this machine and a store for the moment. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { startLoopbackRegistry } from '../../demo/loopback-registry.ts'
+import { tinyModel } from '../../demo/tiny-model.ts'
+import { type Context, exitCodes } from '../context.ts'
+import { run } from '../run.ts'
+
+const license = 'This model was made up for a demonstration. It says nothing, to anybody, for ever.\n'
+
+export async function demo(context: Context): Promise<number> {
+  const say = (text: string) => void context.stdout.write(`\n${text}\n`)
+  const models = new Map([
+    ['library/sprout:latest', tinyModel({ name: 'sprout', weights: 6_000_000, license })],
+    ['library/acorn:latest', tinyModel({ name: 'acorn', weights: 20_000_000, license })],
+  ])
+  const registry = await startLoopbackRegistry(models)
+  const folder = await mkdtemp(path.join(tmpdir(), 'ollama-config-demo-'))
+  const write = async (declared: readonly string[]): Promise<undefined> => {
+    const text = configOf(declared)
+    await writeFile(path.join(folder, 'ollama.config.ts'), text)
+    context.stdout.write(`\n${text.trimEnd().replaceAll(/^/gm, '  │ ')}\n`)
+  }
+  const command = async (...words: readonly string[]) => {
+    say(`$ ollama-config ${words.join(' ')}`)
+    const env = { ...context.env, XDG_STATE_HOME: path.join(folder, 'state') }
+    return run(words, { ...context, env, cwd: folder, registryUrl: () => registry.url })
+  }
+  const steps: readonly (() => Promise<number | undefined>)[] = [
+    () => {
+      say(
+        'Two models are wanted, in a model directory of their own. No Ollama server is needed. This is ollama.config.ts:',
+      )
+      return write(["'sprout'", "'acorn'"])
+    },
+    () => command('plan', '--store=models'),
+    () => command('apply', '--store=models', '--yes'),
+    () => {
+      say('The config changes: one model is no longer wanted, and one of our own is, built from the other.')
+      return write(["'sprout'", "{ name: 'reviewer', from: 'sprout', system: 'You review diffs.' }"])
+    },
+    () => command('plan', '--store=models', '--prune'),
+    () => command('apply', '--store=models', '--yes', '--prune'),
+    () => command('plan', '--store=models'),
+  ]
+  try {
+    for (const step of steps) {
+      context.signal.throwIfAborted()
+      const code = await step()
+      if (code !== undefined && code !== exitCodes.done) return code
+    }
+    say(ending)
+    return exitCodes.done
+  } finally {
+    await registry.close()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function configOf(declared: readonly string[]): string {
+  return `import { defineConfig } from 'ollama-config'
+
+export default defineConfig({
+  models: [
+${declared.map((model) => `    ${model},`).join('\n')}
+  ],
+  prune: 'undeclared',
+})
+`
+}
+
+const ending = `That was a registry on this machine, and a folder that is gone again. For your own Ollama, write an ollama.config.ts such as
+
+  import { defineConfig } from 'ollama-config'
+
+  export default defineConfig({ models: ['all-minilm'] })
+
+and type
+
+  ollama-config plan            for the Ollama server of this machine
+  ollama-config plan --store    for its model directory, without a server`

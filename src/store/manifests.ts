@@ -1,0 +1,140 @@
+/** Reads which models are in a store: a manifest per tag, four folders deep. Whatever else lies there is left alone. */
+import { open, readdir } from 'node:fs/promises'
+import path from 'node:path'
+import { type Manifest, totalBytes } from '../artifact/manifest.ts'
+import { compareText, formatReference, parseListedName, type Reference } from '../artifact/reference.ts'
+import { readStoredManifest } from '../artifact/stored-manifest.ts'
+import { printable } from '../artifact/text.ts'
+import { OllamaConfigError } from '../errors.ts'
+import { sha256 } from '../runtime/sha256.ts'
+import { sleep } from '../runtime/sleep.ts'
+import { hasCode } from '../runtime/transport-error.ts'
+import { Turns } from '../runtime/turns.ts'
+import type { Layout } from './layout.ts'
+
+export interface StoredModel {
+  /** As a server lists it. */
+  readonly name: string
+  readonly reference: Reference
+  readonly file: string
+  /** As a server lists it, with `sha256:`. */
+  readonly digest: string
+  /** As its manifest says: every layer in full. */
+  readonly sizeBytes: number
+  readonly manifest: Manifest
+  readonly parentModel: string | null
+  /** The file as it is. */
+  readonly bytes: Uint8Array
+}
+
+export interface StoredManifests {
+  /** Sorted by path. */
+  readonly models: readonly StoredModel[]
+  /** Names of manifests that cannot be read. While there are any, nobody knows which blobs are in use. */
+  readonly damaged: readonly string[]
+}
+
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined
+  /** How long to wait before a manifest that is incomplete is read again, in milliseconds: servers write in place. Default: 100. */
+  readonly pauseMs?: number | undefined
+}
+
+const maxManifestBytes = 4 * 1024 * 1024
+const readsAtOnce = 32
+
+/** @throws {OllamaConfigError} `store-unreadable` */
+export async function readManifests(
+  { manifests }: Layout,
+  { signal, pauseMs = 100 }: ReadOptions = {},
+): Promise<StoredManifests> {
+  signal?.throwIfAborted()
+  const turns = new Turns(readsAtOnce)
+  const files = await filesAtDepth(manifests, 4, turns)
+  signal?.throwIfAborted()
+  const read = await Promise.all(files.map((file) => turns.run(() => readTag(manifests, file, pauseMs, signal))))
+  const models = read.filter((model) => model !== undefined && typeof model !== 'string')
+  return {
+    models: models.toSorted((a, b) => compareText(a.file, b.file)),
+    damaged: read.filter((model) => typeof model === 'string').sort(compareText),
+  }
+}
+
+async function filesAtDepth(folder: string, depth: number, turns: Turns): Promise<readonly string[]> {
+  const entries = await turns.run(() => entriesOf(folder))
+  if (depth === 1) return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => path.join(folder, name))
+  const below = entries
+    // A link to a folder counts as one.
+    .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
+    .map(({ name }) => filesAtDepth(path.join(folder, name), depth - 1, turns))
+  return (await Promise.all(below)).flat()
+}
+
+async function entriesOf(folder: string) {
+  try {
+    return await readdir(folder, { withFileTypes: true })
+  } catch (error) {
+    // Not there yet, gone meanwhile, or a link to a file.
+    if (hasCode(error) && /^(ENOENT|ENOTDIR)$/.test(error.code)) return []
+    const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
+    throw new OllamaConfigError('store-unreadable', `The store cannot be read: ${message}`, {
+      hint: 'check the owner and the mode of the folder, or run as the user that Ollama runs as',
+      cause: error,
+    })
+  }
+}
+
+/** The name of a tag that is damaged; `undefined` for what is no tag. */
+async function readTag(
+  manifests: string,
+  file: string,
+  pauseMs: number,
+  signal: AbortSignal | undefined,
+): Promise<StoredModel | string | undefined> {
+  const [host = '', namespace = '', model = '', tag = ''] = path.relative(manifests, file).split(path.sep)
+  let reference: Reference
+  try {
+    reference = parseListedName(`${host}/${namespace}/${model}:${tag}`)
+  } catch {
+    // Of other programs, such as `.DS_Store`.
+    return undefined
+  }
+  const name = formatReference(reference)
+  for (let again = false; ; again = true) {
+    const bytes = await readSmall(file)
+    if (bytes === undefined) return undefined
+    try {
+      if (bytes === 'unreadable') return name
+      const { manifest, parentModel, hashedBytes } = readStoredManifest(bytes)
+      const digest = `sha256:${sha256(bytes.subarray(0, hashedBytes))}`
+      const blobs = [...manifest.layers, ...(manifest.config === null ? [] : [manifest.config])]
+      return { name, reference, file, digest, sizeBytes: totalBytes(blobs), manifest, parentModel, bytes }
+    } catch {
+      if (again) return name
+      await sleep(pauseMs, signal)
+    }
+  }
+}
+
+/** `undefined` when it is gone: a link that leads nowhere, or deleted meanwhile. */
+async function readSmall(file: string): Promise<Uint8Array | 'unreadable' | undefined> {
+  try {
+    // Of a pipe even the opening would wait for ever.
+    const handle = await open(file, openFlags())
+    try {
+      const found = await handle.stat()
+      if (!found.isFile() || found.size > maxManifestBytes) return found.isDirectory() ? undefined : 'unreadable'
+      return await handle.readFile()
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    return hasCode(error) && /^(ENOENT|ENOTDIR|EISDIR)$/.test(error.code) ? undefined : 'unreadable'
+  }
+}
+
+function openFlags(): number {
+  const { O_RDONLY, O_NONBLOCK } = process.getBuiltinModule('node:fs').constants
+  // Windows has none of the second.
+  return O_RDONLY | (O_NONBLOCK ?? 0)
+}

@@ -1,0 +1,322 @@
+/** One blob on its way: what of it is still to be fetched, by which parts, and the hash that follows. */
+import { statfs } from 'node:fs/promises'
+import path from 'node:path'
+import { formatBytes } from '../artifact/bytes.ts'
+import { printable, quoted } from '../artifact/text.ts'
+import { OllamaConfigError } from '../errors.ts'
+import type { GrowingHash, HashThread } from '../runtime/hash-thread.ts'
+import { hasCode } from '../runtime/transport-error.ts'
+import { fetchPart, Part } from './part.ts'
+import { Partial } from './partial.ts'
+import { bytesIn, missingRanges, type Ranges } from './ranges.ts'
+import { AnswerError, type BlobSource, partName } from './source.ts'
+
+export interface BlobRequest {
+  /** `sha256:` and 64 hex digits. */
+  readonly digest: string
+  readonly sizeBytes: number
+  /** Where the bytes are gathered; beside it lies a journal. Its folder is there. */
+  readonly file: string
+  readonly source: BlobSource
+  /** Bytes that are there; runs backwards when it has to begin anew. */
+  readonly onProgress?: ((completedBytes: number) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A split costs a connection: below this it gains nothing. Of a part of which nothing came yet it is not known that it is slow. */
+const minSplitBytes = 256 * 1024
+const minUnknownBytes = 16 * 1024 * 1024
+/** The hash is told in steps: each is a message to another thread. */
+const hashStepBytes = 4 * 1024 * 1024
+
+export class BlobDownload {
+  readonly digest: string
+  readonly sizeBytes: number
+  #parts = new AbortController()
+  readonly #request: BlobRequest
+  readonly #thread: HashThread
+  readonly #partial: Partial
+  #todo: Ranges
+  readonly #active = new Set<Part>()
+  #hash: GrowingHash
+  /** The one whose end is waited for. */
+  #settling: GrowingHash | undefined
+  #toldBytes = 0
+  /** The source knows no ranges, or gave wrong bytes in parts. */
+  #whole = false
+  #begunAnew = false
+  #end: { readonly error?: unknown } | undefined
+  /** Settles when all bytes are there and right, or with why they are not. */
+  readonly over: Promise<void>
+  #settleOver: (error?: unknown) => void = () => {}
+
+  private constructor(request: BlobRequest, partial: Partial, thread: HashThread) {
+    this.digest = request.digest
+    this.sizeBytes = request.sizeBytes
+    this.#request = request
+    this.#partial = partial
+    this.#thread = thread
+    this.over = new Promise((resolve, reject) => {
+      this.#settleOver = (error) => (error === undefined ? resolve() : reject(error))
+    })
+    // It may fail before anybody waits for it.
+    this.over.catch(() => {})
+    this.#todo = missingRanges(partial.ranges, request.sizeBytes)
+    this.#hash = thread.follow(partial.file, request.sizeBytes)
+    this.#tell()
+  }
+
+  /** @throws {OllamaConfigError} `disk-full`, `file-not-written` */
+  static async open(request: BlobRequest, thread: HashThread): Promise<BlobDownload> {
+    const { file, sizeBytes, signal } = request
+    const partial = await Partial.open(file, sizeBytes, signal).catch((error: unknown) => {
+      throw signal?.aborted ? signal.reason : writeError(error, file)
+    })
+    try {
+      await assertRoom(file, sizeBytes - bytesIn(partial.ranges))
+      return new BlobDownload(request, partial, thread)
+    } catch (error) {
+      await partial.close()
+      throw error
+    }
+  }
+
+  get host(): string {
+    return this.#request.source.host
+  }
+
+  get isOver(): boolean {
+    return this.#end !== undefined
+  }
+
+  /** Up when what is under way shall be given up. */
+  get signal(): AbortSignal {
+    return this.#parts.signal
+  }
+
+  /** What nobody fetches yet. */
+  get todoBytes(): number {
+    return bytesIn(this.#todo)
+  }
+
+  get active(): ReadonlySet<Part> {
+    return this.#active
+  }
+
+  /** The first of what nobody fetches yet, so that the hash can follow. */
+  take(mostBytes: number, nowMs: number): Part | undefined {
+    const [first, ...rest] = this.#todo
+    if (first === undefined || this.isOver) return undefined
+    const to = this.#whole ? first.to : Math.min(first.to, first.from + mostBytes)
+    this.#todo = to === first.to ? rest : [{ from: to, to: first.to }, ...rest]
+    return this.#begin(new Part(first.from, to, nowMs))
+  }
+
+  /** The half of a part that is slow, for a connection with nothing to do. */
+  split(part: Part, nowMs: number): Part {
+    return this.#begin(part.split(nowMs))
+  }
+
+  canSplit(part: Part): boolean {
+    const least = part.next === part.startedAt ? minUnknownBytes : minSplitBytes
+    return !this.#whole && !this.isOver && part.missingBytes >= least
+  }
+
+  /**
+   * One try at a part.
+   *
+   * @returns whether it is done with: complete, or of no use any more
+   * @throws {AnswerError} and what the transport throws, when another try may help
+   */
+  async fetch(part: Part): Promise<boolean> {
+    const { signal } = this.#parts
+    if (this.#isOfNoUse(part)) return true
+    try {
+      await fetchPart(part, {
+        source: this.#request.source,
+        partial: this.#partial,
+        whole: this.#whole,
+        signal,
+        onWritten: () => this.#tell(),
+      })
+    } catch (error) {
+      if (this.#isOfNoUse(part) || signal.aborted) return true
+      if (error instanceof AnswerError && error.problem === 'whole') {
+        this.#withoutRanges()
+        return true
+      }
+      if (error instanceof AnswerError && error.problem === 'gone')
+        return this.fail(new BlobGoneError(this.#request, error))
+      if (error instanceof OllamaConfigError) return this.fail(error)
+      if (isDiskError(error)) return this.fail(await this.#diskError(error))
+      throw error
+    }
+    this.#finishPart(part)
+    return true
+  }
+
+  /** @returns true, for whoever is to give up the part that failed */
+  fail(error: unknown): true {
+    this.#finish({ error })
+    return true
+  }
+
+  /** Called when the caller's signal is up. */
+  abort(): void {
+    this.#finish({ error: this.#request.signal?.reason })
+  }
+
+  /** Lets go of the files once no part writes any more. */
+  async close(): Promise<void> {
+    this.#hash.cancel()
+    if (this.#end !== undefined && !('error' in this.#end)) await this.#partial.finish()
+    else if (this.#end?.error instanceof WrongBytesError) await this.#partial.discard()
+    else await this.#partial.close()
+  }
+
+  /** When everything is there. */
+  async settle(): Promise<void> {
+    if (this.isOver || this.#active.size > 0 || this.#todo.length > 0) return
+    const hash = this.#hash
+    if (this.#settling === hash) return
+    this.#settling = hash
+    let found: string
+    try {
+      found = await hash.finish(this.sizeBytes)
+    } catch (error) {
+      if (this.#hash === hash) this.fail(writeError(error, this.#partial.file))
+      return
+    }
+    if (this.isOver || this.#hash !== hash) return
+    if (`sha256:${found}` === this.digest) return this.#finish({})
+    // Once more, without ranges: some get those wrong, and it costs nothing but time.
+    if (this.#begunAnew) this.fail(new WrongBytesError(this.#request))
+    else await this.#beginAnew().catch((error: unknown) => this.fail(writeError(error, this.#partial.file)))
+  }
+
+  #begin(part: Part): Part {
+    this.#active.add(part)
+    return part
+  }
+
+  #isOfNoUse(part: Part): boolean {
+    return this.isOver || !this.#active.has(part)
+  }
+
+  #finishPart(part: Part): void {
+    this.#active.delete(part)
+    this.#tell()
+  }
+
+  /** One connection goes on from where there is no gap before. */
+  #withoutRanges(): void {
+    this.#whole = true
+    this.#giveUpParts()
+    const from = this.#partial.frontierBytes
+    this.#todo = from < this.sizeBytes ? [{ from, to: this.sizeBytes }] : []
+  }
+
+  async #beginAnew(): Promise<void> {
+    this.#begunAnew = true
+    this.#whole = true
+    this.#giveUpParts()
+    this.#hash.cancel()
+    await this.#partial.reset()
+    this.#hash = this.#thread.follow(this.#partial.file, this.sizeBytes)
+    this.#toldBytes = 0
+    this.#todo = [{ from: 0, to: this.sizeBytes }]
+    this.#tell()
+  }
+
+  #giveUpParts(): void {
+    this.#active.clear()
+    this.#parts.abort()
+    this.#parts = new AbortController()
+  }
+
+  #tell(): void {
+    const { frontierBytes, ranges } = this.#partial
+    if (frontierBytes - this.#toldBytes >= hashStepBytes) {
+      this.#toldBytes = frontierBytes
+      this.#hash.advance(frontierBytes)
+    }
+    this.#request.onProgress?.(bytesIn(ranges))
+  }
+
+  #finish(end: { readonly error?: unknown }): void {
+    if (this.#end !== undefined) return
+    this.#end = end
+    this.#todo = []
+    this.#giveUpParts()
+    this.#settleOver('error' in end ? (end.error ?? new Error('aborted')) : undefined)
+  }
+
+  async #diskError(error: unknown): Promise<unknown> {
+    const { file } = this.#partial
+    const missing = this.sizeBytes - bytesIn(this.#partial.ranges)
+    return isFull(error) ? diskFull(file, missing, await freeBytes(file)) : writeError(error, file)
+  }
+}
+
+/** The source does not have the blob, or not any more. Whoever fetches a locked version says so in other words. */
+export class BlobGoneError extends OllamaConfigError {
+  constructor({ digest, source }: BlobRequest, { message }: Error) {
+    super('registry-error', `${source.host} does not have ${partName(digest)} of the model: ${message}`, {
+      hint: 'the model may have been replaced or removed there meanwhile: plan again',
+    })
+  }
+}
+
+class WrongBytesError extends OllamaConfigError {
+  constructor({ digest, source }: BlobRequest) {
+    super('digest-mismatch', `${source.host} sent wrong bytes for ${partName(digest)} of the model, twice`, {
+      hint: 'try again; when that does not help, a proxy on the way changes what it passes on',
+    })
+  }
+}
+
+/** @throws {OllamaConfigError} `disk-full` */
+async function assertRoom(file: string, missingBytes: number): Promise<void> {
+  const free = await freeBytes(file)
+  if (free !== undefined && free < missingBytes) throw diskFull(file, missingBytes, free)
+}
+
+function diskFull(file: string, missingBytes: number, free: number | undefined): OllamaConfigError {
+  const has = free === undefined ? '' : `, and has ${formatBytes(free)}`
+  return new OllamaConfigError(
+    'disk-full',
+    `The disk of ${quoted(path.dirname(file))} is full: it needs ${formatBytes(missingBytes)} more${has}`,
+    { hint: 'free some space and run the same again: it goes on from what is there' },
+  )
+}
+
+async function freeBytes(file: string): Promise<number | undefined> {
+  try {
+    const { bavail, bsize } = await statfs(path.dirname(file))
+    return bavail * bsize
+  } catch {
+    return undefined
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return hasCode(error) && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
+}
+
+/** Of the system, about a file. Errors of the transport are wrapped. */
+function isDiskError(error: unknown): boolean {
+  return (
+    hasCode(error) &&
+    /^(ENOSPC|EDQUOT|EIO|EROFS|EFBIG|EACCES|EPERM|EBADF|ENOENT|EMFILE|ENFILE|ESTALE)$/.test(error.code) &&
+    !(error instanceof Error && error.name === 'TransportError')
+  )
+}
+
+function writeError(error: unknown, file: string): unknown {
+  if (error instanceof OllamaConfigError) return error
+  const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
+  return new OllamaConfigError('file-not-written', `${quoted(file)} cannot be written: ${message}`, {
+    hint: 'check the owner and the mode of the folder, and that its disk works',
+    cause: error,
+  })
+}

@@ -1,0 +1,125 @@
+/** The file of an unfinished download, with its journal: what it has, writing to it, and going on after a crash. */
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import { Journal } from './journal.ts'
+import { type ByteRange, frontierOf, type Ranges, withRange } from './ranges.ts'
+
+const readBytes = 1024 * 1024
+
+export class Partial {
+  readonly file: string
+  readonly sizeBytes: number
+  readonly #handle: FileHandle
+  readonly #journal: Journal
+  #ranges: Ranges = []
+
+  private constructor(file: string, sizeBytes: number, handle: FileHandle, journal: Journal) {
+    this.file = file
+    this.sizeBytes = sizeBytes
+    this.#handle = handle
+    this.#journal = journal
+  }
+
+  /** Opens or makes the file in its full size. Nobody else may have it open. */
+  static async open(file: string, sizeBytes: number, signal?: AbortSignal): Promise<Partial> {
+    const { journal, entries } = await Journal.open(journalOf(file), sizeBytes)
+    let handle: FileHandle | undefined
+    try {
+      // Not truncated: what a crash left is in it.
+      handle = await open(file, entries.length === 0 ? 'w+' : 'r+', 0o644).catch((error: unknown) => {
+        if (isMissing(error)) return open(file, 'w+', 0o644)
+        throw error
+      })
+      const { size } = await handle.stat()
+      if (size !== sizeBytes) await handle.truncate(sizeBytes)
+      const partial = new Partial(file, sizeBytes, handle, journal)
+      for (const entry of entries) {
+        signal?.throwIfAborted()
+        if (await partial.#has(entry)) partial.#ranges = withRange(partial.#ranges, entry)
+      }
+      return partial
+    } catch (error) {
+      await handle?.close().catch(() => {})
+      await journal.close().catch(() => {})
+      throw error
+    }
+  }
+
+  get ranges(): Ranges {
+    return this.#ranges
+  }
+
+  /** There without a gap. */
+  get frontierBytes(): number {
+    return frontierOf(this.#ranges)
+  }
+
+  async write(pieces: readonly Uint8Array[], at: number): Promise<void> {
+    const size = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    let { bytesWritten } = await this.#handle.writev(pieces, at)
+    // A disk that is nearly full takes a part; the next write then says that it is full.
+    for (let rest = piecesFrom(pieces, bytesWritten); bytesWritten < size; rest = piecesFrom(pieces, bytesWritten)) {
+      const more = await this.#handle.writev(rest, at + bytesWritten)
+      bytesWritten += more.bytesWritten
+    }
+    this.#ranges = withRange(this.#ranges, { from: at, to: at + size })
+  }
+
+  /** Remembers a range that was written, for after a crash. */
+  async remember(range: ByteRange, crc: number): Promise<void> {
+    await this.#journal.add({ ...range, crc })
+  }
+
+  /** Begins anew. */
+  async reset(): Promise<void> {
+    this.#ranges = []
+    await this.#journal.reset(this.sizeBytes)
+  }
+
+  /** Keeps what it has, for the next time. */
+  async close(): Promise<void> {
+    await this.#handle.close()
+    await this.#journal.close()
+  }
+
+  /** The file is whole: only it stays. */
+  async finish(): Promise<void> {
+    await this.close()
+    await rm(journalOf(this.file), { force: true })
+  }
+
+  async discard(): Promise<void> {
+    await this.close().catch(() => {})
+    await rm(this.file, { force: true })
+    await rm(journalOf(this.file), { force: true })
+  }
+
+  async #has({ from, to, crc }: ByteRange & { readonly crc: number }): Promise<boolean> {
+    const { crc32 } = process.getBuiltinModule('node:zlib')
+    const buffer = new Uint8Array(Math.min(readBytes, to - from))
+    let found = 0
+    for (let at = from; at < to; ) {
+      const { bytesRead } = await this.#handle.read(buffer, 0, Math.min(buffer.length, to - at), at)
+      if (bytesRead === 0) return false
+      found = crc32(buffer.subarray(0, bytesRead), found)
+      at += bytesRead
+    }
+    return found === crc
+  }
+}
+
+export function journalOf(partialFile: string): string {
+  return `${partialFile}-parts`
+}
+
+function piecesFrom(pieces: readonly Uint8Array[], skip: number): readonly Uint8Array[] {
+  let left = skip
+  return pieces.flatMap((piece) => {
+    const cut = Math.min(left, piece.byteLength)
+    left -= cut
+    return cut === piece.byteLength ? [] : [piece.subarray(cut)]
+  })
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}
