@@ -26,7 +26,7 @@ export async function* fetchModel(
   if (isDone(change, present)) return done(present)
   const exact = host.backend.fetchesByDigest ? exactManifest(change) : undefined
   if (change.action === 'update') yield* keepPrevious(change, present, host)
-  const meter = new PullMeter(change.id, manifest)
+  const meter = new PullMeter(change.id, manifest, host.backend.kind === 'host')
   const options = { insecure, signal, ...(exact === undefined ? {} : { manifest: exact }) }
   for await (const line of host.backend.pull(parseReference(reference), options)) yield meter.update(line)
   const model = await verifyInstalled(reference, host)

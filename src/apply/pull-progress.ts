@@ -14,6 +14,7 @@ const maxLayers = 10_000
 /** With the manifest the total is right from the first line on; without it, it grows while layers come up. */
 export class PullMeter {
   readonly #id: string
+  readonly #inOrder: boolean
   /** In the order in which the server gets to them, as far as known. */
   readonly #layers = new Map<string, Layer>()
   /** Digests of the manifest, in the order of the pull; empty when it is not known. */
@@ -23,8 +24,10 @@ export class PullMeter {
   /** Layers of the manifest before this one are complete. */
   #reached = 0
 
-  constructor(id: string, manifest: PlannedManifest | null = null) {
+  /** @param inOrder A server fetches layer by layer, and does not tell of those that come quickly; a store tells of each, in any order. */
+  constructor(id: string, manifest: PlannedManifest | null = null, inOrder = true) {
     this.#id = id
+    this.#inOrder = inOrder
     const blobs = manifest === null ? [] : plannedBlobs(manifest)
     this.#order = blobs.map(({ digest }) => digest)
     for (const { digest, sizeBytes, onHost } of blobs) {
@@ -51,8 +54,7 @@ export class PullMeter {
   #takeIn(digest: string, totalBytes: number | undefined, completedBytes: number | undefined): void {
     const planned = this.#order.length === 0 ? undefined : this.#layers.get(digest)
     if (planned !== undefined) {
-      // Layers come one after the other, and one that arrives quickly is not told of at all.
-      this.#reach(this.#order.indexOf(digest))
+      if (this.#inOrder) this.#reach(this.#order.indexOf(digest))
       if (completedBytes !== undefined)
         this.#set(digest, { ...planned, completedBytes: Math.min(completedBytes, planned.totalBytes) })
     } else if (totalBytes !== undefined) {

@@ -5,6 +5,8 @@ import { formatReference, type Reference } from '../artifact/reference.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { DownloadClient } from '../registry/registry.ts'
+import { sharedSignal } from '../runtime/abortable.ts'
+import { Turns } from '../runtime/turns.ts'
 import { blobFile, type Layout } from '../store/layout.ts'
 import type { Owner } from '../store/ownership.ts'
 import { publishPartial } from '../store/publish.ts'
@@ -14,7 +16,9 @@ import { registrySource } from '../transfer/source.ts'
 import type { PullOptions, PullProgress } from './backend.ts'
 
 /** A connection that is silent for so long is given up for a new one. */
-const silenceMs = 20_000
+const defaultSilenceMs = 20_000
+/** Each has two files open; those of models in many tensor files would be thousands. */
+const blobsAtOnce = 16
 /** How often progress is told. */
 const tellEveryMs = 100
 
@@ -65,13 +69,16 @@ export interface PullBlobsOptions {
   readonly owner: Owner | undefined
   /** The manifest is that of the lock file, whatever the registry serves now. */
   readonly locked: boolean
+  /** Default: 20 000. */
+  readonly silenceMs?: number | undefined
   readonly signal: AbortSignal | undefined
 }
 
 /** Ends when all blobs are there and right. The first that fails gives up the others; what came of them stays. */
 export async function* pullBlobs(options: PullBlobsOptions): AsyncGenerator<PullProgress, void> {
   const left = new AbortController()
-  const signal = options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal])
+  const signal = sharedSignal(options.signal, left.signal)
+  const turns = new Turns(blobsAtOnce)
   const blobs = blobsOf(options.manifest)
   const completed = new Map<string, number>()
   let wake = () => {}
@@ -84,7 +91,8 @@ export async function* pullBlobs(options: PullBlobsOptions): AsyncGenerator<Pull
         completed.set(blob.digest, bytes)
         if (performance.now() - toldMs >= tellEveryMs) wake()
       }
-      await options.downloader.inTurn(blob.digest, () => bringBlob(blob, { ...options, signal }, onProgress))
+      const bring = () => bringBlob(blob, { ...options, signal }, onProgress)
+      await turns.run(() => options.downloader.inTurn(blob.digest, bring))
     } catch (error) {
       failure ??= { error: options.signal?.aborted ? options.signal.reason : error }
       left.abort(failure.error)
@@ -120,7 +128,7 @@ interface BringOptions extends PullBlobsOptions {
 }
 
 async function bringBlob(blob: Layer, options: BringOptions, onProgress: (bytes: number) => void): Promise<void> {
-  const { layout, registry, downloader, reference, insecure, owner, signal } = options
+  const { layout, registry, downloader, reference, insecure, owner, silenceMs = defaultSilenceMs, signal } = options
   const { digest, sizeBytes } = blob
   if (await isThere(blob, options)) return onProgress(sizeBytes)
   // Beside its place, so that renaming it is all that is left to do.

@@ -17,7 +17,7 @@ import { holdStore, type StoreHold } from '../store/mutex.ts'
 import { type Owner, ownerFor } from '../store/ownership.ts'
 import { prepare, publishBlob, publishManifest, writeStream } from '../store/publish.ts'
 import { copyModel, removeModel, removeUnnamedBlobs } from '../store/remove.ts'
-import { Downloader } from '../transfer/downloader.ts'
+import { Downloader, type DownloaderOptions } from '../transfer/downloader.ts'
 import type {
   Backend,
   BlobLookup,
@@ -41,6 +41,8 @@ export interface StoreBackendOptions {
   /** Of all downloads together. Default: 4. */
   readonly connections?: number | undefined
   readonly registry: RegistryClientOptions
+  /** How downloads deal with a bad network. */
+  readonly download?: (DownloaderOptions & { readonly silenceMs?: number | undefined }) | undefined
 }
 
 /** Reads and writes nothing yet. */
@@ -90,12 +92,13 @@ class StoreBackend implements Backend {
 
   async *pull(reference: Reference, options: PullOptions): AsyncGenerator<PullProgress, undefined> {
     const { signal, insecure } = options
+    const { connections, download } = this.#options
     signal?.throwIfAborted()
     assertStorable(reference, process.platform)
     this.#pulls++
     try {
       this.#registry ??= createRegistryClient(this.#options.registry)
-      this.#downloader ??= new Downloader({ connections: this.#options.connections })
+      this.#downloader ??= new Downloader({ ...download, connections })
       yield { status: 'pulling manifest' }
       const { text, manifest } = await manifestFor(this.#registry, reference, options)
       const owner = await this.#prepare()
@@ -108,6 +111,7 @@ class StoreBackend implements Backend {
         insecure,
         owner,
         locked: options.manifest !== undefined,
+        silenceMs: download?.silenceMs,
         signal,
       })
       yield { status: 'writing manifest' }

@@ -229,6 +229,24 @@ test('progress with a manifest: the total stands from the start, whatever lines 
   assert.deepEqual(at({ status: 'success' }), [1127, 1127, false])
 })
 
+test('where layers come at once, a line of one says nothing of the others', () => {
+  const blob = (fill: string, sizeBytes: number) => ({
+    mediaType: 'm',
+    digest: digest(fill),
+    sizeBytes,
+    onHost: false,
+  })
+  const manifest: PlannedManifest = {
+    digest: digest('f'),
+    config: null,
+    layers: [blob('1', 100), blob('2', 20)],
+  }
+  const meter = new PullMeter('id', manifest, false)
+  const line = (fill: string, totalBytes: number, completedBytes: number) =>
+    meter.update({ status: 'pulling', digest: digest(fill), totalBytes, completedBytes }).completedBytes
+  assert.deepEqual([line('2', 20, 20), line('1', 100, 30), line('1', 100, 100)], [20, 50, 120])
+})
+
 test('progress of a model in tensor files is told as one layer that is in no manifest', () => {
   const meter = new PullMeter('id', {
     digest: digest('f'),
