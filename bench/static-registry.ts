@@ -4,6 +4,7 @@ import { createHash, randomFillSync } from 'node:crypto'
 import { closeSync, copyFileSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
+import { ggufHead } from '../src/demo/tiny-model.ts'
 
 export interface StaticRegistry {
   readonly url: string
@@ -61,13 +62,15 @@ export async function startStaticRegistry(folder: string, sizeBytes: number): Pr
   }
 }
 
-/** Bytes that no file system makes smaller. */
+/** A GGUF file of bytes that no file system makes smaller. */
 function writeWeights(file: string, sizeBytes: number): string {
+  const head = ggufHead('big', (sizeBytes - 512) / 2)
   const piece = randomFillSync(Buffer.alloc(4 * 1024 * 1024))
   const hash = createHash('sha256')
   const descriptor = openSync(file, 'w')
   for (let at = 0; at < sizeBytes; at += piece.length) {
     piece.writeDoubleLE(at, 0)
+    if (at === 0) piece.set(head)
     const part = piece.subarray(0, Math.min(piece.length, sizeBytes - at))
     hash.update(part)
     writeSync(descriptor, part)

@@ -52,8 +52,22 @@ export function tinyModel({ name, weights, license }: TinyModelOptions): TinyMod
 const kinds = { uint32: 4, string: 8, f16: 1 } as const
 const alignment = 32
 
-/** GGUF 3, little endian: header, key/values, the one tensor, padding, and the numbers of the tensor. */
 function tinyGguf(name: string, weights: number): Uint8Array {
+  const head = ggufHead(name, weights)
+  const file = new Uint8Array(head.byteLength + 2 * weights)
+  file.set(head)
+  // Nowhere alike, so that bytes in the wrong place would be found.
+  const numbers = new DataView(file.buffer, head.byteLength)
+  let state = weights
+  for (let at = 0; at < weights; at++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    numbers.setUint16(2 * at, state >>> 18, true)
+  }
+  return file
+}
+
+/** GGUF 3, little endian: header, key/values, one tensor of 16-bit numbers, padding. The numbers come behind it. */
+export function ggufHead(name: string, weights: number): Uint8Array {
   const head = new Writer()
   head.bytes(new TextEncoder().encode('GGUF'))
   head.uint32(3)
@@ -79,17 +93,9 @@ function tinyGguf(name: string, weights: number): Uint8Array {
   head.uint64(weights)
   head.uint32(kinds.f16)
   head.uint64(0)
-  const start = Math.ceil(head.length / alignment) * alignment
-  const file = new Uint8Array(start + 2 * weights)
-  file.set(head.done())
-  // Nowhere alike, so that bytes in the wrong place would be found.
-  const numbers = new DataView(file.buffer, start)
-  let state = weights
-  for (let at = 0; at < weights; at++) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    numbers.setUint16(2 * at, state >>> 18, true)
-  }
-  return file
+  const padded = new Uint8Array(Math.ceil(head.length / alignment) * alignment)
+  padded.set(head.done())
+  return padded
 }
 
 class Writer {
