@@ -169,8 +169,11 @@ export class BlobDownload {
   /** Lets go of the files once no part writes any more. */
   async close(): Promise<void> {
     this.#hash.cancel()
-    if (this.#end !== undefined && !('error' in this.#end)) await this.#partial.finish()
-    else if (this.#end?.error instanceof WrongBytesError) await this.#partial.discard()
+    const isDone = this.#end !== undefined && !('error' in this.#end)
+    // Nothing in it is of use: it would only be one more file to wonder about.
+    const isUseless = this.#end?.error instanceof WrongBytesError || this.#partial.ranges.length === 0
+    if (isDone) await this.#partial.finish()
+    else if (isUseless) await this.#partial.discard()
     else await this.#partial.close()
   }
 

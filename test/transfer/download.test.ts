@@ -322,6 +322,16 @@ test('bytes that are always wrong are an error, and none of them stay', async (t
   assert.ok(!existsSync(journalOf(it.file)))
 })
 
+test('where nothing came, nothing is left', async (t) => {
+  const it = await bench(t, (_, response) => {
+    response.destroy()
+    return true
+  })
+  await assert.rejects(it.fetch({ attempts: 2 }), failsWith('registry-unreachable', /cannot be fetched/))
+  assert.ok(!existsSync(it.file))
+  assert.ok(!existsSync(journalOf(it.file)))
+})
+
 test('a blob that is gone is asked for once', async (t) => {
   const it = await bench(t, (_, response) => {
     response.writeHead(404).end('gone')
