@@ -49,13 +49,17 @@ export type {
 } from './runner.ts'
 export {
   applyPlan,
+  collectLeftovers,
   createModelManager,
   createPlan,
   createRollbackPlan,
+  findLeftovers,
   findOutdated,
+  isSound,
   listPlugins,
   loadConfig,
   lockModels,
   pullModelsWithValidation,
+  verifyModels,
 } from './runner.ts'
 export type { Logger } from './runtime/logger.ts'

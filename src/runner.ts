@@ -3,6 +3,7 @@
  * A config imports this package, so no dependency is imported before a function needs it.
  */
 export { type ApplyPlanOptions, applyPlan } from './runner/apply.ts'
+export { collectLeftovers, type FoundLeftovers, findLeftovers } from './runner/collect.ts'
 export {
   type ConnectOptions,
   type Environment,
@@ -25,3 +26,11 @@ export { type CreatePlanOptions, createPlan } from './runner/plan.ts'
 export { createRollbackPlan } from './runner/rollback.ts'
 export { lockPathOf, type SurveyOptions } from './runner/survey.ts'
 export { pullModelsWithValidation, type ValidatedPull, type ValidatedPullOptions } from './runner/validated-pull.ts'
+export {
+  type DamagedBlob,
+  isSound,
+  type Verification,
+  type VerifiedModel,
+  type VerifyOptions,
+  verifyModels,
+} from './runner/verify.ts'

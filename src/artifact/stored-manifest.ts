@@ -3,7 +3,7 @@
  * then is what the listed digest covers (manifest.go in v0.33).
  */
 import { OllamaConfigError } from '../errors.ts'
-import { type Manifest, parseManifest } from './manifest.ts'
+import { imageType, type Manifest, parseManifest } from './manifest.ts'
 
 export interface StoredManifest {
   readonly manifest: Manifest
@@ -27,9 +27,10 @@ export function decoderBuffer(neededBytes: number): number {
 export function readStoredManifest(bytes: Uint8Array): StoredManifest {
   const end = endOfValue(bytes)
   if (end === undefined) throw incomplete()
-  const text = new TextDecoder().decode(bytes.subarray(0, end))
+  // With its byte order mark, which no JSON has.
+  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(0, end))
   // A server reads `{}` as a model without layers.
-  const value: unknown = JSON.parse(text)
+  const value = parse(text)
   const isEmpty = isRecord(value) && (value['config'] ?? null) === null && (value['layers'] ?? null) === null
   return {
     manifest: isEmpty ? { config: null, layers: [] } : parseManifest(text),
@@ -56,14 +57,20 @@ function endOfValue(bytes: Uint8Array): number | undefined {
 
 const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket] = [0x22, 0x5c, 0x7b, 0x7d, 0x5b, 0x5d]
 
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw incomplete()
+  }
+}
+
+/** Of the last layer of weights, as a server reads it. */
 function parentIn(value: unknown): string | null {
   const layers = isRecord(value) && Array.isArray(value['layers']) ? value['layers'] : []
-  const parents = layers.flatMap((layer: unknown) =>
-    isRecord(layer) && layer['mediaType'] === 'application/vnd.ollama.image.model' && typeof layer['from'] === 'string'
-      ? [layer['from']]
-      : [],
-  )
-  return parents.at(-1) || null
+  const weights = layers.filter((layer: unknown) => isRecord(layer) && layer['mediaType'] === imageType('model')).at(-1)
+  const from: unknown = isRecord(weights) ? weights['from'] : undefined
+  return typeof from === 'string' && from !== '' ? from : null
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,22 +1,15 @@
 /** Brings the blobs of a model into a store: what is there and right stays, the rest is fetched, all at once. */
-import { stat } from 'node:fs/promises'
-import { blobsOf, type Layer, type Manifest, parseManifest, shortDigest } from '../artifact/manifest.ts'
+import { blobsOf, type Manifest, parseManifest, shortDigest } from '../artifact/manifest.ts'
 import { formatReference, type Reference } from '../artifact/reference.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { DownloadClient } from '../registry/registry.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
 import { Turns } from '../runtime/turns.ts'
-import { blobFile, type Layout } from '../store/layout.ts'
-import type { Owner } from '../store/ownership.ts'
-import { publishPartial } from '../store/publish.ts'
 import { BlobGoneError } from '../transfer/blob-download.ts'
-import type { Downloader } from '../transfer/downloader.ts'
-import { registrySource } from '../transfer/source.ts'
 import type { PullOptions, PullProgress } from './backend.ts'
+import { type BringBlobOptions, bringBlob } from './store-blob.ts'
 
-/** A connection that is silent for so long is given up for a new one. */
-const defaultSilenceMs = 20_000
 /** Each has two files open; those of models in many tensor files would be thousands. */
 const blobsAtOnce = 16
 /** How often progress is told. */
@@ -59,19 +52,10 @@ function noManifest(
   }
 }
 
-export interface PullBlobsOptions {
-  readonly layout: Layout
-  readonly registry: DownloadClient
-  readonly downloader: Downloader
-  readonly reference: Reference
+export interface PullBlobsOptions extends Omit<BringBlobOptions, 'onProgress'> {
   readonly manifest: Manifest
-  readonly insecure: boolean
-  readonly owner: Owner | undefined
   /** The manifest is that of the lock file, whatever the registry serves now. */
   readonly locked: boolean
-  /** Default: 20 000. */
-  readonly silenceMs?: number | undefined
-  readonly signal: AbortSignal | undefined
 }
 
 /** Ends when all blobs are there and right. The first that fails gives up the others; what came of them stays. */
@@ -91,10 +75,9 @@ export async function* pullBlobs(options: PullBlobsOptions): AsyncGenerator<Pull
         completed.set(blob.digest, bytes)
         if (performance.now() - toldMs >= tellEveryMs) wake()
       }
-      const bring = () => bringBlob(blob, { ...options, signal }, onProgress)
-      await turns.run(() => options.downloader.inTurn(blob.digest, bring))
+      await turns.run(() => bringBlob(blob, { ...options, signal, onProgress }))
     } catch (error) {
-      failure ??= { error: options.signal?.aborted ? options.signal.reason : error }
+      failure ??= { error: options.signal?.aborted ? options.signal.reason : toldOf(options, error) }
       left.abort(failure.error)
     } finally {
       open--
@@ -123,34 +106,9 @@ export async function* pullBlobs(options: PullBlobsOptions): AsyncGenerator<Pull
   }
 }
 
-interface BringOptions extends PullBlobsOptions {
-  readonly signal: AbortSignal
-}
-
-async function bringBlob(blob: Layer, options: BringOptions, onProgress: (bytes: number) => void): Promise<void> {
-  const { layout, registry, downloader, reference, insecure, owner, silenceMs = defaultSilenceMs, signal } = options
-  const { digest, sizeBytes } = blob
-  if (await isThere(blob, options)) return onProgress(sizeBytes)
-  // Beside its place, so that renaming it is all that is left to do.
-  const file = `${blobFile(layout, digest)}.ollama-config`
-  const source = registrySource(registry, { reference, insecure, digest, silenceMs })
-  try {
-    await downloader.fetch({ digest, sizeBytes, file, source, onProgress, signal })
-  } catch (error) {
-    throw options.locked && error instanceof BlobGoneError ? lockedGone(reference, error) : error
-  }
-  await publishPartial(layout, digest, file, { owner })
-}
-
-/** Only with the right size and the right hash: a pull mends what is damaged. */
-async function isThere({ digest, sizeBytes }: Layer, { layout, downloader, signal }: BringOptions): Promise<boolean> {
-  const file = blobFile(layout, digest)
-  const found = await stat(file).catch(() => undefined)
-  if (found === undefined || !found.isFile() || found.size !== sizeBytes) return false
-  return (await downloader.hash(file, sizeBytes, signal)) === digest
-}
-
-function lockedGone(reference: Reference, { message }: Error): OllamaConfigError {
+export function toldOf({ locked, reference }: PullBlobsOptions, error: unknown): unknown {
+  if (!locked || !(error instanceof BlobGoneError)) return error
+  const { message } = error
   const name = formatReference(reference)
   return new OllamaConfigError(
     'locked-version-gone',

@@ -1,153 +1,185 @@
-/** What `/api/show` would tell of a model, from the files of a store. */
-import { open } from 'node:fs/promises'
+/** What `/api/show` would tell of a model, from the files of a store (`GetModelInfo` in server/routes.go of v0.33). */
 import { imageType, type Layer } from '../artifact/manifest.ts'
 import { readJsonRecord } from '../artifact/model-content.ts'
 import { printedText } from '../artifact/modelfile.ts'
 import type { Parameter } from '../artifact/parameters.ts'
-import { printable } from '../artifact/text.ts'
-import { OllamaConfigError } from '../errors.ts'
-import { hasCode } from '../runtime/transport-error.ts'
+import { quoted, wellFormed } from '../artifact/text.ts'
+import { fileTypeName } from '../artifact/weights.ts'
+import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { type Gguf, readGguf } from '../store/gguf.ts'
 import { blobFile, type Layout } from '../store/layout.ts'
 import type { StoredModel } from '../store/manifests.ts'
-import { readSmallBlob } from '../store/models.ts'
+import { openBlob, readSmallBlob } from '../store/models.ts'
 import type { CallOptions, ModelDetails } from './backend.ts'
+import { isRecord, nonEmpty } from './responses.ts'
+import { capabilitiesOf } from './store-capabilities.ts'
 
-/** @throws {OllamaConfigError} `model-not-found` when a part of it is gone, `store-unreadable`, `invalid-response` for wrong weights */
+/** @throws {OllamaConfigError} `model-not-found` when a part of it is gone, `store-unreadable`, `invalid-response` for what is damaged */
 export async function showStored(
   layout: Layout,
-  { name, manifest }: StoredModel,
+  model: StoredModel,
   { signal }: CallOptions = {},
+): Promise<ModelDetails> {
+  try {
+    return await detailsOf(layout, model, signal)
+  } catch (error) {
+    if (!isOllamaConfigError(error)) throw error
+    const { code, message, hint, cause } = error
+    const what = code === 'model-not-found' ? 'is not complete' : 'cannot be read'
+    throw new OllamaConfigError(code, `${quoted(model.name)} ${what}. ${message}`, { hint, cause })
+  }
+}
+
+async function detailsOf(
+  layout: Layout,
+  { manifest }: StoredModel,
+  signal: AbortSignal | undefined,
 ): Promise<ModelDetails> {
   const { config: configLayer, layers } = manifest
   const of = (...kinds: readonly string[]) =>
     layers.filter(({ mediaType }) => kinds.some((kind) => mediaType === imageType(kind)))
   const textsOf = (list: readonly Layer[]) =>
     Promise.all(list.map(({ digest }) => readSmallBlob(layout, digest, { signal })))
-  try {
-    const [configText] = await textsOf(configLayer === null ? [] : [configLayer])
-    const config = readJsonRecord(configText) ?? {}
-    const field = (key: string) => {
-      const value = config[key]
-      return typeof value === 'string' && value !== '' ? printable(value, 200) : null
-    }
-    const [templates, systems, params, messages, licenses] = await Promise.all(
-      [of('template', 'prompt'), of('system'), of('params'), of('messages'), of('license')].map(textsOf),
-    )
-    const template = templates?.at(-1)
-    const model = of('model').at(-1)
-    const projectors = of('projector')
-    const isRemote = typeof config['remote_host'] === 'string' && config['remote_host'] !== ''
-    const format = field('model_format')
-    const gguf =
-      model === undefined || isRemote || format === 'safetensors' ? undefined : await factsOf(layout, model, signal)
-    return {
-      capabilities: capabilitiesOf(config['capabilities'], gguf, projectors.length > 0, template),
-      family: field('model_family'),
-      format,
-      parameterSize: field('model_type'),
-      quantization: field('file_type'),
-      weightsFile: model === undefined ? null : blobFile(layout, model.digest),
-      weights: [...(model === undefined ? [] : [model]), ...projectors].map(({ digest }) => digest),
-      adapters: of('adapter').map(({ digest }) => digest),
-      templateSection: `TEMPLATE ${printedText(template ?? '{{ .Prompt }}')}`,
-      renderer: field('renderer'),
-      parser: field('parser'),
-      requires: field('requires'),
-      system: systems?.at(-1) || null,
-      license: licenses === undefined || licenses.length === 0 ? null : licenses.join('\n') || null,
-      messages: readMessages(messages?.at(-1)),
-      parameters: readParameterLayers(params ?? []),
-      modelInfo: gguf === undefined ? {} : modelInfoOf(gguf),
-    }
-  } catch (error) {
-    if (error instanceof OllamaConfigError && error.code === 'model-not-found')
-      throw new OllamaConfigError('model-not-found', `"${name}" is not complete. ${error.message}`, {
-        hint: error.hint,
-      })
-    throw error
+  const factsOf = ({ digest }: Layer) => readFacts(layout, digest, signal)
+
+  const [configs, templates, systems, params, messages, licenses] = await Promise.all([
+    textsOf(configLayer === null ? [] : [configLayer]),
+    textsOf(of('template', 'prompt')),
+    textsOf(of('system')),
+    textsOf(of('params')),
+    textsOf(of('messages')),
+    textsOf(of('license')),
+  ])
+  const config = configs.map((text) => readRecord(text, 'config')).at(-1) ?? {}
+  const format = nonEmpty(config['model_format'])
+  const isSafetensors = format === 'safetensors'
+  const model = of('model').at(-1)
+  const projectors = of('projector')
+  const template = templates.at(-1)
+  const weights = isWithoutGguf(config) ? undefined : await factsOf(weightsOf(model))
+  const projectorFacts = await Promise.all(projectors.map(factsOf))
+  return {
+    capabilities: capabilitiesOf({
+      config,
+      weights: format === null || format === 'gguf' ? weights : undefined,
+      projectors: projectorFacts,
+      template,
+    }),
+    family: nonEmpty(config['model_family']),
+    format,
+    parameterSize: nonEmpty(config['model_type']),
+    quantization: quantizationOf(config['file_type'], weights),
+    // Of tensor files the server's Modelfile has the name of the model instead.
+    weightsFile: model === undefined || isSafetensors ? null : blobFile(layout, model.digest),
+    weights: [...(model === undefined || isSafetensors ? [] : [model]), ...projectors].map(({ digest }) => digest),
+    adapters: of('adapter').map(({ digest }) => digest),
+    templateSection: `TEMPLATE ${printedText(template ?? '{{ .Prompt }}')}`,
+    renderer: wordOf(config['renderer']),
+    parser: wordOf(config['parser']),
+    requires: textOf(config['requires']),
+    system: textOf(systems.at(-1)),
+    license: textOf(licenses.join('\n')),
+    messages: readMessages(messages.at(-1)),
+    parameters: readParameterLayers(params),
+    modelInfo: weights === undefined ? remoteInfo(config) : infoOf(weights),
   }
 }
 
-async function factsOf(layout: Layout, { digest }: Layer, signal: AbortSignal | undefined): Promise<Gguf> {
-  const file = blobFile(layout, digest)
-  const handle = await open(file, 'r').catch(async (error: unknown) => {
-    // Says what is wrong in the words for any blob.
-    if (hasCode(error)) await readSmallBlob(layout, digest, { signal })
-    throw error
+/** Models that run elsewhere, and those in many tensor files. */
+function isWithoutGguf(config: Readonly<Record<string, unknown>>): boolean {
+  const { remote_host, remote_model, model_format, capabilities } = config
+  const isRemote = textOf(remote_host) !== null && textOf(remote_model) !== null
+  return isRemote || model_format === 'safetensors' || (Array.isArray(capabilities) && capabilities.includes('image'))
+}
+
+function weightsOf(model: Layer | undefined): Layer {
+  if (model !== undefined) return model
+  throw new OllamaConfigError('model-not-found', 'Its manifest names no weights', {
+    hint: 'remove the model and apply again, which fetches it anew',
   })
+}
+
+async function readFacts(layout: Layout, digest: string, signal: AbortSignal | undefined): Promise<Gguf> {
+  const { handle, found } = await openBlob(layout, digest, { signal })
   try {
-    return await readGguf(handle, (await handle.stat()).size, signal)
+    return await readGguf(handle, found.size, signal)
   } finally {
     await handle.close()
   }
 }
 
-/** The keys that a server leaves out have a place of their own in its answer. */
-function modelInfoOf({ values, parameterCount }: Gguf): Readonly<Record<string, unknown>> {
+function quantizationOf(told: unknown, weights: Gguf | undefined): string | null {
+  const word = nonEmpty(told)
+  const number = weights?.values.get('general.file_type')
+  const name = typeof number === 'number' ? fileTypeName(number) : 'unknown'
+  return (word === null || word === 'unknown') && name !== 'unknown' ? name : word
+}
+
+/** The two keys that are left out have a place of their own in the server's answer. */
+function infoOf({ values, parameterCount }: Gguf): ModelDetails['modelInfo'] {
   const hidden = new Set(['general.name', 'tokenizer.chat_template'])
   const shown = [...values].filter(([key]) => !hidden.has(key))
-  return { ...Object.fromEntries(shown), 'general.parameter_count': parameterCount }
+  return Object.fromEntries([...shown, ['general.parameter_count', parameterCount]])
 }
 
-/** As the server finds them, but for those that only its own parsers bring; they inform, and decide nothing. */
-function capabilitiesOf(
-  configured: unknown,
-  gguf: Gguf | undefined,
-  hasProjector: boolean,
-  template: string | undefined,
-): readonly string[] {
-  const found = new Set<string>()
-  if (Array.isArray(configured))
-    for (const item of configured) if (typeof item === 'string') found.add(printable(item, 80))
-  if (gguf !== undefined) {
-    const architecture = gguf.values.get('general.architecture')
-    const has = (key: string) => gguf.values.has(`${architecture}.${key}`)
-    if (template === undefined) addChatTemplate(found, gguf.values.get('tokenizer.chat_template'))
-    found.add(has('pooling_type') ? 'embedding' : 'completion')
-    if (has('vision.block_count')) found.add('vision')
-    if (has('audio.block_count')) found.add('audio')
+function remoteInfo(config: Readonly<Record<string, unknown>>): ModelDetails['modelInfo'] {
+  const { model_family: family, base_name, context_length, embedding_length } = config
+  if (textOf(family) === null || textOf(config['remote_host']) === null) return {}
+  const lengths = Object.entries({ context_length, embedding_length })
+    .filter(([, value]) => typeof value === 'number' && value > 0)
+    .map(([key, value]) => [`${family}.${key}`, value])
+  return {
+    'general.architecture': family,
+    ...(textOf(base_name) === null ? {} : { 'general.basename': base_name }),
+    ...Object.fromEntries(lengths),
   }
-  if (hasProjector) found.add('vision')
-  if (template !== undefined) {
-    if (/\.Tools\b/.test(template)) found.add('tools')
-    if (/\.Suffix\b/.test(template)) found.add('insert')
-    if (/\.Thinking\b/.test(template)) found.add('thinking')
-  }
-  return [...found]
 }
 
-function addChatTemplate(found: Set<string>, template: unknown): void {
-  if (typeof template !== 'string') return
-  if (/tools|tool_call/.test(template)) found.add('tools')
-  if (template.includes('<think>') && template.includes('</think>')) found.add('thinking')
+/** As it is: it is compared with what the config says. */
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value : null
+}
+
+function wordOf(value: unknown): string | null {
+  const text = nonEmpty(value)
+  return text !== null && /^\S+$/.test(text) ? text : null
+}
+
+function readRecord(text: string, what: string): Readonly<Record<string, unknown>> {
+  const value = readJsonRecord(text)
+  if (value === undefined) throw damaged(what)
+  return value
 }
 
 function readMessages(text: string | undefined): ModelDetails['messages'] {
+  if (text === undefined) return []
   let value: unknown
   try {
-    value = JSON.parse(text ?? '[]')
+    value = JSON.parse(text)
   } catch {
-    return []
+    throw damaged('messages')
   }
-  if (!Array.isArray(value)) return []
-  return value.flatMap((message: unknown) => {
-    if (typeof message !== 'object' || message === null || !('role' in message)) return []
-    const content = 'content' in message ? message.content : ''
-    return typeof message.role === 'string'
-      ? [{ role: message.role, content: typeof content === 'string' ? content : '' }]
-      : []
+  if (!Array.isArray(value)) throw damaged('messages')
+  return value.map((message: unknown) => {
+    if (!isRecord(message)) throw damaged('messages')
+    const { role, content } = message
+    return { role: stored(role).toLowerCase(), content: stored(content) }
   })
+}
+
+/** Text as a server stores it; a field that is not there is empty there. */
+function stored(value: unknown): string {
+  return typeof value === 'string' ? wellFormed(value) : ''
 }
 
 /** A later layer goes over an earlier one, key by key. A list of one item is told as that item, and an empty one not at all. */
 function readParameterLayers(texts: readonly string[]): ModelDetails['parameters'] {
-  const merged = Object.assign({}, ...texts.map((text) => readJsonRecord(text) ?? {})) as Readonly<
-    Record<string, unknown>
-  >
+  const merged = new Map(texts.flatMap((text) => Object.entries(readRecord(text, 'parameters'))))
   return Object.fromEntries(
-    Object.entries(merged).flatMap(([key, value]): (readonly [string, Parameter])[] => {
-      const list = (Array.isArray(value) ? value : [value]).filter(isScalar)
+    [...merged].flatMap(([key, value]): (readonly [string, Parameter])[] => {
+      const list = (Array.isArray(value) ? value : [value])
+        .filter(isScalar)
+        .map((item) => (typeof item === 'string' ? wellFormed(item) : item))
       const [first] = list
       return first === undefined ? [] : [[key, list.length === 1 ? first : list]]
     }),
@@ -156,4 +188,10 @@ function readParameterLayers(texts: readonly string[]): ModelDetails['parameters
 
 function isScalar(value: unknown): value is string | number | boolean {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+}
+
+function damaged(what: string): OllamaConfigError {
+  return new OllamaConfigError('invalid-response', `Its ${what} are no JSON that a server can read`, {
+    hint: 'the file may be damaged: remove the model and apply again, which fetches it anew',
+  })
 }

@@ -1,18 +1,15 @@
 /** A model directory as a backend: no server is needed, and one may run on it. */
 import { stat } from 'node:fs/promises'
-import { isPredictable, predictDerived } from '../artifact/derived.ts'
-import { imageType } from '../artifact/manifest.ts'
-import { readConfigFields, readJsonRecord, readWeights } from '../artifact/model-content.ts'
-import { parseListedName, type Reference, sameReference } from '../artifact/reference.ts'
+import { blobsOf } from '../artifact/manifest.ts'
+import { formatReference, parseListedName, type Reference, sameReference } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { ActualState } from '../plan/state.ts'
 import { createRegistryClient, type RegistryClientOptions } from '../registry/client.ts'
 import type { DownloadClient } from '../registry/registry.ts'
-import { sha256 } from '../runtime/sha256.ts'
 import { assertKnownLayout, assertStorable, blobFile, type Layout, layoutOf } from '../store/layout.ts'
 import { readManifests, type StoredModel } from '../store/manifests.ts'
-import { listModels, readSmallBlob } from '../store/models.ts'
+import { listModels } from '../store/models.ts'
 import { holdStore, type StoreHold } from '../store/mutex.ts'
 import { type Owner, ownerFor } from '../store/ownership.ts'
 import { prepare, publishBlob, publishManifest, writeStream } from '../store/publish.ts'
@@ -30,6 +27,8 @@ import type {
   PullProgress,
   Upload,
 } from './backend.ts'
+import { Claims } from './claims.ts'
+import { assertTakenOver, deriveInStore, isForServer, onlyServer } from './store-create.ts'
 import { manifestFor, pullBlobs } from './store-pull.ts'
 import { showStored } from './store-shown.ts'
 
@@ -61,6 +60,7 @@ class StoreBackend implements Backend {
   #hold: StoreHold | undefined
   /** Pulls under way, which use the two above. */
   #pulls = 0
+  readonly #claims = new Claims()
 
   constructor(options: StoreBackendOptions) {
     this.address = options.folder
@@ -96,12 +96,14 @@ class StoreBackend implements Backend {
     signal?.throwIfAborted()
     assertStorable(reference, process.platform)
     this.#pulls++
+    let release = () => {}
     try {
       this.#registry ??= createRegistryClient(this.#options.registry)
       this.#downloader ??= new Downloader({ ...download, connections })
       yield { status: 'pulling manifest' }
       const { text, manifest } = await manifestFor(this.#registry, reference, options)
       const owner = await this.#prepare()
+      release = await this.#claims.claim(blobsOf(manifest).map(({ digest }) => digest))
       yield* pullBlobs({
         layout: this.#layout,
         registry: this.#registry,
@@ -118,6 +120,7 @@ class StoreBackend implements Backend {
       await this.#publish(reference, text, owner, signal)
       yield { status: 'success' }
     } finally {
+      release()
       if (--this.#pulls === 0) this.#close()
     }
   }
@@ -130,40 +133,21 @@ class StoreBackend implements Backend {
     signal?.throwIfAborted()
     const reference = parseListedName(name)
     assertStorable(reference, process.platform)
-    if (request.from === undefined || request.quantize !== undefined)
+    const { from } = request
+    if (from === undefined || isForServer(request))
       throw onlyServer(name, 'it is built from files, which a server converts')
-    const base = await this.#findBase(name, request.from, signal)
+    const base = await this.#findBase(name, from, signal)
+    const built = await deriveInStore(this.#layout, name, base, request, { signal })
     const owner = await this.#prepare()
-    const content = await this.#contentOf(base, signal)
-    if (content === undefined || !isPredictable(content))
-      throw onlyServer(name, `what a server would make of its base "${request.from}" cannot be foreseen`)
-    const adapters = await Promise.all(
-      Object.entries(request.adapters ?? {}).map(async ([file, digest]) => ({
-        name: file,
-        digest,
-        sizeBytes: (await stat(blobFile(this.#layout, digest))).size,
-      })),
-    )
-    const { license, messages = [], parameters = {}, system, template, renderer, parser, requires } = request
-    const built = predictDerived(
-      content,
-      base.name,
-      {
-        system: system ?? null,
-        template: template ?? null,
-        parameters,
-        messages,
-        licenses: license ?? [],
-        renderer: renderer ?? null,
-        parser: parser ?? null,
-        requires: requires ?? null,
-        adapters,
-      },
-      sha256,
-    )
-    for (const text of built.texts.values()) await publishBlob(this.#layout, encode(text), { owner, signal })
-    yield { status: 'writing manifest' }
-    await this.#publish(reference, built.manifestText, owner, signal)
+    const release = await this.#claims.claim(built.blobs.map(({ digest }) => digest))
+    try {
+      await assertTakenOver(this.#layout, name, built)
+      for (const text of built.texts.values()) await publishBlob(this.#layout, encode(text), { owner, signal })
+      yield { status: 'writing manifest' }
+      await this.#publish(reference, built.manifestText, owner, signal)
+    } finally {
+      release()
+    }
     yield { status: 'success' }
   }
 
@@ -190,7 +174,7 @@ class StoreBackend implements Backend {
     assertStorable(reference, process.platform)
     const model = await this.#find(source, signal)
     const owner = await this.#prepare()
-    const replaced = await this.#findAll(reference, signal)
+    const { found: replaced } = await this.#findAll(reference, signal)
     await this.#hold?.assertHeld()
     await copyModel(this.#layout, model, reference, { owner, signal })
     await this.#removeUnnamed(replaced, signal)
@@ -200,7 +184,7 @@ class StoreBackend implements Backend {
     const model = await this.#find(name, signal)
     await this.#prepare()
     await this.#hold?.assertHeld()
-    await removeModel(this.#layout, model, { signal })
+    await this.#claims.removing(model, (rest) => removeModel(this.#layout, rest, { signal }))
   }
 
   /** Blobs first, manifest last; then what only the version before had goes, as a server does it. */
@@ -210,7 +194,7 @@ class StoreBackend implements Backend {
     owner: Owner | undefined,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const replaced = await this.#findAll(reference, signal)
+    const { found: replaced } = await this.#findAll(reference, signal)
     signal?.throwIfAborted()
     await this.#hold?.assertHeld()
     await publishManifest(this.#layout, reference, encode(text), { owner })
@@ -218,7 +202,8 @@ class StoreBackend implements Backend {
   }
 
   async #removeUnnamed(replaced: readonly StoredModel[], signal: AbortSignal | undefined): Promise<void> {
-    for (const model of replaced) await removeUnnamedBlobs(this.#layout, model, { signal })
+    for (const model of replaced)
+      await this.#claims.removing(model, (rest) => removeUnnamedBlobs(this.#layout, rest, { signal }))
   }
 
   async #prepare(): Promise<Owner | undefined> {
@@ -227,15 +212,22 @@ class StoreBackend implements Backend {
     return owner
   }
 
-  async #findAll(reference: Reference, signal: AbortSignal | undefined): Promise<readonly StoredModel[]> {
-    const { models } = await readManifests(this.#layout, { signal })
-    return models.filter((model) => sameReference(model.reference, reference))
+  /** Two are found only where names differ in case, which a server never makes. The one that is spelled so comes first. */
+  async #findAll(reference: Reference, signal: AbortSignal | undefined): Promise<Found> {
+    assertKnownLayout(this.#layout)
+    const { models, damaged } = await readManifests(this.#layout, { signal })
+    const name = formatReference(reference)
+    const found = models.filter((model) => sameReference(model.reference, reference))
+    return {
+      found: [...found.filter((model) => model.name === name), ...found.filter((model) => model.name !== name)],
+      damaged: damaged.find((other) => sameReference(parseListedName(other), reference)),
+    }
   }
 
-  /** @throws {OllamaConfigError} `model-not-found` */
+  /** @throws {OllamaConfigError} `model-not-found`, `store-unreadable` */
   async #find(name: string, signal: AbortSignal | undefined): Promise<StoredModel> {
     signal?.throwIfAborted()
-    const [model] = await this.#findAll(parseListedName(name), signal)
+    const model = present(await this.#findAll(parseListedName(name), signal))
     if (model !== undefined) return model
     throw new OllamaConfigError('model-not-found', `Model ${quoted(name)} is not in ${quoted(this.address)}`, {
       hint: 'check the name; "ollama-config plan --all" lists what is there',
@@ -243,30 +235,11 @@ class StoreBackend implements Backend {
   }
 
   async #findBase(name: string, from: string, signal: AbortSignal | undefined): Promise<StoredModel> {
-    const [base] = await this.#findAll(parseListedName(from), signal)
+    const base = present(await this.#findAll(parseListedName(from), signal))
     if (base !== undefined) return base
     throw new OllamaConfigError('stale-plan', `"${name}" was not built: its base "${from}" is gone`, {
       hint: 'plan again',
     })
-  }
-
-  async #contentOf(base: StoredModel, signal: AbortSignal | undefined) {
-    const { config, layers } = base.manifest
-    if (config === null) return undefined
-    const params = layers.filter(({ mediaType }) => mediaType === imageType('params'))
-    const [configText, ...paramTexts] = await Promise.all(
-      [config, ...params].map(({ digest }) => readSmallBlob(this.#layout, digest, { signal })),
-    )
-    const fields = readConfigFields(configText)
-    const parameters = paramTexts.map(readJsonRecord)
-    if (fields === undefined || parameters.includes(undefined)) return undefined
-    const { modelInfo } = await showStored(this.#layout, base, { signal })
-    return {
-      layers,
-      config: fields,
-      parameters: params.length === 0 ? null : Object.assign({}, ...parameters.toReversed()),
-      weights: readWeights(modelInfo),
-    }
   }
 
   #close(): void {
@@ -281,8 +254,16 @@ function encode(text: string): Uint8Array {
   return new TextEncoder().encode(text)
 }
 
-function onlyServer(name: string, why: string): OllamaConfigError {
-  return new OllamaConfigError('build-failed', `"${name}" cannot be built without a server: ${why}`, {
-    hint: 'apply it on an Ollama server (without --store)',
+interface Found {
+  readonly found: readonly StoredModel[]
+  /** Name of one that is there and cannot be read. */
+  readonly damaged: string | undefined
+}
+
+/** @throws {OllamaConfigError} `store-unreadable` */
+function present({ found: [model], damaged }: Found): StoredModel | undefined {
+  if (model !== undefined || damaged === undefined) return model
+  throw new OllamaConfigError('store-unreadable', `The manifest of ${quoted(damaged)} cannot be read`, {
+    hint: 'apply again, which fetches the model anew; or remove the file, when nobody needs it',
   })
 }

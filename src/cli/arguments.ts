@@ -5,6 +5,7 @@ import { suggest } from '../suggest.ts'
 import {
   type ApplyFlags,
   type CheckFlags,
+  type CollectFlags,
   type CommandInfo,
   type CommandName,
   type CommonFlags,
@@ -14,6 +15,7 @@ import {
   type RollbackFlags,
   type UpdateFlags,
   type Values,
+  type VerifyFlags,
 } from './command-table.ts'
 
 export type Invocation =
@@ -24,6 +26,8 @@ export type Invocation =
   | { readonly command: 'update'; readonly flags: UpdateFlags; readonly words: readonly string[] }
   | { readonly command: 'lock'; readonly flags: CommonFlags; readonly words: readonly string[] }
   | { readonly command: 'rollback'; readonly flags: RollbackFlags; readonly words: readonly string[] }
+  | { readonly command: 'verify'; readonly flags: VerifyFlags; readonly words: readonly string[] }
+  | { readonly command: 'collect'; readonly flags: CollectFlags }
   | { readonly command: 'plugins'; readonly flags: CommonFlags }
   | { readonly command: 'demo' }
   | { readonly command: 'help'; readonly topic: CommandName | undefined }
@@ -61,6 +65,10 @@ export function parseArguments(words: readonly string[]): Invocation {
       return { command, ...parseWords(command, commands.lock, rest) }
     case 'rollback':
       return { command, ...parseWords(command, commands.rollback, rest) }
+    case 'verify':
+      return { command, ...parseWords(command, commands.verify, rest) }
+    case 'collect':
+      return { command, ...parseWords(command, commands.collect, rest) }
     case 'plugins':
       return { command, ...parseWords(command, commands.plugins, rest) }
     case 'demo':
@@ -102,7 +110,8 @@ const synonyms: Readonly<Record<string, CommandName>> = {
   diff: 'plan',
   preview: 'plan',
   status: 'plan',
-  verify: 'check',
+  gc: 'collect',
+  fsck: 'verify',
 }
 
 function isCommand(word: string): word is CommandName {

@@ -144,6 +144,21 @@ const updateFlags = {
 
 const rollbackFlags = { ...configFlags, ...hostFlags, yes: yesFlag, ...outputFlags } as const satisfies Flags
 
+const verifyFlags = {
+  ...configFlags,
+  ...hostFlags,
+  all: { type: 'boolean', summary: 'also models that are not in the config' },
+  repair: { type: 'boolean', summary: 'fetch again what is damaged' },
+  ...outputFlags,
+} as const satisfies Flags
+
+const collectFlags = {
+  ...configFlags,
+  ...hostFlags,
+  yes: { type: 'boolean', short: 'y', summary: 'remove them without a question' },
+  ...outputFlags,
+} as const satisfies Flags
+
 export const commands = {
   plan: {
     summary: 'show what apply would do, and change nothing',
@@ -203,6 +218,20 @@ export const commands = {
     words: { name: 'MODEL', least: 1, most: 1 },
     examples: [['ollama-config rollback qwen3:8b', 'shows what it does and asks']],
   },
+  verify: {
+    summary: 'read every byte of the models, and tell what is damaged',
+    flags: verifyFlags,
+    words: { name: 'MODEL', least: 0, most: Number.POSITIVE_INFINITY },
+    examples: [
+      ['ollama-config verify', 'the declared models, where the files of the server can be read here'],
+      ['ollama-config verify --store --repair', 'of the model directory, and fetch again what is damaged'],
+    ],
+  },
+  collect: {
+    summary: 'remove blobs that no model needs, and unfinished downloads, older than an hour',
+    flags: collectFlags,
+    examples: [['ollama-config collect --store', 'lists them and asks']],
+  },
   plugins: {
     summary: 'list the plugins of the config, and those in its "discover" folder',
     flags: commonFlags,
@@ -231,5 +260,7 @@ export type ApplyFlags = Values<typeof applyFlags>
 export type CheckFlags = Values<typeof checkFlags>
 export type UpdateFlags = Values<typeof updateFlags>
 export type RollbackFlags = Values<typeof rollbackFlags>
+export type VerifyFlags = Values<typeof verifyFlags>
+export type CollectFlags = Values<typeof collectFlags>
 /** The flags that every command has. */
 export type CommonFlags = Values<typeof commonFlags>

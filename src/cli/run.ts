@@ -62,6 +62,10 @@ async function execute(invocation: Invocation, context: Context): Promise<number
       return (await import('./commands/lock.ts')).lock(invocation.flags, invocation.words, context)
     case 'rollback':
       return (await import('./commands/rollback.ts')).rollback(invocation.flags, invocation.words, context)
+    case 'verify':
+      return (await import('./commands/verify.ts')).verify(invocation.flags, invocation.words, context)
+    case 'collect':
+      return (await import('./commands/collect.ts')).collect(invocation.flags, context)
     case 'plugins':
       return (await import('./commands/plugins.ts')).plugins(invocation.flags, context)
     case 'demo':

@@ -36,8 +36,10 @@ export function blobFile({ blobs }: Layout, digest: string): string {
 
 /** @throws {OllamaConfigError} `invalid-reference` for parts that no name has, such as `..` */
 export function manifestFile({ manifests }: Layout, reference: Reference): string {
-  // Read again: whoever made the reference may have put anything into it.
-  const { host, namespace, model, tag } = parseListedName(formatReference(reference))
+  // Read again, all four parts: whoever made the reference may have put anything into it.
+  const { host, namespace, model, tag } = parseListedName(
+    `${reference.host}/${reference.namespace}/${reference.model}:${reference.tag}`,
+  )
   return path.join(manifests, host, namespace, model, tag)
 }
 

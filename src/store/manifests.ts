@@ -1,16 +1,17 @@
 /** Reads which models are in a store: a manifest per tag, four folders deep. Whatever else lies there is left alone. */
-import { open, readdir } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { type Manifest, totalBytes } from '../artifact/manifest.ts'
 import { compareText, formatReference, parseListedName, type Reference } from '../artifact/reference.ts'
 import { readStoredManifest } from '../artifact/stored-manifest.ts'
-import { printable } from '../artifact/text.ts'
+import { printable, quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import { Turns } from '../runtime/turns.ts'
 import type { Layout } from './layout.ts'
+import { NotReadableError, readSmallFile, type SmallFile } from './regular-file.ts'
 
 export interface StoredModel {
   /** As a server lists it. */
@@ -23,6 +24,7 @@ export interface StoredModel {
   readonly sizeBytes: number
   readonly manifest: Manifest
   readonly parentModel: string | null
+  readonly modifiedMs: number
   /** The file as it is. */
   readonly bytes: Uint8Array
 }
@@ -36,23 +38,25 @@ export interface StoredManifests {
 
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined
-  /** How long to wait before a manifest that is incomplete is read again, in milliseconds: servers write in place. Default: 100. */
-  readonly pauseMs?: number | undefined
+  /** Waits before a manifest that is incomplete is read again: servers write in place. Default: a tenth of a second. */
+  readonly pause?: ((signal: AbortSignal | undefined) => Promise<void>) | undefined
 }
 
 const maxManifestBytes = 4 * 1024 * 1024
 const readsAtOnce = 32
+const shortPause = (signal: AbortSignal | undefined) => sleep(100, signal)
 
 /** @throws {OllamaConfigError} `store-unreadable` */
 export async function readManifests(
-  { manifests }: Layout,
-  { signal, pauseMs = 100 }: ReadOptions = {},
+  { folder, manifests }: Layout,
+  { signal, pause = shortPause }: ReadOptions = {},
 ): Promise<StoredManifests> {
   signal?.throwIfAborted()
   const turns = new Turns(readsAtOnce)
+  for (const needed of [folder, manifests]) await assertFolder(needed)
   const files = await filesAtDepth(manifests, 4, turns)
   signal?.throwIfAborted()
-  const read = await Promise.all(files.map((file) => turns.run(() => readTag(manifests, file, pauseMs, signal))))
+  const read = await Promise.all(files.map((file) => turns.run(() => readTag(manifests, file, () => pause(signal)))))
   const models = read.filter((model) => model !== undefined && typeof model !== 'string')
   return {
     models: models.toSorted((a, b) => compareText(a.file, b.file)),
@@ -70,26 +74,41 @@ async function filesAtDepth(folder: string, depth: number, turns: Turns): Promis
   return (await Promise.all(below)).flat()
 }
 
+/** It need not be there yet. */
+async function assertFolder(folder: string): Promise<void> {
+  const found = await stat(folder).catch((error: unknown) => {
+    if (hasCode(error) && error.code === 'ENOENT') return undefined
+    throw notReadable(error)
+  })
+  if (found === undefined || found.isDirectory()) return
+  throw new OllamaConfigError('store-unreadable', `${quoted(folder)} is no folder`, {
+    hint: "name the folder that has Ollama's blobs and manifests",
+  })
+}
+
 async function entriesOf(folder: string) {
   try {
     return await readdir(folder, { withFileTypes: true })
   } catch (error) {
     // Not there yet, gone meanwhile, or a link to a file.
     if (hasCode(error) && /^(ENOENT|ENOTDIR)$/.test(error.code)) return []
-    const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
-    throw new OllamaConfigError('store-unreadable', `The store cannot be read: ${message}`, {
-      hint: 'check the owner and the mode of the folder, or run as the user that Ollama runs as',
-      cause: error,
-    })
+    throw notReadable(error)
   }
+}
+
+function notReadable(error: unknown): OllamaConfigError {
+  const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
+  return new OllamaConfigError('store-unreadable', `The store cannot be read: ${message}`, {
+    hint: 'check the owner and the mode of the folder, or run as the user that Ollama runs as',
+    cause: error,
+  })
 }
 
 /** The name of a tag that is damaged; `undefined` for what is no tag. */
 async function readTag(
   manifests: string,
   file: string,
-  pauseMs: number,
-  signal: AbortSignal | undefined,
+  pause: () => Promise<void>,
 ): Promise<StoredModel | string | undefined> {
   const [host = '', namespace = '', model = '', tag = ''] = path.relative(manifests, file).split(path.sep)
   let reference: Reference
@@ -101,40 +120,31 @@ async function readTag(
   }
   const name = formatReference(reference)
   for (let again = false; ; again = true) {
-    const bytes = await readSmall(file)
-    if (bytes === undefined) return undefined
+    const found = await readTagFile(file)
+    if (found === undefined) return undefined
+    if (found === 'unreadable') return name
+    const { bytes, modifiedMs } = found
     try {
-      if (bytes === 'unreadable') return name
       const { manifest, parentModel, hashedBytes } = readStoredManifest(bytes)
       const digest = `sha256:${sha256(bytes.subarray(0, hashedBytes))}`
       const blobs = [...manifest.layers, ...(manifest.config === null ? [] : [manifest.config])]
-      return { name, reference, file, digest, sizeBytes: totalBytes(blobs), manifest, parentModel, bytes }
+      return { name, reference, file, digest, sizeBytes: totalBytes(blobs), manifest, parentModel, modifiedMs, bytes }
     } catch {
       if (again) return name
-      await sleep(pauseMs, signal)
+      await pause()
     }
   }
 }
 
-/** `undefined` when it is gone: a link that leads nowhere, or deleted meanwhile. */
-async function readSmall(file: string): Promise<Uint8Array | 'unreadable' | undefined> {
+/** `undefined` when it is no tag: a folder, a link that leads nowhere, or deleted meanwhile. */
+async function readTagFile(file: string): Promise<SmallFile | 'unreadable' | undefined> {
   try {
-    // Of a pipe even the opening would wait for ever.
-    const handle = await open(file, openFlags())
-    try {
-      const found = await handle.stat()
-      if (!found.isFile() || found.size > maxManifestBytes) return found.isDirectory() ? undefined : 'unreadable'
-      return await handle.readFile()
-    } finally {
-      await handle.close()
-    }
+    return await readSmallFile(file, maxManifestBytes)
   } catch (error) {
-    return hasCode(error) && /^(ENOENT|ENOTDIR|EISDIR)$/.test(error.code) ? undefined : 'unreadable'
+    const isNone =
+      error instanceof NotReadableError
+        ? error.isFolder
+        : hasCode(error) && /^(ENOENT|ENOTDIR|EISDIR)$/.test(error.code)
+    return isNone ? undefined : 'unreadable'
   }
-}
-
-function openFlags(): number {
-  const { O_RDONLY, O_NONBLOCK } = process.getBuiltinModule('node:fs').constants
-  // Windows has none of the second.
-  return O_RDONLY | (O_NONBLOCK ?? 0)
 }

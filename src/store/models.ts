@@ -1,12 +1,14 @@
 /** Which of the models in a store a server would list, and their small blobs. */
-import { open } from 'node:fs/promises'
 import { imageType, shortDigest } from '../artifact/manifest.ts'
-import type { Reference } from '../artifact/reference.ts'
-import { OllamaConfigError } from '../errors.ts'
+import { readJsonRecord } from '../artifact/model-content.ts'
+import { compareText, type Reference } from '../artifact/reference.ts'
+import { printable } from '../artifact/text.ts'
+import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import { Turns } from '../runtime/turns.ts'
 import { blobFile, type Layout } from './layout.ts'
 import { type ReadOptions, readManifests, type StoredModel } from './manifests.ts'
+import { type OpenFile, openRegular, readSmallFile } from './regular-file.ts'
 
 /** As plans know it. */
 export interface ListedModel {
@@ -18,78 +20,100 @@ export interface ListedModel {
   readonly remoteHost?: string
 }
 
+export interface ListedModels {
+  readonly models: readonly ListedModel[]
+  /** Names of those of which the manifest, the config or the template cannot be read: nobody knows what they are. */
+  readonly unreadable: readonly string[]
+}
+
+interface BlobOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
 const readsAtOnce = 32
 /** Texts of models have some kilobytes; those with many licences, some hundred. */
 const maxSmallBytes = 16 * 1024 * 1024
 
 /** @throws {OllamaConfigError} `store-unreadable` */
-export async function listModels(
-  layout: Layout,
-  options: ReadOptions = {},
-): Promise<{ readonly models: readonly ListedModel[]; readonly unreadable: readonly string[] }> {
+export async function listModels(layout: Layout, options: ReadOptions = {}): Promise<ListedModels> {
   const { models, damaged } = await readManifests(layout, options)
   const turns = new Turns(readsAtOnce)
-  const listed = await Promise.all(models.map((model) => turns.run(() => asListed(layout, model))))
-  options.signal?.throwIfAborted()
-  return { models: listed.filter((model) => model !== undefined), unreadable: damaged }
+  const listed = await Promise.all(models.map((model) => turns.run(() => asListed(layout, model, options))))
+  return {
+    models: listed.filter((model) => model !== undefined && typeof model !== 'string'),
+    unreadable: [...damaged, ...listed.filter((model) => typeof model === 'string')].sort(compareText),
+  }
 }
 
-/** `undefined` for one that a server hides: its config or its template is not to be had. */
-async function asListed(layout: Layout, model: StoredModel): Promise<ListedModel | undefined> {
-  const { name, reference, digest, sizeBytes, parentModel, manifest } = model
+/** `undefined` for one that a server hides, since its config or its template is gone; its name when that cannot be told. */
+async function asListed(
+  layout: Layout,
+  model: StoredModel,
+  { signal }: BlobOptions,
+): Promise<ListedModel | string | undefined> {
+  const { name, reference, digest, sizeBytes, manifest } = model
   const { config, layers } = manifest
   const templates = layers.filter(({ mediaType }) => [imageType('template'), imageType('prompt')].includes(mediaType))
-  let remoteHost: unknown
   try {
-    const [text] = await Promise.all(
-      [config, ...templates].map((layer) => layer && readSmallBlob(layout, layer.digest)),
+    const [text = '{}'] = await Promise.all(
+      [...(config === null ? [] : [config]), ...templates].map((layer) =>
+        readSmallBlob(layout, layer.digest, { signal }),
+      ),
     )
-    const value: unknown = text === undefined || text === null ? {} : JSON.parse(text)
-    if (typeof value !== 'object' || value === null) return undefined
-    remoteHost = 'remote_host' in value ? value.remote_host : undefined
-  } catch {
-    return undefined
+    const fields = readJsonRecord(config === null ? '{}' : text)
+    if (fields === undefined) return undefined
+    const parentModel = oneLine(model.parentModel)
+    const remoteHost = oneLine(fields['remote_host'])
+    return {
+      name,
+      reference,
+      digest,
+      sizeBytes,
+      ...(parentModel === '' ? {} : { parentModel }),
+      ...(remoteHost === '' ? {} : { remoteHost }),
+    }
+  } catch (error) {
+    if (!isOllamaConfigError(error)) throw error
+    return error.code === 'model-not-found' ? undefined : name
   }
-  return {
-    name,
-    reference,
-    digest,
-    sizeBytes,
-    ...(parentModel === null ? {} : { parentModel }),
-    ...(typeof remoteHost === 'string' && remoteHost !== '' ? { remoteHost } : {}),
-  }
+}
+
+function oneLine(value: unknown): string {
+  return typeof value === 'string' ? printable(value) : ''
 }
 
 /** The text of a blob that is read as a whole. @throws {OllamaConfigError} `model-not-found`, as a server answers, `store-unreadable` */
-export async function readSmallBlob(
-  layout: Layout,
-  digest: string,
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
-): Promise<string> {
+export async function readSmallBlob(layout: Layout, digest: string, { signal }: BlobOptions = {}): Promise<string> {
   signal?.throwIfAborted()
   const file = blobFile(layout, digest)
   try {
-    const handle = await open(file, 'r')
-    try {
-      const found = await handle.stat()
-      if (!found.isFile() || found.size > maxSmallBytes) throw new Error(`it has ${found.size} bytes`)
-      return await handle.readFile('utf8')
-    } finally {
-      await handle.close()
-    }
+    const { bytes } = await readSmallFile(file, maxSmallBytes)
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
   } catch (error) {
-    if (hasCode(error) && error.code === 'ENOENT')
-      throw new OllamaConfigError(
-        'model-not-found',
-        `A part of the model is missing: the blob ${shortDigest(digest)}`,
-        {
-          hint: '"ollama-config verify --repair" fetches it again',
-        },
-      )
-    const message = error instanceof Error ? error.message : 'unknown error'
-    throw new OllamaConfigError('store-unreadable', `The blob ${shortDigest(digest)} cannot be read: ${message}`, {
-      hint: 'check the owner and the mode of the store',
-      cause: error,
+    throw blobProblem(digest, error)
+  }
+}
+
+/** For reading in pieces; the caller closes it. @throws {OllamaConfigError} as {@link readSmallBlob} */
+export async function openBlob(layout: Layout, digest: string, { signal }: BlobOptions = {}): Promise<OpenFile> {
+  signal?.throwIfAborted()
+  const file = blobFile(layout, digest)
+  try {
+    return await openRegular(file)
+  } catch (error) {
+    throw blobProblem(digest, error)
+  }
+}
+
+function blobProblem(digest: string, error: unknown): OllamaConfigError {
+  if (hasCode(error) && error.code === 'ENOENT') {
+    return new OllamaConfigError('model-not-found', `A part of the model is missing: the blob ${shortDigest(digest)}`, {
+      hint: 'remove the model and apply again, which fetches it anew',
     })
   }
+  const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
+  return new OllamaConfigError('store-unreadable', `The blob ${shortDigest(digest)} cannot be read: ${message}`, {
+    hint: 'check the owner and the mode of the store',
+    cause: error,
+  })
 }

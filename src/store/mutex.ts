@@ -3,19 +3,23 @@
  * process is known to be dead, or when it was not touched for half a minute: so a crash is in nobody's way, also that of a
  * process in another container or on another machine.
  */
-import { link, open, readFile, readlink, rm, stat, utimes } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { chmod, link, lstat, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { printable, quoted } from '../artifact/text.ts'
+import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { notWritten } from '../runtime/atomic-file.ts'
 import { withFileMutex } from '../runtime/file-mutex.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { hasCode } from '../runtime/transport-error.ts'
+import { describeMyself, type Holder, lifeOf, parseHolder, wordsFor } from './holder.ts'
 import type { Layout } from './layout.ts'
 
 export interface StoreHold {
-  /** @throws {OllamaConfigError} `store-busy` when another process took it, which happens to one that was suspended */
+  /**
+   * A sign of life, so that nobody takes it in the next half minute.
+   *
+   * @throws {OllamaConfigError} `store-busy` when another process took it, which happens to one that was suspended
+   */
   assertHeld(): Promise<void>
   /** Never rejects. */
   release(): Promise<void>
@@ -25,59 +29,75 @@ export interface HoldStoreOptions {
   readonly signal?: AbortSignal | undefined
   /** Called once, with words for the holder that is waited for. */
   readonly onWait?: ((holder: string) => void) | undefined
+  /** What this process does, for those who wait for it. */
+  readonly command?: string | undefined
+  /** How long to wait for others, in milliseconds. Default: for ever. */
+  readonly waitMs?: number | undefined
+  /** Default: that of the system. */
+  readonly link?: MakeLink | undefined
 }
 
-/** The process that has it. */
-interface Holder {
-  /** Unique for each time that it is taken. */
-  readonly token: string
-  readonly pid: number
-  /** Where the number of a process means the same; empty where that cannot be told. */
-  readonly space: string
-  /** Of the process, in the system's own units: numbers are used again. */
-  readonly started: string
-  /** ISO 8601. */
-  readonly since: string
+type MakeLink = (from: string, to: string) => Promise<void>
+
+/** The file as it was found. */
+interface Found {
+  readonly holder: Holder
+  /** Which file it is: its token, which stays when it is touched. */
+  readonly identity: string
+  readonly touchedMs: number
 }
+
+export const mutexName = '.ollama-config-mutex'
 
 const beatMs = 2000
 const staleAfterMs = 30_000
 const pollMs = 150
 
-/** Waits for as long as somebody else has it. @throws {OllamaConfigError} `file-not-written` */
-export async function holdStore({ folder }: Layout, { signal, onWait }: HoldStoreOptions = {}): Promise<StoreHold> {
-  const file = path.join(folder, '.ollama-config-mutex')
-  const mine = await describeMyself()
+/**
+ * Waits while somebody else has it.
+ *
+ * @throws {OllamaConfigError} `file-not-written`, and `store-busy` after `waitMs`
+ */
+export async function holdStore({ folder }: Layout, options: HoldStoreOptions = {}): Promise<StoreHold> {
+  const { signal, onWait, command = '', waitMs = Number.POSITIVE_INFINITY, link: makeLink = link } = options
+  const file = path.join(folder, mutexName)
+  const mine = await describeMyself(command)
+  const beganMs = performance.now()
+  let watched: { readonly found: Found; readonly sinceMs: number } | undefined
   for (let told = false; ; ) {
     signal?.throwIfAborted()
-    if (await take(file, mine)) return held(file, mine)
     const found = await read(file)
-    if (found === undefined) continue
-    if (await isStale(file, found)) {
-      await clear(file, found)
+    if (found === undefined) {
+      if (await take(file, mine, makeLink)) return held(file, mine)
       continue
     }
-    if (!told) onWait?.(wordsFor(found))
+    // Over NFS the answer to a link that was made may be that there is one.
+    if (found.identity === mine.token) return held(file, mine)
+    const nowMs = performance.now()
+    const sinceMs = watched !== undefined && isSame(watched.found, found) ? watched.sinceMs : nowMs
+    if (await isStale(file, found, nowMs - sinceMs)) {
+      await clear(file, found)
+      // It is there still where it cannot be moved: that must not keep a core busy.
+      await sleep(pollMs * Math.random() * 0.1, signal)
+      continue
+    }
+    watched = { found, sinceMs }
+    if (nowMs - beganMs >= waitMs) throw busy(folder, found.holder)
+    if (!told) onWait?.(wordsFor(found.holder))
     told = true
     await sleep(pollMs * (0.5 + Math.random()), signal)
   }
 }
 
 function held(file: string, mine: Holder): StoreHold {
-  const isMine = async () => (await read(file))?.token === mine.token
   const beat = setInterval(() => {
-    const now = new Date()
-    // Not of another one, which took it while this process slept.
-    isMine().then(
-      (still) => (still ? utimes(file, now, now) : undefined),
-      () => {},
-    )
+    touch(file, mine).catch(() => {})
   }, beatMs)
   // It keeps no process alive.
   beat.unref()
   return {
     assertHeld: async () => {
-      if (await isMine()) return
+      if (await touch(file, mine)) return
       throw new OllamaConfigError(
         'store-busy',
         `Another process took over ${quoted(path.dirname(file))}, since this one did not answer for too long`,
@@ -86,22 +106,49 @@ function held(file: string, mine: Holder): StoreHold {
     },
     release: async () => {
       clearInterval(beat)
-      if (await isMine().catch(() => false)) await rm(file, { force: true }).catch(() => {})
+      const found = await read(file).catch(() => undefined)
+      if (found?.identity === mine.token) await rm(file, { force: true }).catch(() => {})
     },
   }
 }
 
-/** A link fails when there is one already, and what it leads to is complete from the first moment. */
-async function take(file: string, mine: Holder): Promise<boolean> {
-  const own = `${file}-${mine.token}`
+/**
+ * False when it is another's. The same bytes are written over what is there: that gives it the time of the file system, whatever
+ * this machine's clock says, and readers see no difference.
+ */
+async function touch(file: string, mine: Holder): Promise<boolean> {
   try {
-    const handle = await open(own, 'wx', 0o644)
+    if ((await read(file))?.identity !== mine.token) return false
+    const handle = await open(file, 'r+')
     try {
-      await handle.writeFile(JSON.stringify(mine))
+      if (parseHolder(await handle.readFile('utf8')).token !== mine.token) return false
+      await handle.write(JSON.stringify(mine), 0)
     } finally {
       await handle.close()
     }
-    await link(own, file)
+    // Somebody who found it stale may have moved it away in between.
+    return (await read(file))?.identity === mine.token
+  } catch (error) {
+    if (hasCode(error) && error.code === 'ENOENT') return false
+    throw notWritten(file, error)
+  }
+}
+
+/** A link fails when there is one already, and what it leads to is complete from the first moment. */
+async function take(file: string, mine: Holder, makeLink: MakeLink): Promise<boolean> {
+  const own = `${file}-${mine.token}`
+  try {
+    await writeNew(own, mine)
+    try {
+      await makeLink(own, file)
+      return true
+    } catch (error) {
+      const code = hasCode(error) ? error.code : ''
+      // Windows says EISDIR of a file system without links, as exFAT is.
+      if (!/^(EPERM|EACCES|ENOTSUP|EOPNOTSUPP|ENOSYS|EMLINK|EXDEV|EISDIR)$/.test(code)) throw error
+    }
+    // There it is empty for a moment: then it is somebody's whose process is not known.
+    await writeNew(file, mine)
     return true
   } catch (error) {
     if (hasCode(error) && error.code === 'EEXIST') return false
@@ -111,46 +158,76 @@ async function take(file: string, mine: Holder): Promise<boolean> {
   }
 }
 
-/** `undefined` when there is none. What cannot be read is somebody's whose process is not known. */
-async function read(file: string): Promise<Holder | undefined> {
-  let text: string
+async function writeNew(file: string, mine: Holder): Promise<void> {
+  const handle = await open(file, 'wx', 0o644)
   try {
-    text = await readFile(file, 'utf8')
+    await handle.writeFile(JSON.stringify(mine))
+    // Other users have to be able to read who holds it, whatever the umask.
+    await chmod(file, 0o644)
+  } catch (error) {
+    await rm(file, { force: true }).catch(() => {})
+    throw error
+  } finally {
+    await handle.close()
+  }
+}
+
+/** `undefined` when there is none. A link is not followed, and what cannot be read is somebody's whose process is not known. */
+async function read(file: string): Promise<Found | undefined> {
+  try {
+    const found = await lstat(file)
+    if (found.isDirectory()) throw new Error('there is a folder in its place')
+    const text = found.isFile() ? await readFile(file, 'utf8').catch(ifUnreadable) : ''
+    const holder = parseHolder(text)
+    return { holder, identity: holder.token || `${found.ino} ${found.ctimeMs}`, touchedMs: found.mtimeMs }
   } catch (error) {
     if (hasCode(error) && error.code === 'ENOENT') return undefined
     throw notWritten(file, error)
   }
-  try {
-    const { token, pid, space, started, since }: Partial<Record<keyof Holder, unknown>> = JSON.parse(text)
-    const word = (value: unknown) => (typeof value === 'string' ? printable(value, 200) : '')
-    return {
-      token: word(token),
-      pid: typeof pid === 'number' && Number.isSafeInteger(pid) && pid > 0 ? pid : 0,
-      space: word(space),
-      started: word(started),
-      since: word(since),
-    }
-  } catch {
-    return { token: text, pid: 0, space: '', started: '', since: '' }
-  }
 }
 
-async function isStale(file: string, holder: Holder): Promise<boolean> {
-  const { pid, space, started } = holder
-  if (pid > 0 && space !== '' && space === (await processSpace()) && !(await isAlive(pid, started))) return true
-  const found = await stat(file).catch(() => undefined)
-  // The clock of the file system, which may be another machine's, is that of the file which is made beside it.
-  return found !== undefined && (await fileSystemNow(file)) - found.mtimeMs > staleAfterMs
+/** Of another user, or on Windows just being removed. */
+function ifUnreadable(error: unknown): string {
+  if (hasCode(error) && /^(EACCES|EPERM|EBUSY)$/.test(error.code)) return ''
+  throw error
 }
 
-/** Of several that see it stale one removes it at a time, and none a fresh one that came in its place. */
-async function clear(file: string, stale: Holder): Promise<void> {
+function isSame(a: Found, b: Found): boolean {
+  return a.identity === b.identity && a.touchedMs === b.touchedMs
+}
+
+/** @param watchedMs For how long it was seen unchanged, by a clock that stands still while this machine sleeps */
+async function isStale(file: string, { holder, touchedMs }: Found, watchedMs: number): Promise<boolean> {
+  const life = await lifeOf(holder)
+  if (life === 'dead' || watchedMs > staleAfterMs) return true
+  // One that lives beside us may only have slept with the machine: it is given the time to wake up.
+  if (life === 'alive' || watchedMs > 0) return false
+  return (await fileSystemNow(file)) - touchedMs > staleAfterMs
+}
+
+/** Of several that see it stale one removes it at a time, and none a fresh one that came in its place, or one that woke up. */
+async function clear(file: string, stale: Found): Promise<void> {
   await withFileMutex(file, async () => {
-    if ((await read(file))?.token === stale.token) await rm(file, { force: true })
+    const before = await read(file)
+    if (before === undefined || !isSame(before, stale)) return
+    const aside = `${file}-${crypto.randomUUID()}`
+    try {
+      await rename(file, aside)
+    } catch (error) {
+      if (hasCode(error) && error.code === 'ENOENT') return
+      throw error
+    }
+    // Who slept right here for ten seconds moved away what another one has by now: it goes back, unless a third one came.
+    const moved = await read(aside)
+    // Moving it changed one of its times, which stands for the token of what has none.
+    const isIt = moved?.holder.token === stale.holder.token && moved.touchedMs === stale.touchedMs
+    if (moved !== undefined && !isIt) await link(aside, file).catch(() => {})
+    await rm(aside, { force: true })
   })
 }
 
-async function fileSystemNow(file: string): Promise<number> {
+/** The clock of the file system, which may be another machine's, is that of a file which is made there. */
+export async function fileSystemNow(file: string): Promise<number> {
   const probe = `${file}-${crypto.randomUUID()}`
   try {
     await (await open(probe, 'wx', 0o600)).close()
@@ -162,41 +239,8 @@ async function fileSystemNow(file: string): Promise<number> {
   }
 }
 
-async function describeMyself(): Promise<Holder> {
-  const { pid } = process
-  return {
-    token: crypto.randomUUID(),
-    pid,
-    space: await processSpace(),
-    started: (await startOf(pid)) ?? '',
-    since: new Date().toISOString(),
-  }
-}
-
-/** The machine since its last start and, in containers, the space of process numbers. */
-async function processSpace(): Promise<string> {
-  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')
-  const numbers = await readlink('/proc/self/ns/pid').catch(() => '')
-  return `${hostname()} ${boot.trim()} ${numbers}`.trim()
-}
-
-async function isAlive(pid: number, started: string): Promise<boolean> {
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    // Of another user: it lives.
-    return !hasCode(error) || error.code !== 'ESRCH'
-  }
-  const now = await startOf(pid)
-  return now === undefined || started === '' || now === started
-}
-
-/** Field 22 of its line in /proc, behind the name, which may have anything in it. `undefined` where there is no /proc. */
-async function startOf(pid: number): Promise<string | undefined> {
-  const line = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
-  return line?.slice(line.lastIndexOf(')') + 2).split(' ')[19]
-}
-
-function wordsFor({ pid, since }: Holder): string {
-  return `${pid === 0 ? 'another process' : `process ${pid}`}${since === '' ? '' : `, since ${since}`}`
+function busy(folder: string, holder: Holder): OllamaConfigError {
+  return new OllamaConfigError('store-busy', `${quoted(folder)} is in use by ${wordsFor(holder)}`, {
+    hint: 'run the same again when the other one is done',
+  })
 }

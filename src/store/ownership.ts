@@ -15,11 +15,20 @@ export interface Owner {
  * root can own things only himself.
  */
 export async function ownerFor({ folder }: Layout, wanted: Owner | undefined): Promise<Owner | undefined> {
-  if (wanted !== undefined || process.getuid?.() !== 0) return wanted
+  if (wanted !== undefined || !isRoot()) return wanted
   for (let at = folder; ; at = path.dirname(at)) {
     const found = await stat(at).catch(() => undefined)
     if (found !== undefined) return { uid: found.uid, gid: found.gid }
     if (path.dirname(at) === at) return undefined
+  }
+}
+
+function isRoot(): boolean {
+  try {
+    return process.getuid?.() === 0
+  } catch {
+    // Deno was not permitted to tell.
+    return false
   }
 }
 

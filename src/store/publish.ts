@@ -2,12 +2,13 @@
  * Puts blobs and manifests into a store: whole or not at all, blobs first. What is not finished has a name that a server does not
  * read: never in the fourth folder below manifests/, where every file is a tag.
  */
-import { chmod, type FileHandle, mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises'
+import { chmod, type FileHandle, mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import path from 'node:path'
-import { type Reference, sameReference } from '../artifact/reference.ts'
+import { parseListedName, type Reference, sameReference } from '../artifact/reference.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { notWritten, syncFolder } from '../runtime/atomic-file.ts'
 import { sha256 } from '../runtime/sha256.ts'
+import { hasCode } from '../runtime/transport-error.ts'
 import { assertKnownLayout, blobFile, type Layout, manifestFile } from './layout.ts'
 import { readManifests } from './manifests.ts'
 import { give, type Owner } from './ownership.ts'
@@ -20,8 +21,8 @@ export interface PublishOptions {
 /** As the server makes them, less the umask. */
 const folderMode = 0o755
 const fileMode = 0o644
-/** What `collect` knows as ours. */
-const temporaryPrefix = '.ollama-config-'
+/** A server that deletes the last model of a folder takes the folder too, also one that was made a moment ago. */
+const maxTries = 5
 
 /** Makes the folders. @throws {OllamaConfigError} `store-unsupported`, `file-not-written` */
 export async function prepare(layout: Layout, owner: Owner | undefined): Promise<void> {
@@ -47,12 +48,19 @@ export async function publishManifest(
   bytes: Uint8Array,
   { owner, signal }: PublishOptions = {},
 ): Promise<void> {
-  const { models } = await readManifests(layout, { signal })
+  const { models, damaged } = await readManifests(layout, { signal })
   // No two names that differ only in case: a server could not tell them apart.
-  const file =
-    models.find((model) => sameReference(model.reference, reference))?.file ?? manifestFile(layout, reference)
-  await makeFolders(path.dirname(file), owner)
-  await writeInto(layout.manifests, file, owner, (handle) => handle.writeFile(bytes))
+  const same = models.find((model) => sameReference(model.reference, reference))
+  const spoiled = damaged.map(parseListedName).find((name) => sameReference(name, reference))
+  const file = same?.file ?? manifestFile(layout, spoiled ?? reference)
+  for (let attempt = 1; ; attempt++) {
+    await makeFolders(path.dirname(file), owner)
+    try {
+      return await writeInto(layout.manifests, file, owner, (handle) => handle.writeFile(bytes))
+    } catch (error) {
+      if (attempt === maxTries || !(error instanceof Error) || !isMissing(error.cause)) throw error
+    }
+  }
 }
 
 /** A small one. Where the right bytes are already, they stay. */
@@ -67,8 +75,12 @@ export async function publishBlob(
   if (await isSame(file, bytes)) {
     // A server that starts removes what is old and not in use; this is about to be.
     const now = new Date()
-    await utimes(file, now, now).catch(() => {})
-    return digest
+    const touched = await utimes(file, now, now).then(
+      () => true,
+      () => false,
+    )
+    // Only its owner may touch it.
+    if (touched) return digest
   }
   await writeInto(layout.blobs, file, owner, (handle) => handle.writeFile(bytes))
   return digest
@@ -86,14 +98,14 @@ export async function writeStream(
     for await (const chunk of blob.bytes) {
       signal?.throwIfAborted()
       size += chunk.byteLength
+      // It may never end.
+      if (size > blob.sizeBytes) break
       hash.update(chunk)
-      await handle.writeFile(chunk)
+      await handle.appendFile(chunk)
     }
     const digest = `sha256:${hash.digest('hex')}`
-    if (digest !== blob.digest || size !== blob.sizeBytes)
-      throw new OllamaConfigError('digest-mismatch', `The file is another than its digest says: ${digest}`, {
-        hint: 'it was changed while it was read: plan again',
-      })
+    if (size !== blob.sizeBytes) throw otherFile(`it has ${size > blob.sizeBytes ? 'more' : 'fewer'} bytes`)
+    if (digest !== blob.digest) throw otherFile(`it is ${digest}`)
   })
 }
 
@@ -102,13 +114,14 @@ export async function publishPartial(
   layout: Layout,
   digest: string,
   partial: string,
-  { owner }: PublishOptions = {},
+  { owner, signal, fsync = true }: PublishOptions & { readonly fsync?: boolean | undefined } = {},
 ): Promise<void> {
+  signal?.throwIfAborted()
   const file = blobFile(layout, digest)
   try {
     const handle = await open(partial, 'r+')
     try {
-      await handle.sync()
+      if (fsync) await handle.sync()
     } finally {
       await handle.close()
     }
@@ -121,42 +134,54 @@ export async function publishPartial(
   }
 }
 
-/** By way of a file in that folder, which is on the same disk. */
+/** By way of a file in that folder, which is on the same disk. What `write` throws and is not of the system passes as it is. */
 async function writeInto(
   folder: string,
   file: string,
   owner: Owner | undefined,
   write: (handle: FileHandle) => Promise<void>,
 ): Promise<void> {
-  const temporary = path.join(folder, `${temporaryPrefix}${crypto.randomUUID()}.tmp`)
+  const temporary = path.join(folder, temporaryName())
   try {
     const handle = await open(temporary, 'wx', fileMode)
     try {
       await write(handle)
+      // As the server does it: with a strict umask another user's server could not read it.
+      await chmod(temporary, fileMode)
       await handle.sync()
     } finally {
       await handle.close()
     }
     await give(temporary, owner)
     await rename(temporary, file)
-    await syncFolder(path.dirname(file))
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {})
-    throw isOfSystem(error) ? notWritten(file, error) : error
+    throw hasCode(error) && 'syscall' in error ? notWritten(file, error) : error
   }
+  await syncFolder(path.dirname(file))
 }
 
-function isOfSystem(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && 'syscall' in error
+/** What `collect` knows as ours: no digest, and no tag. */
+function temporaryName(): string {
+  return `.ollama-config-${crypto.randomUUID()}.tmp`
+}
+
+function isMissing(error: unknown): boolean {
+  return hasCode(error) && error.code === 'ENOENT'
+}
+
+function otherFile(problem: string): OllamaConfigError {
+  return new OllamaConfigError('digest-mismatch', `The file is another than its digest says: ${problem}`, {
+    hint: 'it was changed while it was read: plan again',
+  })
 }
 
 async function isSame(file: string, bytes: Uint8Array): Promise<boolean> {
-  const found = await stat(file).catch(() => undefined)
-  if (found === undefined || !found.isFile() || found.size !== bytes.byteLength) return false
-  const handle = await open(file, 'r')
   try {
-    return Buffer.compare(await handle.readFile(), bytes) === 0
-  } finally {
-    await handle.close()
+    const found = await stat(file)
+    return found.isFile() && found.size === bytes.byteLength && Buffer.compare(await readFile(file), bytes) === 0
+  } catch {
+    // What is not there, or cannot be read, is written.
+    return false
   }
 }

@@ -1,36 +1,54 @@
 /** Takes models out of a store, as a server does it: the manifest, then every blob that no other one names. */
-import { rm, rmdir } from 'node:fs/promises'
+import { lstat, rm, rmdir } from 'node:fs/promises'
 import path from 'node:path'
 import { blobsOf } from '../artifact/manifest.ts'
 import type { Reference } from '../artifact/reference.ts'
-import { notWritten } from '../runtime/atomic-file.ts'
+import { notWritten, syncFolder } from '../runtime/atomic-file.ts'
 import { hasCode } from '../runtime/transport-error.ts'
+import { allocatedBytes } from './allocated.ts'
 import { blobFile, type Layout } from './layout.ts'
-import { readManifests, type StoredModel } from './manifests.ts'
+import type { StoredModel } from './manifests.ts'
+import { readNamedBlobs } from './named-blobs.ts'
 import { type PublishOptions, publishManifest } from './publish.ts'
 
 interface RemoveOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** @throws {OllamaConfigError} `file-not-written` */
-export async function removeModel(layout: Layout, model: StoredModel, options: RemoveOptions = {}): Promise<void> {
+export interface Removed {
+  /** On the disk. */
+  readonly freedBytes: number
+  /** Why no blob was removed; `null` when all that may go were tried. `collect` removes them later. */
+  readonly keptBlobs: 'damaged-manifest' | null
+  /** Digests of blobs that nobody names and that could not be removed: on Windows, what a program has open. */
+  readonly leftOver: readonly string[]
+}
+
+/** @throws {OllamaConfigError} `file-not-written`, and the model is then still there */
+export async function removeModel(layout: Layout, model: StoredModel, options: RemoveOptions = {}): Promise<Removed> {
   options.signal?.throwIfAborted()
+  const folder = path.dirname(model.file)
   try {
     await rm(model.file)
+    // Before its blobs: after a power cut no manifest may name what is gone.
+    await syncFolder(folder)
   } catch (error) {
     // Somebody else was quicker.
     if (!hasCode(error) || error.code !== 'ENOENT') throw notWritten(model.file, error)
   }
-  for (let folder = path.dirname(model.file); folder !== layout.manifests; folder = path.dirname(folder)) {
+  await removeEmptyFolders(folder, layout.manifests)
+  return removeUnnamedBlobs(layout, model, options)
+}
+
+async function removeEmptyFolders(from: string, end: string): Promise<void> {
+  for (let folder = from; folder !== end; folder = path.dirname(folder)) {
     try {
       await rmdir(folder)
-    } catch {
-      // Not empty.
-      break
+    } catch (error) {
+      // Not empty, unless a server was quicker.
+      if (!hasCode(error) || error.code !== 'ENOENT') return
     }
   }
-  await removeUnnamedBlobs(layout, model)
 }
 
 /**
@@ -41,15 +59,24 @@ export async function removeUnnamedBlobs(
   layout: Layout,
   { manifest }: StoredModel,
   { signal }: RemoveOptions = {},
-): Promise<void> {
-  const { models, damaged } = await readManifests(layout, { signal })
-  if (damaged.length > 0) return
-  const named = namedBlobs(models)
-  for (const { digest } of blobsOf(manifest)) if (!named.has(digest)) await rm(blobFile(layout, digest)).catch(() => {})
-}
-
-export function namedBlobs(models: readonly StoredModel[]): ReadonlySet<string> {
-  return new Set(models.flatMap(({ manifest }) => blobsOf(manifest).map(({ digest }) => digest)))
+): Promise<Removed> {
+  const { digests, damaged } = await readNamedBlobs(layout, { signal })
+  if (damaged.length > 0) return { freedBytes: 0, keptBlobs: 'damaged-manifest', leftOver: [] }
+  let freedBytes = 0
+  const leftOver: string[] = []
+  for (const { digest } of blobsOf(manifest)) {
+    if (digests.has(digest)) continue
+    const file = blobFile(layout, digest)
+    try {
+      const found = await lstat(file)
+      // Of a link, the link.
+      await rm(file)
+      freedBytes += allocatedBytes(found)
+    } catch (error) {
+      if (!hasCode(error) || error.code !== 'ENOENT') leftOver.push(digest)
+    }
+  }
+  return { freedBytes, keptBlobs: null, leftOver }
 }
 
 /** A second name, byte for byte. */

@@ -1,14 +1,23 @@
 /**
- * The contract on memory, on the test server, and on a real one when OLLAMA_TEST_HOST names it: loopback only, since models are pulled
+ * The contract on memory, on the test server, on a model directory, and on a real server when OLLAMA_TEST_HOST names it: loopback only, since models are pulled
  * and deleted there. OLLAMA_TEST_MODEL is what it pulls (default: all-minilm, 46 MB), OLLAMA_TEST_INSECURE=1 over plain http.
  */
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { formatReference, parseReference, sameReference } from '../../src/artifact/reference.ts'
 import { parseAddress } from '../../src/backend/address.ts'
 import { createHostBackend } from '../../src/backend/http.ts'
+import { createStoreBackend } from '../../src/backend/store.ts'
 import { isOllamaConfigError } from '../../src/errors.ts'
+import { layoutOf } from '../../src/store/layout.ts'
+import { assertSound } from '../store/models.ts'
+import { makeGguf } from '../support/gguf.ts'
 import { MemoryBackend } from '../support/memory-backend.ts'
 import { startOllamaServer } from '../support/ollama-server.ts'
+import { startRegistry } from '../support/registry.ts'
+import { layer } from '../support/world.ts'
 import { backendContract, type ContractSubject } from './contract.ts'
 
 async function openTestServer(): Promise<ContractSubject> {
@@ -37,8 +46,34 @@ async function openMemory(): Promise<ContractSubject> {
   return { backend, available, missing: parseReference('team/missing:v1'), insecure: false, close: async () => {} }
 }
 
+async function openStore(): Promise<ContractSubject> {
+  const model = (name: string) => ({ name, layers: [layer('model', makeGguf({ name })), layer('license', name)] })
+  const remote = await startRegistry({ models: [model('team/wanted:v1'), model('other:1b')] })
+  const folder = await mkdtemp(path.join(tmpdir(), 'ollama-config-store-'))
+  const backend = createStoreBackend({ folder, registry: { serverVersion: null, env: {}, baseUrl: () => remote.url } })
+  for await (const _ of backend.pull(parseReference('other:1b'), { insecure: false }));
+  return {
+    backend,
+    available: parseReference('team/wanted:v1'),
+    missing: parseReference('team/missing:v1'),
+    insecure: false,
+    close: async () => {
+      await assertSound(layoutOf(folder))
+      const { models } = await backend.readState()
+      await rm(folder, { recursive: true })
+      await remote.close()
+      assert.deepEqual(remote.problems, [])
+      assert.ok(
+        models.some(({ name }) => name === 'other:1b'),
+        'another model was touched',
+      )
+    },
+  }
+}
+
 backendContract('memory', openMemory)
 backendContract('test server', openTestServer)
+backendContract('store', openStore)
 
 const {
   OLLAMA_TEST_HOST: realHost,

@@ -1,0 +1,164 @@
+/** The commands of docs/recipes.md, run as they stand there, as far as that goes without Docker and GitHub. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { makeGguf } from './support/gguf.ts'
+import { startRegistry, type TestRegistry } from './support/registry.ts'
+import { tempFolder } from './support/run-cli.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const recipes = readFileSync(path.join(root, 'docs/recipes.md'), 'utf8')
+const isRunnable =
+  process.platform !== 'win32' && process.versions['deno'] === undefined && process.versions['bun'] === undefined
+const options = { skip: isRunnable ? false : 'needs a shell and Node', timeout: 120_000 }
+
+/** The blocks of one language in one section. */
+function blocks(section: string, language: string): readonly string[] {
+  const text = recipes.split(/^## /m).find((part) => part.startsWith(section)) ?? ''
+  return [...text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'))].map(([, block = '']) => block)
+}
+
+interface Project {
+  readonly cwd: string
+  readonly registry: TestRegistry
+  /** Runs commands of a shell, where `npx ollama-config` is this one and `npm ci` does nothing. */
+  shell(commands: string, env?: Readonly<Record<string, string>>, cwd?: string): Promise<string>
+  blobRequests(): number
+}
+
+async function project(t: TestContext): Promise<Project> {
+  const model = (name: string) => ({
+    name,
+    layers: [{ mediaType: 'application/vnd.ollama.image.model', bytes: makeGguf({ name }) }],
+    blobs: 'plain' as const,
+  })
+  const registry = await startRegistry({ models: [model('library/tiny:1'), model('library/other:1')] })
+  t.after(() => registry.close())
+  const cwd = tempFolder(t)
+  const host = new URL(registry.url).host
+  const tools = path.join(cwd, 'tools')
+  mkdirSync(tools)
+  const main = path.join(root, 'src/cli/main.ts')
+  const run = [process.execPath, '--import', import.meta.resolve('tsx'), main].map((word) => `'${word}'`).join(' ')
+  const scripts = { npx: `shift; exec ${run} "$@"`, npm: 'exit 0', sudo: 'exec "$@"' }
+  for (const [name, script] of Object.entries(scripts)) {
+    writeFileSync(path.join(tools, name), `#!/bin/sh\n${script}\n`)
+    chmodSync(path.join(tools, name), 0o755)
+  }
+  const config = { models: [{ name: `${host}/library/tiny:1`, insecure: true }], prune: 'undeclared' }
+  writeFileSync(path.join(cwd, 'ollama.config.ts'), `export default ${JSON.stringify(config)}\n`)
+  const shell: Project['shell'] = (commands, env = {}, folder = cwd) =>
+    new Promise((resolve, reject) => {
+      const { PATH = '' } = process.env
+      const child = spawn('bash', ['--norc', '-ec', commands], {
+        cwd: folder,
+        env: { PATH: `${tools}:${PATH}`, HOME: path.join(cwd, 'home'), NO_COLOR: '1', ...env },
+      })
+      let output = ''
+      for (const stream of [child.stdout, child.stderr])
+        stream.on('data', (chunk) => {
+          output += chunk
+        })
+      child.on('error', reject)
+      child.on('close', (code) => (code === 0 ? resolve(output) : reject(new Error(`${commands}\n${code}: ${output}`))))
+    })
+  await shell('npx ollama-config lock --store=nowhere')
+  assert.ok(existsSync(path.join(cwd, 'ollama.lock.json')))
+  return {
+    cwd,
+    registry,
+    shell,
+    blobRequests: () => registry.requests.filter(({ kind }) => kind === 'blob').length,
+  }
+}
+
+test('an image with its models', options, async (t) => {
+  const { cwd, shell } = await project(t)
+  const [file = ''] = blocks('An image', 'dockerfile')
+  const lines = file.split('\n')
+  const models = path.join(cwd, 'models')
+  for (const line of lines.filter((text) => text.startsWith('RUN ')))
+    await shell(line.slice(4).replaceAll('=/models', `=${models}`))
+  // What the build needs is copied before it is needed.
+  const copied = lines.findIndex((line) => line.includes('COPY ollama.config.ts ollama.lock.json'))
+  assert.ok(copied > 0 && copied < lines.findIndex((line) => line.includes('apply')))
+  const [, from = '', to = ''] = /^COPY --from=models (\S+) (\S+)$/m.exec(file) ?? []
+  assert.equal(from, '/models')
+  const image = path.join(cwd, 'image')
+  cpSync(models, path.join(image, to), { recursive: true })
+  const { OLLAMA_MODELS: _, ...env } = { OLLAMA_MODELS: '', HOME: path.join(image, 'root') }
+  assert.match(await shell('npx ollama-config check --store', env), /declared/)
+})
+
+test('an image that is built in one stage, for another user', {
+  ...options,
+  skip: options.skip || !isRoot(),
+}, async (t) => {
+  const { cwd, shell } = await project(t)
+  const [command = ''] = blocks('An image', 'sh')
+  const models = path.join(cwd, 'models')
+  await shell(command.replaceAll('=/models', `=${models}`))
+  const made = readdirSync(models, { recursive: true, encoding: 'utf8' })
+  assert.ok(made.length > 5)
+  for (const name of ['', ...made]) {
+    const { uid, gid } = statSync(path.join(models, name))
+    assert.deepEqual([uid, gid], [1000, 1000], name)
+  }
+})
+
+test('a cache in GitHub Actions', options, async (t) => {
+  const { cwd, shell, blobRequests } = await project(t)
+  const [workflow = ''] = blocks('A cache', 'yaml')
+  const folder = /OLLAMA_MODELS: \$\{\{ github\.workspace \}\}\/(\S+)/.exec(workflow)?.[1] ?? ''
+  assert.equal(/^ +path: (\S+)$/m.exec(workflow)?.[1], folder)
+  assert.ok(/^ +key: ollama-\$\{\{ hashFiles\('ollama\.lock\.json'\) \}\}$/m.test(workflow))
+  const steps = [...workflow.matchAll(/^ +- run: (.*)$/gm)].map(([, command = '']) => command)
+  assert.equal(steps.length, 3)
+  const env = { OLLAMA_MODELS: path.join(cwd, folder) }
+  for (const step of steps) await shell(step, env)
+  const before = blobRequests()
+  assert.ok(before > 0)
+  // The next job, with the cache of this one.
+  for (const step of steps) await shell(step, env)
+  assert.equal(blobRequests(), before)
+})
+
+test('a dev container', options, async (t) => {
+  const { cwd, shell } = await project(t)
+  const [text = ''] = blocks('A dev container', 'json')
+  const container: { postCreateCommand: string; containerEnv: Record<string, string>; mounts: string[] } =
+    JSON.parse(text)
+  const target = /target=([^,]+)/.exec(container.mounts[0] ?? '')?.[1]
+  assert.equal(container.containerEnv['OLLAMA_MODELS'], target)
+  const env = { OLLAMA_MODELS: path.join(cwd, 'volume') }
+  await shell(container.postCreateCommand, env)
+  assert.match(await shell('npx ollama-config check --store', env), /declared/)
+})
+
+test('a machine without a network', options, async (t) => {
+  const { cwd, registry, shell } = await project(t)
+  const [here = '', there = '', service = ''] = blocks('A machine', 'sh')
+  await shell(here)
+  await registry.close()
+  const other = path.join(cwd, 'other')
+  mkdirSync(other)
+  for (const file of ['ollama.config.ts', 'ollama.lock.json', 'models.tar'])
+    cpSync(path.join(cwd, file), path.join(other, file))
+  await shell(there, { HOME: other }, other)
+  const target = path.join(other, 'service')
+  mkdirSync(target)
+  const owner = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`
+  await shell(
+    service.replaceAll('/usr/share/ollama/.ollama/models', target).replaceAll('ollama:ollama', owner),
+    { HOME: other },
+    other,
+  )
+  await shell(`npx ollama-config check --store=${target}`, { HOME: other }, other)
+})
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0
+}
