@@ -5,6 +5,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   plugins: async () => (await import('./plugins.ts')).benchPlugins(),
   registry: async () => (await import('./registry.ts')).benchRegistry(),
   download: async () => (await import('./download.ts')).benchDownload(),
+  verify: async () => (await import('./verify.ts')).benchVerify(),
   tree: async () => (await import('./tree.ts')).benchTree(),
 }
 

@@ -63,8 +63,8 @@ export async function startStaticRegistry(folder: string, sizeBytes: number): Pr
 }
 
 /** A GGUF file of bytes that no file system makes smaller. */
-function writeWeights(file: string, sizeBytes: number): string {
-  const head = ggufHead('big', (sizeBytes - 512) / 2)
+export function writeWeights(file: string, sizeBytes: number, name = 'big'): string {
+  const head = ggufHead(name, (sizeBytes - 512) / 2)
   const piece = randomFillSync(Buffer.alloc(4 * 1024 * 1024))
   const hash = createHash('sha256')
   const descriptor = openSync(file, 'w')
