@@ -97,7 +97,7 @@ export class GgufReader {
       case 5:
         return bytes.readInt32LE()
       case 6:
-        return shortest(bytes.readFloatLE())
+        return finite(shortest(bytes.readFloatLE()))
       case 7:
         return bytes.readUInt8() !== 0
       case 10:
@@ -105,7 +105,7 @@ export class GgufReader {
       case 11:
         return bytes.readInt32LE(4) * 2 ** 32 + bytes.readUInt32LE()
       default:
-        return bytes.readDoubleLE()
+        return finite(bytes.readDoubleLE())
     }
   }
 
@@ -175,10 +175,16 @@ function unsigned(bytes: Buffer, at = 0): number {
   return bytes.readUInt32LE(at + 4) * 2 ** 32 + bytes.readUInt32LE(at)
 }
 
+/** JSON has no infinity, and nothing that is no number. */
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null
+}
+
 /** As Go prints a number of 32 bits: with no more digits than it takes to tell it from its neighbours. */
-function shortest(value: number): number | null {
-  // Neither is in JSON.
-  if (!Number.isFinite(value)) return null
+function shortest(value: number): number {
+  if (!Number.isFinite(value)) return value
+  // Of which there are two.
+  if (value === 0) return value
   // Nine digits tell any two apart.
   for (let digits = 1; digits < 9; digits++) {
     const [mantissa = '', exponent] = value.toExponential(digits - 1).split('e')

@@ -2,7 +2,7 @@
  * Puts blobs and manifests into a store: whole or not at all, blobs first. What is not finished has a name that a server does not
  * read: never in the fourth folder below manifests/, where every file is a tag.
  */
-import { chmod, type FileHandle, mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
+import { chmod, mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import path from 'node:path'
 import { parseListedName, type Reference, sameReference } from '../artifact/reference.ts'
 import { OllamaConfigError } from '../errors.ts'
@@ -56,7 +56,7 @@ export async function publishManifest(
   for (let attempt = 1; ; attempt++) {
     await makeFolders(path.dirname(file), owner)
     try {
-      return await writeInto(layout.manifests, file, owner, (handle) => handle.writeFile(bytes))
+      return await writeInto(layout.manifests, file, owner, (append) => append(bytes))
     } catch (error) {
       if (attempt === maxTries || !(error instanceof Error) || !isMissing(error.cause)) throw error
     }
@@ -82,7 +82,7 @@ export async function publishBlob(
     // Only its owner may touch it.
     if (touched) return digest
   }
-  await writeInto(layout.blobs, file, owner, (handle) => handle.writeFile(bytes))
+  await writeInto(layout.blobs, file, owner, (append) => append(bytes))
   return digest
 }
 
@@ -93,7 +93,7 @@ export async function writeStream(
   { owner, signal }: PublishOptions = {},
 ): Promise<void> {
   const hash = process.getBuiltinModule('node:crypto').createHash('sha256')
-  await writeInto(layout.blobs, blobFile(layout, blob.digest), owner, async (handle) => {
+  await writeInto(layout.blobs, blobFile(layout, blob.digest), owner, async (append) => {
     let size = 0
     for await (const chunk of blob.bytes) {
       signal?.throwIfAborted()
@@ -101,7 +101,7 @@ export async function writeStream(
       // It may never end.
       if (size > blob.sizeBytes) break
       hash.update(chunk)
-      await handle.appendFile(chunk)
+      await append(chunk)
     }
     const digest = `sha256:${hash.digest('hex')}`
     if (size !== blob.sizeBytes) throw otherFile(`it has ${size > blob.sizeBytes ? 'more' : 'fewer'} bytes`)
@@ -134,29 +134,33 @@ export async function publishPartial(
   }
 }
 
-/** By way of a file in that folder, which is on the same disk. What `write` throws and is not of the system passes as it is. */
+/** By way of a file in that folder, which is on the same disk. What `write` throws passes as it is. */
 async function writeInto(
   folder: string,
   file: string,
   owner: Owner | undefined,
-  write: (handle: FileHandle) => Promise<void>,
+  write: (append: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
 ): Promise<void> {
   const temporary = path.join(folder, temporaryName())
+  const written = <T>(work: Promise<T>): Promise<T> =>
+    work.catch((error: unknown) => {
+      throw notWritten(file, error)
+    })
   try {
-    const handle = await open(temporary, 'wx', fileMode)
+    const handle = await written(open(temporary, 'wx', fileMode))
     try {
-      await write(handle)
+      await write((bytes) => written(handle.appendFile(bytes)))
       // As the server does it: with a strict umask another user's server could not read it.
-      await chmod(temporary, fileMode)
-      await handle.sync()
+      await written(chmod(temporary, fileMode))
+      await written(handle.sync())
     } finally {
       await handle.close()
     }
     await give(temporary, owner)
-    await rename(temporary, file)
+    await written(rename(temporary, file))
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {})
-    throw hasCode(error) && 'syscall' in error ? notWritten(file, error) : error
+    throw error
   }
   await syncFolder(path.dirname(file))
 }

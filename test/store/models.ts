@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
@@ -69,11 +69,14 @@ export async function storedModel(layout: Layout, name: string): Promise<StoredM
   return model
 }
 
-/** Every file and link below the folder, sorted, with `/`. */
+/** Every file and link below the folder, sorted, with `/`. Links are not followed. */
 export function filesIn(folder: string): readonly string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => !lstatSync(path.join(folder, name)).isDirectory())
-    .map((name) => name.split(path.sep).join('/'))
+  return readdirSync(folder, { withFileTypes: true })
+    .flatMap((entry) =>
+      entry.isDirectory()
+        ? filesIn(path.join(folder, entry.name)).map((name) => `${entry.name}/${name}`)
+        : [entry.name],
+    )
     .sort()
 }
 

@@ -12,6 +12,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { rmdir } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { parseReference } from '../../src/artifact/reference.ts'
@@ -20,6 +21,9 @@ import { readManifests } from '../../src/store/manifests.ts'
 import { prepare, publishBlob, publishManifest, publishPartial, writeStream } from '../../src/store/publish.ts'
 import { tempFolder } from '../support/run-cli.ts'
 import { addBlob, assertSound, blobOf, filesIn, isNode, manifestOf, setTime, startWorker, storeWith } from './models.ts'
+
+/** Its processes, signals and error codes are not those that this looks for. */
+const onDeno = process.versions['deno'] === undefined ? false : 'not on Deno'
 
 const isPosix = process.platform !== 'win32'
 const isRoot = process.getuid?.() === 0
@@ -90,8 +94,6 @@ test('names that differ only in case are one file, also when it is damaged', asy
 
 test('no reference leads out of manifests/', async (t) => {
   const layout = storeWith(t)
-  const folder = path.join(layout.folder, '..')
-  const before = readdirSync(folder)
   for (const part of ['..', '.', '', '/etc', 'a/b', '..\\x', 'x\0']) {
     for (const name of ['host', 'namespace', 'model', 'tag'] as const)
       await assert.rejects(publishManifest(layout, { ...reference, [name]: part }, bytes), {
@@ -99,7 +101,6 @@ test('no reference leads out of manifests/', async (t) => {
       })
   }
   assert.deepEqual(filesIn(layout.folder), [])
-  assert.deepEqual(readdirSync(folder).length >= before.length, true)
 })
 
 test('what cannot be written leaves what was there, and no other file', async (t) => {
@@ -116,21 +117,29 @@ test('what cannot be written leaves what was there, and no other file', async (t
   assert.deepEqual(filesIn(layout.folder), ['manifests/registry.ollama.ai/library/a'])
 })
 
-test('a folder that a server takes away just before is made again', async (t) => {
+test('a folder that a server takes away just before is made again', { skip: onDeno }, async (t) => {
   const layout = storeWith(t)
   const folder = path.dirname(manifestFile(layout, reference))
-  let publishing = true
-  // As a server does it that deletes another model at that moment: only what is empty.
-  const remover = (async () => {
-    const { rmdir } = await import('node:fs/promises')
-    while (publishing) await rmdir(folder).catch(() => {})
-  })()
-  for (let round = 0; round < 50; round++) {
+  for (let round = 0; round < 30; round++) {
+    let publishing = true
+    // As a server does it that deletes another model at that moment: only what is empty, and once.
+    const remover = (async () => {
+      while (publishing) {
+        if (
+          await rmdir(folder).then(
+            () => true,
+            () => false,
+          )
+        )
+          return
+      }
+    })()
     await publishManifest(layout, reference, bytes)
-    rmSync(manifestFile(layout, reference))
+    publishing = false
+    await remover
+    assert.ok(existsSync(manifestFile(layout, reference)))
+    rmSync(folder, { recursive: true, force: true })
   }
-  publishing = false
-  await remover
   assert.deepEqual(filesIn(layout.folder), [])
 })
 
@@ -210,7 +219,7 @@ test('a stream without end does not fill the disk', async (t) => {
   assert.deepEqual(filesIn(layout.folder), [])
 })
 
-test('what reading throws passes as it is, and an abort too; nothing is left', async (t) => {
+test('what reading throws passes as it is, and an abort too; nothing is left', { skip: onDeno }, async (t) => {
   const layout = storeWith(t)
   const unread = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' })
   async function* failing() {
@@ -292,6 +301,7 @@ test('a failure at any step leaves no manifest without its blobs', async (t) => 
 })
 
 test('kill -9 at any moment leaves no manifest that names a missing blob, and no tag that is none', {
+  skip: onDeno,
   timeout: 240_000,
 }, async (t) => {
   const layout = storeWith(t)
