@@ -28,6 +28,7 @@ export function hashHere(file: string, onProgress?: (hashedBytes: number) => voi
       at += bytesRead
       if (Math.floor(at / tellEveryBytes) > Math.floor(before / tellEveryBytes)) onProgress?.(at)
     }
+    if (cancelled) throw new Error('cancelled')
     return hash.digest('hex')
   }
   const work = async () => {

@@ -55,7 +55,10 @@ export class HashThread {
     // It may fail before anybody waits for it.
     digest.catch(() => {})
     this.#send({ id, file })
-    const send = (readyBytes: number, last: boolean) => this.#send({ id, readyBytes, last })
+    const send = (readyBytes: number, last: boolean) => {
+      // Over already: to wake a thread for it would keep the process alive.
+      if (this.#waiting.has(id)) this.#send({ id, readyBytes, last })
+    }
     return {
       advance: (readyBytes) => send(readyBytes, false),
       finish: (sizeBytes) => {
@@ -114,7 +117,9 @@ export class HashThread {
     })
     worker.on('message', (answer: HashAnswer) => this.#take(answer))
     worker.on('error', (error) => {
-      if (this.#worker === worker) this.#worker = undefined
+      // Another one has begun since.
+      if (this.#worker !== worker) return
+      this.#worker = undefined
       this.#fail(error instanceof Error ? error : new Error(String(error)))
     })
     return worker

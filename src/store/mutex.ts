@@ -75,12 +75,8 @@ export async function holdStore({ folder }: Layout, options: HoldStoreOptions = 
     if (found.identity === mine.token) return held(file, mine)
     const nowMs = performance.now()
     const sinceMs = watched !== undefined && isSame(watched.found, found) ? watched.sinceMs : nowMs
-    if (await isStale(file, found, nowMs - sinceMs)) {
-      await clear(file, found)
-      // It is there still where it cannot be moved: that must not keep a core busy.
-      await sleep(pollMs * Math.random() * 0.1, signal)
-      continue
-    }
+    // Where it cannot be moved it is waited for like any other.
+    if ((await isStale(file, found, nowMs - sinceMs)) && (await clear(file, found))) continue
     watched = { found, sinceMs }
     if (nowMs - beganMs >= waitMs) throw busy(folder, found.holder)
     if (!told) onWait?.(wordsFor(found.holder))
@@ -205,24 +201,28 @@ async function isStale(file: string, { holder, touchedMs }: Found, watchedMs: nu
   return (await fileSystemNow(file)) - touchedMs > staleAfterMs
 }
 
-/** Of several that see it stale one removes it at a time, and none a fresh one that came in its place, or one that woke up. */
-async function clear(file: string, stale: Found): Promise<void> {
-  await withFileMutex(file, async () => {
+/** Of several that see it stale one removes it at a time, and none a fresh one that came in its place, or one that woke up. False when it could not be moved. */
+async function clear(file: string, stale: Found): Promise<boolean> {
+  return withFileMutex(file, async () => {
     const before = await read(file)
-    if (before === undefined || !isSame(before, stale)) return
+    if (before === undefined || !isSame(before, stale)) return true
     const aside = `${file}-${crypto.randomUUID()}`
     try {
       await rename(file, aside)
     } catch (error) {
-      if (hasCode(error) && error.code === 'ENOENT') return
-      throw error
+      // On Windows somebody reads it, or in a folder with the sticky bit it is another user's.
+      if (hasCode(error) && /^(EACCES|EPERM|EBUSY)$/.test(error.code)) return false
+      if (hasCode(error) && error.code === 'ENOENT') return true
+      throw notWritten(file, error)
     }
     // Who slept right here for ten seconds moved away what another one has by now: it goes back, unless a third one came.
     const moved = await read(aside)
     // Moving it changed one of its times, which stands for the token of what has none.
     const isIt = moved?.holder.token === stale.holder.token && moved.touchedMs === stale.touchedMs
     if (moved !== undefined && !isIt) await link(aside, file).catch(() => {})
-    await rm(aside, { force: true })
+    // What stays of it is a file that collect knows.
+    await rm(aside, { force: true }).catch(() => {})
+    return true
   })
 }
 

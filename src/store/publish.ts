@@ -50,9 +50,8 @@ export async function publishManifest(
 ): Promise<void> {
   const { models, damaged } = await readManifests(layout, { signal })
   // No two names that differ only in case: a server could not tell them apart.
-  const same = models.find((model) => sameReference(model.reference, reference))
-  const spoiled = damaged.map(parseListedName).find((name) => sameReference(name, reference))
-  const file = same?.file ?? manifestFile(layout, spoiled ?? reference)
+  const installed = [...models.map((model) => model.reference), ...damaged.map(parseListedName)]
+  const file = manifestFile(layout, spelledAs(installed, reference))
   for (let attempt = 1; ; attempt++) {
     await makeFolders(path.dirname(file), owner)
     try {
@@ -60,6 +59,24 @@ export async function publishManifest(
     } catch (error) {
       if (attempt === maxTries || !(error instanceof Error) || !isMissing(error.cause)) throw error
     }
+  }
+}
+
+/**
+ * A server writes each part of a name as any installed name has it (getExistingName in v0.33): a part in two spellings
+ * makes it look in the wrong place for one of them.
+ */
+function spelledAs(installed: readonly Reference[], reference: Reference): Reference {
+  const same = installed.find((name) => sameReference(name, reference))
+  if (same !== undefined) return same
+  const spelled = (part: 'host' | 'namespace' | 'model' | 'tag') =>
+    installed.find((name) => name[part].toLowerCase() === reference[part].toLowerCase())?.[part] ?? reference[part]
+  return {
+    ...reference,
+    host: spelled('host'),
+    namespace: spelled('namespace'),
+    model: spelled('model'),
+    tag: spelled('tag'),
   }
 }
 

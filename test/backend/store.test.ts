@@ -263,6 +263,8 @@ test('a pull that is left gives up its downloads, and a failed one leaves what w
   const { digest } = blobOf('last')
   remote.fail({ kind: 'cdn', digest }, { kind: 'hold' })
   for await (const line of backend.pull(parseReference('a'), { insecure: false })) if (line.digest !== undefined) break
+  // The other end may hear of it a moment later.
+  await remote.waitForRequest({ kind: 'cdn', digest, aborted: true })
   assert.equal(remote.requests.filter(({ aborted, finished }) => !aborted && !finished).length, 0)
   assert.deepEqual(filesIn(layout.manifests), [])
   remote.heal()

@@ -1,7 +1,7 @@
 /** One process at a time in a store, and none that is dead in the way of the next. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, linkSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, linkSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { link, mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -154,6 +154,47 @@ test('of many that see a dead one at the same moment, one has it at a time', {
     assert.equal(readFileSync(file, 'utf8'), String(expected))
   }
   assert.deepEqual(readdirSync(folder), ['count'])
+})
+
+test('of many in one process that see a dead one at the same moment, one has it at a time', async (t) => {
+  const folder = tempFolder(t)
+  const file = path.join(folder, name)
+  for (let round = 0; round < 20; round++) {
+    writeFileSync(file, foreign(`dead ${round}`))
+    setTime(file, Date.now() - minute)
+    let holders = 0
+    const work = async () => {
+      const hold = await holdStore(layoutOf(folder))
+      holders++
+      await hold.assertHeld()
+      assert.equal(holders, 1, `round ${round}`)
+      holders--
+      await hold.release()
+    }
+    await Promise.all(Array.from({ length: 4 }, work))
+    assert.deepEqual(readdirSync(folder), [])
+  }
+})
+
+test('a hold keeps no process alive, and one that was not released is in nobody’s way', {
+  skip: onDeno,
+  timeout: 60_000,
+}, async (t) => {
+  const folder = tempFolder(t)
+  const worker = await startWorker(t, 'forget', folder)
+  worker.begin()
+  assert.deepEqual(await worker.ended, ['held'])
+  assert.deepEqual(readdirSync(folder), [name])
+  await (await holdStore(layoutOf(folder), { waitMs: 10_000 })).release()
+})
+
+test('a folder that cannot be written is a clear error', {
+  skip: process.platform === 'win32' || process.getuid?.() === 0,
+}, async (t) => {
+  const folder = tempFolder(t)
+  chmodSync(folder, 0o555)
+  t.after(() => chmodSync(folder, 0o755))
+  await assert.rejects(holdStore(layoutOf(folder)), { code: 'file-not-written', message: /permission denied/ })
 })
 
 test('waiting can be given up, which leaves the holder alone and no files', async (t) => {

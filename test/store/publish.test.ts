@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import {
   chmodSync,
+  chownSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -10,6 +11,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  watch,
   writeFileSync,
 } from 'node:fs'
 import { rmdir } from 'node:fs/promises'
@@ -17,8 +19,12 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { parseReference } from '../../src/artifact/reference.ts'
 import { blobFile, layoutOf, manifestFile } from '../../src/store/layout.ts'
+import { kindOf } from '../../src/store/leftover-names.ts'
 import { readManifests } from '../../src/store/manifests.ts'
+import { mutexName } from '../../src/store/mutex.ts'
+import { ownerFor } from '../../src/store/ownership.ts'
 import { prepare, publishBlob, publishManifest, publishPartial, writeStream } from '../../src/store/publish.ts'
+import { removeModel } from '../../src/store/remove.ts'
 import { tempFolder } from '../support/run-cli.ts'
 import { addBlob, assertSound, blobOf, filesIn, isNode, manifestOf, setTime, startWorker, storeWith } from './models.ts'
 
@@ -90,6 +96,104 @@ test('names that differ only in case are one file, also when it is damaged', asy
   await publishManifest(layout, parseReference('cASE:q4'), bytes)
   assert.deepEqual(filesIn(layout.manifests), [file.slice('manifests/'.length)])
   await assertSound(layout)
+})
+
+test('a part of a name is spelled as installed names have it, since a server looks for it there', async (t) => {
+  const layout = storeWith(t, { 'Hub.example/Team/Case:Q4': ['{}'], 'other:V1': ['{}'] })
+  for (const name of ['hub.EXAMPLE/team/case:q8', 'hub.example/TEAM/new:v1', 'OTHER', 'Others:q4'])
+    await publishManifest(layout, parseReference(name), bytes)
+  assert.deepEqual(filesIn(layout.manifests), [
+    'Hub.example/Team/Case/Q4',
+    'Hub.example/Team/Case/q8',
+    'Hub.example/Team/new/V1',
+    'registry.ollama.ai/library/Others/Q4',
+    'registry.ollama.ai/library/other/V1',
+    'registry.ollama.ai/library/other/latest',
+  ])
+})
+
+test('root gives what it writes to the owner of the store, or to whom is wanted, and nothing that was there', {
+  skip: !isPosix || !isRoot,
+}, async (t) => {
+  const outer = tempFolder(t)
+  chownSync(outer, 1234, 1235)
+  const layout = layoutOf(path.join(outer, 'new', 'models'))
+  const wanted = { uid: 4321, gid: 4322 }
+  const ownerOf = (file: string) => {
+    const { uid, gid } = lstatSync(file)
+    return { uid, gid }
+  }
+  // As long as there is no store: that of the folder it will lie in.
+  const owner = await ownerFor(layout, undefined)
+  assert.deepEqual(owner, { uid: 1234, gid: 1235 })
+  assert.deepEqual(await ownerFor(layout, wanted), wanted)
+  await prepare(layout, owner)
+  const before = ['', 'new', 'new/models', 'new/models/blobs', 'new/models/manifests'].map((name) =>
+    path.join(outer, name),
+  )
+  await publishManifest(layout, reference, bytes, { owner: wanted })
+  await writeStream(layout, { digest: config.digest, sizeBytes: 2, bytes: chunks('{}') }, { owner: wanted })
+  const partial = path.join(layout.blobs, 'x.ollama-config')
+  writeFileSync(partial, 'x')
+  await publishPartial(layout, blobOf('x').digest, partial, { owner: wanted })
+  for (const file of before) assert.deepEqual(ownerOf(file), owner, file)
+  const manifest = manifestFile(layout, reference)
+  const made = [manifest, path.dirname(manifest), path.join(manifest, '../..'), path.join(manifest, '../../..')]
+  for (const file of [...made, blobFile(layout, config.digest), blobFile(layout, blobOf('x').digest)])
+    assert.deepEqual(ownerOf(file), wanted, file)
+  chownSync(layout.folder, 77, 78)
+  assert.deepEqual(await ownerFor(layout, undefined), { uid: 77, gid: 78 })
+})
+
+test('who is not root owns what he writes himself', { skip: !isPosix || isRoot }, async (t) => {
+  assert.equal(await ownerFor(layoutOf(tempFolder(t)), undefined), undefined)
+})
+
+test('a manifests/ or blobs/ that is a link is written through', { skip: !isPosix }, async (t) => {
+  const folder = tempFolder(t)
+  const elsewhere = tempFolder(t)
+  const layout = layoutOf(folder)
+  for (const name of ['blobs', 'manifests']) {
+    mkdirSync(path.join(elsewhere, name))
+    symlinkSync(path.join(elsewhere, name), path.join(folder, name))
+  }
+  await prepare(layout, undefined)
+  await publishBlob(layout, config.bytes)
+  await publishManifest(layout, reference, bytes)
+  await assertSound(layout)
+  assert.deepEqual(filesIn(folder), ['blobs', 'manifests'])
+  assert.equal(filesIn(elsewhere).length, 2)
+  const [model] = (await readManifests(layout)).models
+  assert.ok(model)
+  await removeModel(layout, model)
+  assert.deepEqual(filesIn(elsewhere), [])
+  assert.ok(lstatSync(layout.manifests).isSymbolicLink() && existsSync(path.join(elsewhere, 'manifests')))
+})
+
+test('at no moment is there a file below manifests/ that a server would take for a tag', {
+  // Elsewhere not every name is told.
+  skip: process.platform !== 'linux' || !isNode,
+  timeout: 120_000,
+}, async (t) => {
+  const layout = storeWith(t)
+  const tags = Array.from({ length: 200 }, (_, index) => `t${index}`)
+  const folder = path.dirname(manifestFile(layout, reference))
+  mkdirSync(folder, { recursive: true })
+  const seen = new Set<string>()
+  const all = new Promise<void>((resolve) => {
+    const watched = [folder, path.dirname(folder), path.join(folder, '../..')].map((name) =>
+      watch(name, (_event, file) => {
+        seen.add(file ?? '')
+        if (seen.has('t199')) resolve()
+      }),
+    )
+    t.after(() => {
+      for (const watcher of watched) watcher.close()
+    })
+  })
+  for (const tag of tags) await publishManifest(layout, { ...reference, tag }, bytes)
+  await all
+  assert.deepEqual([...seen].sort(), tags.toSorted())
 })
 
 test('no reference leads out of manifests/', async (t) => {
@@ -312,12 +416,16 @@ test('kill -9 at any moment leaves no manifest that names a missing blob, and no
     worker.begin()
     await worker.line(1 + (round % 4))
     // Somewhere in the next round, whose length is about this.
-    await new Promise((resolve) => setTimeout(resolve, Math.random() * 15))
+    await new Promise((resolve) => setTimeout(resolve, (round * 7) % 16))
     worker.child.kill('SIGKILL')
     worked += (await worker.ended).length
     await assertSound(layout)
     for (const file of filesIn(layout.manifests))
       assert.match(file, /^(?:registry\.ollama\.ai\/library\/m[0-2]\/latest|\.ollama-config-[0-9a-f-]{36}\.tmp)$/)
+    // Those of the mutex are found again by the next one that takes it.
+    const known = [mutexName, `.${mutexName}.mutex`]
+    for (const file of filesIn(layout.folder).filter((name) => !name.startsWith('manifests/registry')))
+      assert.ok(known.includes(file) || kindOf(layout, path.join(layout.folder, file)) !== undefined, file)
   }
   assert.ok(worked >= 6)
 })

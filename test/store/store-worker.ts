@@ -4,6 +4,7 @@
  *
  * `store-worker.ts count FOLDER FILE TIMES`: counts up in a file, under the mutex.
  * `store-worker.ts hold FOLDER`: takes the mutex, prints `held`, and keeps it until it is killed.
+ * `store-worker.ts forget FOLDER`: takes the mutex, prints `held`, and ends by itself without releasing it.
  * `store-worker.ts publish FOLDER`: publishes and removes models for ever, under the mutex.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -39,6 +40,9 @@ if (work === 'count') {
   say('held')
   // A hold keeps no process alive.
   setInterval(() => {}, 60_000)
+} else if (work === 'forget') {
+  await holdStore(layout)
+  say('held')
 } else if (work === 'publish') {
   const hold = await holdStore(layout)
   await prepare(layout, undefined)
