@@ -29,10 +29,18 @@ export type { AvailableModel, ManagedModel, ModelManager } from './plugins/manag
 export type { Lock, LockedDerivation, LockedModel, LockedPull } from './record/lock.ts'
 export type {
   ApplyPlanOptions,
+  BlobProblem,
+  Collected,
+  CollectLeftoversOptions,
   ConnectOptions,
   CreatePlanOptions,
+  DamagedPart,
   Environment,
+  FindLeftoversOptions,
+  FoundLeftovers,
   KnownConfig,
+  Leftover,
+  LeftoverKind,
   ListedPlugin,
   LoadConfigOptions,
   LoadedConfig,
@@ -43,9 +51,14 @@ export type {
   Outdated,
   OutdatedTarget,
   PluginList,
+  Spared,
   SurveyOptions,
   ValidatedPull,
   ValidatedPullOptions,
+  Verification,
+  VerifiedModel,
+  VerifyModelsOptions,
+  VerifyProgress,
 } from './runner.ts'
 export {
   applyPlan,

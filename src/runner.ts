@@ -3,7 +3,17 @@
  * A config imports this package, so no dependency is imported before a function needs it.
  */
 export { type ApplyPlanOptions, applyPlan } from './runner/apply.ts'
-export { collectLeftovers, type FoundLeftovers, findLeftovers } from './runner/collect.ts'
+export {
+  type Collected,
+  type CollectLeftoversOptions,
+  collectLeftovers,
+  type FindLeftoversOptions,
+  type FoundLeftovers,
+  findLeftovers,
+  type Leftover,
+  type LeftoverKind,
+  type Spared,
+} from './runner/collect.ts'
 export {
   type ConnectOptions,
   type Environment,
@@ -27,10 +37,12 @@ export { createRollbackPlan } from './runner/rollback.ts'
 export { lockPathOf, type SurveyOptions } from './runner/survey.ts'
 export { pullModelsWithValidation, type ValidatedPull, type ValidatedPullOptions } from './runner/validated-pull.ts'
 export {
-  type DamagedBlob,
+  type BlobProblem,
+  type DamagedPart,
   isSound,
   type Verification,
   type VerifiedModel,
-  type VerifyOptions,
+  type VerifyModelsOptions,
+  type VerifyProgress,
   verifyModels,
 } from './runner/verify.ts'

@@ -106,7 +106,7 @@ export async function* pullBlobs(options: PullBlobsOptions): AsyncGenerator<Pull
   }
 }
 
-export function toldOf({ locked, reference }: PullBlobsOptions, error: unknown): unknown {
+function toldOf({ locked, reference }: PullBlobsOptions, error: unknown): unknown {
   if (!locked || !(error instanceof BlobGoneError)) return error
   const { message } = error
   const name = formatReference(reference)

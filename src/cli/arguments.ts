@@ -111,8 +111,15 @@ const synonyms: Readonly<Record<string, CommandName>> = {
   preview: 'plan',
   status: 'plan',
   gc: 'collect',
+  clean: 'collect',
+  cleanup: 'collect',
   fsck: 'verify',
+  repair: 'verify',
 }
+
+/** Two commands are near to it. */
+const pruneHint =
+  '"ollama-config collect" removes blobs that no model needs; "ollama-config apply --prune" deletes models that are not in the config'
 
 function isCommand(word: string): word is CommandName {
   return Object.hasOwn(commands, word)
@@ -129,7 +136,7 @@ function commandName(word: string): CommandName {
   const near = suggest(word, Object.keys(commands)) ?? (Object.hasOwn(synonyms, word) ? synonyms[word] : undefined)
   throw usage(
     `There is no command "${word}"`,
-    near === undefined ? 'see ollama-config --help' : `did you mean "${near}"?`,
+    word === 'prune' ? pruneHint : near === undefined ? 'see ollama-config --help' : `did you mean "${near}"?`,
   )
 }
 

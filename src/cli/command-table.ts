@@ -147,7 +147,7 @@ const rollbackFlags = { ...configFlags, ...hostFlags, yes: yesFlag, ...outputFla
 const verifyFlags = {
   ...configFlags,
   ...hostFlags,
-  all: { type: 'boolean', summary: 'also models that are not in the config' },
+  all: { type: 'boolean', summary: 'also models that are not in the config; needs no config' },
   repair: { type: 'boolean', summary: 'fetch again what is damaged' },
   ...outputFlags,
 } as const satisfies Flags
@@ -223,14 +223,17 @@ export const commands = {
     flags: verifyFlags,
     words: { name: 'MODEL', least: 0, most: Number.POSITIVE_INFINITY },
     examples: [
-      ['ollama-config verify', 'the declared models, where the files of the server can be read here'],
-      ['ollama-config verify --store --repair', 'of the model directory, and fetch again what is damaged'],
+      ['ollama-config verify', 'the declared models of a server on this machine'],
+      ['ollama-config verify --store --repair', 'of a model directory, and fetch again what is damaged'],
     ],
   },
   collect: {
-    summary: 'remove blobs that no model needs, and unfinished downloads, older than an hour',
+    summary: 'remove blobs that no model needs, and unfinished downloads, once they are an hour old',
     flags: collectFlags,
-    examples: [['ollama-config collect --store', 'lists them and asks']],
+    examples: [
+      ['ollama-config collect', 'of a server on this machine; lists them and asks'],
+      ['ollama-config collect --store=/srv/models --yes', 'for scripts; needs no config'],
+    ],
   },
   plugins: {
     summary: 'list the plugins of the config, and those in its "discover" folder',

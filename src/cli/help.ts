@@ -25,7 +25,7 @@ export function welcomeText(hasConfig: boolean): string {
 
 const exitCodeRows = [
   ['0', 'done, or nothing to do'],
-  ['1', 'something failed; check: changes are pending'],
+  ['1', 'something failed; check: changes are pending; verify: damaged'],
   ['2', 'changes are pending (plan --detailed-exitcode)'],
   ['3', 'usage or config error, or approval missing'],
   ['130', 'interrupted'],

@@ -37,7 +37,11 @@ export async function run(words: readonly string[], context: Context): Promise<n
       if (words.includes('--json') && !writesJsonLines(words)) {
         context.stdout.write(errorDocument(interruption('a signal')))
       }
-      context.stderr.write('Interrupted: nothing was changed\n')
+      context.stderr.write(
+        mayHaveChanged(words)
+          ? 'Interrupted: run the same command again to go on from here\n'
+          : 'Interrupted: nothing was changed\n',
+      )
       return exitCodes.interrupted
     }
     const error = explained(thrown)
@@ -85,6 +89,11 @@ async function execute(invocation: Invocation, context: Context): Promise<number
 /** These tell their errors as lines of their own. */
 function writesJsonLines([command = '', ...flags]: readonly string[]): boolean {
   return ['apply', 'update', 'rollback'].includes(command) && !flags.includes('--lock-only')
+}
+
+/** These change one file after the other, and have no report that says how far they came. */
+function mayHaveChanged([command = '', ...flags]: readonly string[]): boolean {
+  return command === 'collect' || (command === 'verify' && flags.includes('--repair'))
 }
 
 function showError(error: unknown, words: readonly string[], context: Context): void {

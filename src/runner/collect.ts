@@ -1,46 +1,73 @@
-/** `findLeftovers` and `collectLeftovers`: what lies in the models' folder and is in nobody's use. */
+/** `findLeftovers` and `collectLeftovers`: what lies in the folder of the models and is in nobody's use. */
 import type { Config } from '../config/config.ts'
+import { formatVersion } from '../plan/plan.ts'
 import type { Collected, Leftover, Leftovers } from '../store/collect.ts'
-import type { KnownConfig, LoadedConfig } from './connection.ts'
-import { storeFolderOf } from './store-folder.ts'
-import { type SurveyOptions, survey } from './survey.ts'
+import type { ConnectOptions, KnownConfig, LoadedConfig } from './connection.ts'
+import { locateFiles } from './store-folder.ts'
+import type { SurveyOptions } from './survey.ts'
+
+export type { Collected, Leftover, Spared } from '../store/collect.ts'
+export type { LeftoverKind } from '../store/leftover-names.ts'
 
 export interface FoundLeftovers extends Leftovers {
+  readonly formatVersion: string
+  /** Of the server, or the folder again. */
   readonly address: string
   /** Where the files are. */
   readonly folder: string
 }
 
-/**
- * Blobs that no manifest names, unfinished downloads and temporary files. Changes nothing.
- *
- * @throws {OllamaConfigError} `usage` where the files of a server cannot be read
- */
-export async function findLeftovers(
-  config: LoadedConfig | KnownConfig | Config,
-  options: SurveyOptions = {},
-): Promise<FoundLeftovers> {
-  const found = await survey(config, options)
-  const folder = await storeFolderOf(found, options.signal)
-  const { layoutOf } = await import('../store/layout.ts')
-  const { surveyLeftovers } = await import('../store/collect.ts')
-  const leftovers = await surveyLeftovers(layoutOf(folder), { signal: options.signal })
-  return { address: found.backend.address, folder, ...leftovers }
+export interface CollectLeftoversOptions extends Pick<ConnectOptions, 'signal'> {
+  /** Called once when another process of ours works there, with words for it: it is waited for. */
+  readonly onBusy?: ((holder: string) => void) | undefined
+  readonly now?: Clock | undefined
 }
 
-/** Removes them, but for what is younger than an hour or in use by now. Waits for another process of ours that works there. */
+/** Milliseconds since 1970, by which files are an hour old. Default: the clock of this machine. */
+type Clock = () => number
+
+export interface FindLeftoversOptions extends Omit<SurveyOptions, 'frozen'> {
+  readonly now?: Clock | undefined
+}
+
+/**
+ * Finds blobs that no manifest names, unfinished downloads and temporary files. Changes nothing. A config is needed for its `host` and
+ * `headers` alone: for a store it may be left out.
+ *
+ * @throws {OllamaConfigError} `usage` where the files of a server cannot be read here, `store-unreadable`, `store-unsupported`, and
+ * what the host answers
+ */
+export async function findLeftovers(
+  config: LoadedConfig | KnownConfig | Config | undefined,
+  options: FindLeftoversOptions = {},
+): Promise<FoundLeftovers> {
+  const { address, layout } = await locateFiles(config ?? { models: [] }, options)
+  const { surveyLeftovers } = await import('../store/collect.ts')
+  const found = await surveyLeftovers(layout, { signal: options.signal, now: options.now })
+  return { formatVersion, address, folder: layout.folder, ...found }
+}
+
+/**
+ * Removes what was found, but for what is in use by now, or may be: see `spared` of the result. Each is looked at again right before.
+ *
+ * @throws {OllamaConfigError} `file-not-written`, `store-busy`, `store-unreadable`
+ */
 export async function collectLeftovers(
-  folder: string,
-  leftovers: readonly Leftover[],
-  { signal, onWait }: { readonly signal?: AbortSignal | undefined; readonly onWait?: (holder: string) => void } = {},
+  { folder, leftovers }: { readonly folder: string; readonly leftovers: readonly Leftover[] },
+  { signal, onBusy, now }: CollectLeftoversOptions = {},
 ): Promise<Collected> {
-  const { layoutOf } = await import('../store/layout.ts')
-  const { collect } = await import('../store/collect.ts')
-  const { holdStore } = await import('../store/mutex.ts')
+  signal?.throwIfAborted()
+  if (leftovers.length === 0) return { removed: [], freedBytes: 0, spared: [] }
+  const [{ collect }, { assertKnownLayout, layoutOf }, { holdStore }] = await Promise.all([
+    import('../store/collect.ts'),
+    import('../store/layout.ts'),
+    import('../store/mutex.ts'),
+  ])
   const layout = layoutOf(folder)
-  const hold = await holdStore(layout, { signal, onWait })
+  assertKnownLayout(layout)
+  const hold = await holdStore(layout, { signal, onWait: onBusy, command: 'collect' })
   try {
-    return await collect(layout, leftovers, { signal, assertHeld: () => hold.assertHeld() })
+    return await collect(layout, leftovers, { signal, now, assertHeld: () => hold.assertHeld() })
   } finally {
     await hold.release()
   }

@@ -11,7 +11,7 @@ import { OllamaConfigError } from '../errors.ts'
 import type { DesiredState } from '../plan/state.ts'
 import type { CheckedPlugin } from '../plugins/check.ts'
 import type { RegistryClientOptions } from '../registry/client.ts'
-import type { DownloadClient } from '../registry/registry.ts'
+import type { RegistryClient } from '../registry/registry.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { isLocal, ollamaFolders, type Place, type PlaceSelection, readOwner, selectPlace } from './place.ts'
 
@@ -89,12 +89,12 @@ export async function openRegistry(
   place: Place,
   serverVersion: string | null,
   options: ConnectOptions,
-): Promise<DownloadClient> {
+): Promise<RegistryClient> {
   const { createRegistryClient } = await import('../registry/client.ts')
   return createRegistryClient(registryOptions(place, serverVersion, options))
 }
 
-function registryOptions(
+export function registryOptions(
   place: Place,
   serverVersion: string | null,
   { env = process.env, logger, registryUrl }: ConnectOptions,

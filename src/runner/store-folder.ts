@@ -1,36 +1,88 @@
 /** Where the files of a place lie, for what works on files: a store says so, a server only where it runs on this machine. */
-import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
 import path from 'node:path'
-import { OllamaConfigError } from '../errors.ts'
-import type { Survey } from './survey.ts'
+import { printable, quoted } from '../artifact/text.ts'
+import type { Backend } from '../backend/backend.ts'
+import { readStateWhenReady } from '../backend/wait.ts'
+import type { Config } from '../config/config.ts'
+import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
+import type { ActualState } from '../plan/state.ts'
+import type { Layout } from '../store/layout.ts'
+import { connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
+import type { HostPlace, Place } from './place.ts'
+import type { SurveyOptions } from './survey.ts'
 
-/** @throws {OllamaConfigError} `usage` when they cannot be read here */
-export async function storeFolderOf(
-  { place, backend, actual }: Pick<Survey, 'place' | 'backend' | 'actual'>,
+export interface ModelFiles {
+  readonly place: Place
+  /** As it is shown. */
+  readonly address: string
+  readonly layout: Layout
+  /** `null` for a store. */
+  readonly serverVersion: string | null
+}
+
+/** @throws {OllamaConfigError} `usage` when they cannot be read here, `store-unsupported`, and what the host answers */
+export async function locateFiles(
+  config: LoadedConfig | KnownConfig | Config,
+  options: SurveyOptions,
+): Promise<ModelFiles> {
+  const { place } = selectTarget(config, options)
+  const { assertKnownLayout, layoutOf } = await import('../store/layout.ts')
+  if (place.kind === 'store') {
+    const layout = layoutOf(place.folder)
+    assertKnownLayout(layout)
+    return { place, address: place.folder, layout, serverVersion: null }
+  }
+  if (!place.address.loopback) throw refused(place, 'it is another machine')
+  const backend = await connect(place, config, options)
+  const actual = await readStateWhenReady(backend, options)
+  const layout = layoutOf(await folderOf(place, backend, actual, options.signal))
+  assertKnownLayout(layout)
+  await assertOfServer(place, layout, actual, options.signal)
+  return { place, address: backend.address, layout, serverVersion: actual.serverVersion }
+}
+
+async function folderOf(
+  place: HostPlace,
+  backend: Backend,
+  { models }: ActualState,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  if (place.kind === 'store') return place.folder
-  const refused = (why: string) =>
-    new OllamaConfigError('usage', `The files of the models of ${backend.address} cannot be read here: ${why}`, {
-      hint: 'run it on the machine of the server, as a user who may read its models, or name the folder with --store=DIR',
-    })
-  if (!place.address.loopback) throw refused('it is another machine')
-  for (const { name, remoteHost } of actual.models) {
+  for (const { name, remoteHost } of models) {
     if (remoteHost !== undefined) continue
     const { weightsFile } = await backend.show(name, { signal }).catch((error: unknown) => {
       signal?.throwIfAborted()
       // Of a damaged model nothing is told; the next one may do.
-      if (error instanceof OllamaConfigError) return { weightsFile: null }
+      if (isOllamaConfigError(error)) return { weightsFile: null }
       throw error
     })
-    if (weightsFile === null) continue
-    const isReadable = await access(weightsFile, constants.R_OK).then(
-      () => true,
-      () => false,
-    )
-    if (isReadable) return path.dirname(path.dirname(weightsFile))
-    throw refused('this user may not read them, or the server runs in a container')
+    if (weightsFile !== null && path.isAbsolute(weightsFile)) return path.dirname(path.dirname(weightsFile))
   }
-  throw refused('it has no model that tells where they are')
+  throw refused(place, 'it has no model that tells where they lie')
+}
+
+/** The path of a server in a container may be that of other models here: nothing of those may be removed or replaced. */
+async function assertOfServer(
+  place: HostPlace,
+  layout: Layout,
+  actual: ActualState,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { readManifests } = await import('../store/manifests.ts')
+  const folder = quoted(layout.folder)
+  const { models, damaged } = await readManifests(layout, { signal }).catch((error: unknown) => {
+    signal?.throwIfAborted()
+    const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
+    throw refused(place, `they lie in ${folder}. ${message}`)
+  })
+  const here = new Set(models.map(({ name, digest }) => `${name} ${digest}`))
+  const isHere = ({ name, digest }: { readonly name: string; readonly digest: string }) =>
+    here.has(`${name} ${digest}`) || damaged.includes(name)
+  if (actual.models.some(isHere) && actual.models.every(isHere)) return
+  throw refused(place, `they lie in ${folder}, and that folder of this machine has other models`)
+}
+
+function refused({ address }: HostPlace, why: string): OllamaConfigError {
+  return new OllamaConfigError('usage', `The files of the models of ${address.origin} cannot be read here: ${why}`, {
+    hint: 'run it on the machine or in the container of the server, as a user who may read them, or name their folder with --store=DIR',
+  })
 }

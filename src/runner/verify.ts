@@ -1,196 +1,86 @@
 /** `verifyModels`: reads every byte of the models, and fetches again what is damaged. */
-import { blobsOf, type Layer, layerWord } from '../artifact/manifest.ts'
-import { formatReference, parseReference, type Reference, sameReference } from '../artifact/reference.ts'
-import { quoted } from '../artifact/text.ts'
 import type { Config } from '../config/config.ts'
-import { type ErrorData, OllamaConfigError, toErrorData } from '../errors.ts'
-import { formatVersion } from '../plan/plan.ts'
-import type { Layout } from '../store/layout.ts'
-import type { StoredModel } from '../store/manifests.ts'
+import type { ErrorData } from '../errors.ts'
+import type { Leftover } from '../store/collect.ts'
 import type { BlobProblem } from '../store/verify.ts'
-import { type KnownConfig, type LoadedConfig, openRegistry } from './connection.ts'
-import { readOwner } from './place.ts'
-import { storeFolderOf } from './store-folder.ts'
-import { type Survey, type SurveyOptions, survey } from './survey.ts'
+import type { KnownConfig, LoadedConfig } from './connection.ts'
+import { knownOf } from './known.ts'
+import type { SurveyOptions } from './survey.ts'
 
-export interface VerifyOptions extends SurveyOptions {
-  /** Only these. Default: the declared ones. */
+export type { BlobProblem } from '../store/verify.ts'
+
+export interface VerifyModelsOptions extends Omit<SurveyOptions, 'frozen'> {
+  /** Only these. Default: all that are declared. */
   readonly models?: readonly string[] | undefined
-  /** Also models that are not declared. Default: false. */
+  /** Also models that are installed and not declared. Default: false. */
   readonly all?: boolean | undefined
   /** Fetch again what is damaged. Default: false. */
   readonly repair?: boolean | undefined
-  readonly onProgress?: ((checkedBytes: number, totalBytes: number) => void) | undefined
+  /** Called often while bytes are read, and while damaged blobs are fetched. */
+  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
+  /** Called once when another process of ours works there, with words for it: a repair waits for it. */
+  readonly onBusy?: ((holder: string) => void) | undefined
+}
+
+export interface VerifyProgress {
+  readonly phase: 'reading' | 'fetching'
+  readonly completedBytes: number
+  readonly totalBytes: number
 }
 
 export interface Verification {
   readonly formatVersion: string
+  /** Of the server, or the folder again. */
   readonly address: string
   /** Where the files are. */
   readonly folder: string
   /** Sorted by reference. */
   readonly models: readonly VerifiedModel[]
-  /** Manifests that cannot be read. */
-  readonly damagedManifests: readonly string[]
+  /** What `collectLeftovers` is for. Sorted by path. */
+  readonly leftovers: readonly Leftover[]
 }
 
 export interface VerifiedModel {
   readonly reference: string
-  /** False for one that is declared, and not there. */
-  readonly installed: boolean
-  readonly sizeBytes: number
-  readonly problems: readonly DamagedBlob[]
+  /** `missing`: declared, and not there. */
+  readonly status: 'sound' | 'repaired' | 'damaged' | 'missing'
+  /** `null` when it is missing, or its manifest cannot be read. */
+  readonly digest: string | null
+  readonly sizeBytes: number | null
+  readonly damage: readonly DamagedPart[]
 }
 
-export interface DamagedBlob {
-  readonly digest: string
-  /** What it is: `weights`, `template`. */
-  readonly part: string
-  readonly problem: Exclude<BlobProblem, null>
+export interface DamagedPart {
+  /** `weights`, `template`, `manifest` and so on. */
+  readonly what: string
+  /** `null` for the manifest. */
+  readonly digest: string | null
+  readonly problem: BlobProblem
+  /** What was found instead, for people; empty where the problem says it all. */
+  readonly found: string
   readonly repaired: boolean
-  /** Why it was not repaired. */
-  readonly error?: ErrorData
+  /** Why it was not repaired; `null` also when that was not asked for. */
+  readonly error: ErrorData | null
 }
 
 /** Whether nothing is wrong, or not any more. */
-export function isSound({ models, damagedManifests }: Verification): boolean {
-  const problems = models.flatMap((model) => model.problems)
-  return (
-    damagedManifests.length === 0 && models.every(({ installed }) => installed) && problems.every((one) => one.repaired)
-  )
+export function isSound({ models }: Verification): boolean {
+  return models.every(({ status }) => status === 'sound' || status === 'repaired')
 }
 
 /**
- * Reads the files of the models, on a server's machine or in a store.
+ * Reads the files of the models, in a store or of a server on this machine. With `repair` damaged blobs are fetched again from the
+ * registry of a model that names them; nothing else is changed.
  *
- * @throws {OllamaConfigError} `usage` for a model that is not there, and where the files of a server cannot be read
+ * @throws {OllamaConfigError} `usage` for a model that is not declared, with `all` not installed, and where the files of a server cannot
+ * be read here; `store-unreadable`, `store-unsupported`, `store-busy`, `file-not-written`, and what the host answers
  */
 export async function verifyModels(
   config: LoadedConfig | KnownConfig | Config,
-  options: VerifyOptions = {},
+  options: VerifyModelsOptions = {},
 ): Promise<Verification> {
-  const { signal, onProgress, repair = false } = options
-  const found = await survey(config, options)
-  const folder = await storeFolderOf(found, signal)
-  const [{ layoutOf }, { readManifests }, { verifyBlobs }] = await Promise.all([
-    import('../store/layout.ts'),
-    import('../store/manifests.ts'),
-    import('../store/verify.ts'),
-  ])
-  const layout = layoutOf(folder)
-  const { models, damaged } = await readManifests(layout, { signal })
-  const wanted = wantedModels(found, models, options)
-  const present = wanted.filter((one) => typeof one !== 'string')
-  const problems = await verifyBlobs(layout, present, { signal, onProgress })
-  const bad = [...problems].flatMap(([digest, problem]) => (problem === null ? [] : [digest]))
-  const repairs = repair && bad.length > 0 ? await repairBlobs(new Set(bad), layout, models, found, options) : new Map()
-  const damagedIn = (model: StoredModel): readonly DamagedBlob[] =>
-    blobsOf(model.manifest).flatMap((layer) => {
-      const problem = problems.get(layer.digest) ?? null
-      if (problem === null) return []
-      const error: ErrorData | undefined = repairs.get(layer.digest)
-      const repaired = repairs.has(layer.digest) && error === undefined
-      const told = { digest: layer.digest, part: layerWord(layer), problem, repaired }
-      return [error === undefined ? told : { ...told, error }]
-    })
-  return {
-    formatVersion,
-    address: found.backend.address,
-    folder,
-    models: wanted.map((one) =>
-      typeof one === 'string'
-        ? { reference: one, installed: false, sizeBytes: 0, problems: [] }
-        : { reference: one.name, installed: true, sizeBytes: one.sizeBytes, problems: damagedIn(one) },
-    ),
-    damagedManifests: damaged,
-  }
-}
-
-/** The name of one that is declared and not there. */
-function wantedModels(
-  { desired }: Survey,
-  models: readonly StoredModel[],
-  { models: names, all = false }: VerifyOptions,
-): readonly (StoredModel | string)[] {
-  const find = (reference: Reference) => models.filter((model) => sameReference(model.reference, reference))
-  const sorted = (list: readonly (StoredModel | string)[]) => {
-    const nameOf = (one: StoredModel | string) => (typeof one === 'string' ? one : one.name)
-    return list.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
-  }
-  if (names !== undefined) {
-    return sorted(
-      names.flatMap((name) => {
-        const found = find(parseReference(name))
-        if (found.length > 0) return found
-        throw new OllamaConfigError('usage', `${quoted(name)} is not installed`, {
-          hint: '"ollama-config plan --all" lists what is',
-        })
-      }),
-    )
-  }
-  if (all) return sorted(models)
-  return sorted(
-    desired.models.flatMap(({ reference }): readonly (StoredModel | string)[] => {
-      const found = find(reference)
-      return found.length > 0 || reference.cloud ? found : [formatReference(reference)]
-    }),
-  )
-}
-
-/** By digest: why it could not be repaired; `undefined` for what was. */
-async function repairBlobs(
-  bad: ReadonlySet<string>,
-  layout: Layout,
-  models: readonly StoredModel[],
-  { desired, place, backend }: Survey,
-  options: VerifyOptions,
-): Promise<ReadonlyMap<string, ErrorData | undefined>> {
-  const { signal, connections } = options
-  const [{ bringBlob }, { Downloader }, { holdStore }, { ownerFor }] = await Promise.all([
-    import('../backend/store-blob.ts'),
-    import('../transfer/downloader.ts'),
-    import('../store/mutex.ts'),
-    import('../store/ownership.ts'),
-  ])
-  const owner = await ownerFor(layout, readOwner(options.owner))
-  const hold = await holdStore(layout, { signal })
-  const registry = await openRegistry(place, null, options)
-  const downloader = new Downloader({ connections })
-  const plainHosts = new Set(desired.models.filter(({ insecure }) => insecure).map(({ reference }) => reference.host))
-  const repair = async (blob: Layer): Promise<ErrorData | undefined> => {
-    // What is built here is in no registry; of those that were pulled, any has it.
-    const sources = models.filter(
-      ({ manifest, parentModel }) =>
-        parentModel === null && blobsOf(manifest).some(({ digest }) => digest === blob.digest),
-    )
-    let problem: ErrorData = {
-      code: 'registry-error',
-      message: 'it belongs to a model that was built here, so that no registry has it',
-      hint: `delete the model and run apply, which builds it again (${backend.address})`,
-    }
-    for (const { reference } of sources) {
-      const insecure = plainHosts.has(reference.host)
-      try {
-        await bringBlob(blob, { layout, registry, downloader, reference, insecure, owner, signal })
-        return undefined
-      } catch (error) {
-        signal?.throwIfAborted()
-        problem = toErrorData(error)
-      }
-    }
-    return problem
-  }
-  try {
-    const blobs = new Map(models.flatMap(({ manifest }) => blobsOf(manifest).map((blob) => [blob.digest, blob])))
-    const repairs = new Map<string, ErrorData | undefined>()
-    for (const digest of bad) {
-      const blob = blobs.get(digest)
-      if (blob !== undefined) repairs.set(digest, await repair(blob))
-    }
-    return repairs
-  } finally {
-    downloader.close()
-    registry.close()
-    await hold.release()
-  }
+  options.signal?.throwIfAborted()
+  const known = await knownOf(config, options)
+  const { verifyFiles } = await import('./verification.ts')
+  return verifyFiles(known, options)
 }

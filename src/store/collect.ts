@@ -23,7 +23,11 @@ export interface Leftover {
   readonly allocatedBytes: number
   /** Since its content or its name last changed; never negative. */
   readonly ageMs: number
+  /** Why `collect` would leave it, as far as is known now. */
+  readonly spared: Spared | null
 }
+
+type Looked = Omit<Leftover, 'spared'>
 
 export interface Leftovers {
   /** Sorted by path. */
@@ -55,11 +59,6 @@ export interface Collected {
 /** A server spares what is younger too: it may belong to a pull or a build under way. */
 const youngMs = 3_600_000
 
-/** Whether `collect` would spare it for its age. */
-export function isYoung({ ageMs }: Pick<Leftover, 'ageMs'>): boolean {
-  return ageMs < youngMs
-}
-
 /** @throws {OllamaConfigError} `store-unreadable` */
 export async function surveyLeftovers(
   layout: Layout,
@@ -67,7 +66,7 @@ export async function surveyLeftovers(
 ): Promise<Leftovers> {
   signal?.throwIfAborted()
   // Before the manifests are read: what is published meanwhile is then no leftover.
-  const found: Leftover[] = []
+  const found: Looked[] = []
   for (const folder of [layout.folder, layout.blobs, layout.manifests]) {
     for (const name of await namesIn(folder)) {
       signal?.throwIfAborted()
@@ -77,7 +76,12 @@ export async function surveyLeftovers(
     }
   }
   const named = await readNamed(layout, signal)
-  const leftovers = found.filter(({ kind, file }) => kind !== 'blob' || !named.digests.has(digestOf(file)))
+  const isPulling = found.some(isWorkOfServer)
+  const leftovers = found
+    .filter(({ kind, file }) => kind !== 'blob' || !named.digests.has(digestOf(file)))
+    .map(
+      (one) => ({ ...one, spared: named.damaged.length > 0 ? 'damaged-manifest' : sparedFor(one, isPulling) }) as const,
+    )
   return { leftovers: leftovers.sort((a, b) => compareText(a.file, b.file)), damaged: named.damaged }
 }
 
@@ -105,14 +109,14 @@ export async function collect(
       continue
     }
     const reason = await reasonToSpare(layout, found, now() - slowMs, signal)
-    if (reason !== undefined) {
+    if (reason !== null) {
       spared.push({ leftover, reason })
       continue
     }
     try {
       // Of a link, the link; in a folder, too.
       await rm(found.file, { recursive: found.kind === 'folder' })
-      removed.push(found)
+      removed.push({ ...found, spared: null })
     } catch (error) {
       if (!hasCode(error) || error.code !== 'ENOENT') spared.push({ leftover, reason: 'in-use' })
     }
@@ -123,27 +127,38 @@ export async function collect(
 /** Asked right before: what nobody named a moment ago may be named by now. */
 async function reasonToSpare(
   layout: Layout,
-  leftover: Leftover,
+  found: Looked,
   nowMs: number,
   signal: AbortSignal | undefined,
-): Promise<Spared | undefined> {
-  const { kind, file } = leftover
-  if (isYoung(leftover)) return 'young'
-  if (kind === 'blob' && (await isServerAtWork(layout, nowMs))) return 'pulling'
+): Promise<Spared | null> {
+  const reason = sparedFor(found, found.kind === 'blob' && (await isServerAtWork(layout, nowMs)))
+  if (reason !== null) return reason
   const { digests, damaged } = await readNamed(layout, signal)
   if (damaged.length > 0) return 'damaged-manifest'
-  return kind === 'blob' && digests.has(digestOf(file)) ? 'named' : undefined
+  return found.kind === 'blob' && digests.has(digestOf(found.file)) ? 'named' : null
+}
+
+function sparedFor(found: Looked, isPulling: boolean): 'young' | 'pulling' | null {
+  if (isYoung(found)) return 'young'
+  return found.kind === 'blob' && isPulling ? 'pulling' : null
+}
+
+function isYoung({ ageMs }: Looked): boolean {
+  return ageMs < youngMs
 }
 
 /** Its pull may take hours, and writes its manifest last: what it has fetched by then is old, and named by nobody. */
+function isWorkOfServer(found: Looked): boolean {
+  return found.kind !== 'blob' && !isOurs(found.file) && isYoung(found)
+}
+
 async function isServerAtWork(layout: Layout, nowMs: number): Promise<boolean> {
   for (const folder of [layout.blobs, layout.folder]) {
     for (const name of await namesIn(folder)) {
       const file = path.join(folder, name)
-      const kind = isOurs(file) ? undefined : kindOf(layout, file)
-      if (kind === undefined || kind === 'blob') continue
+      if (kindOf(layout, file) === 'blob') continue
       const found = await look(layout, file, nowMs)
-      if (found !== undefined && isYoung(found)) return true
+      if (found !== undefined && isWorkOfServer(found)) return true
     }
   }
   return false
@@ -157,7 +172,7 @@ async function readNamed(layout: Layout, signal: AbortSignal | undefined): Promi
 }
 
 /** What is known of it now; `undefined` for what is not there or not ours to judge. */
-async function look(layout: Layout, file: string, nowMs: number): Promise<Leftover | undefined> {
+async function look(layout: Layout, file: string, nowMs: number): Promise<Looked | undefined> {
   const kind = kindOf(layout, file)
   const found = kind === undefined ? undefined : await lstat(file).catch(() => undefined)
   if (kind === undefined || found === undefined) return undefined

@@ -153,8 +153,13 @@ test('while a server seems to pull or to build, every blob stays: those it has a
     const working = write(layout, `blobs/${name}`)
     setTime(working, Date.now() + 2 * hour)
     const { leftovers } = await surveyLeftovers(layout, { now: later })
+    const foreseen = leftovers.map((leftover) => [leftover.file, leftover.spared])
     const { removed, spared } = await collect(layout, leftovers, { now: later })
     assert.deepEqual(removed, [], name)
+    assert.deepEqual(
+      foreseen,
+      spared.map(({ leftover, reason }) => [leftover.file, reason]),
+    )
     assert.deepEqual(
       spared.map(({ leftover, reason }) => [leftover.file, reason]).sort(),
       [
@@ -293,7 +298,7 @@ test('what is given is judged again: nothing outside, nothing unknown', async (t
   const given = [outside, own, path.join(layout.blobs, '..', '..', 'x'), layout.blobs, path.join(layout.blobs, 'gone')]
   const { removed, spared } = await collect(
     layout,
-    given.map((file) => ({ kind: 'blob' as const, file, allocatedBytes: 1, ageMs: 9 * hour })),
+    given.map((file) => ({ kind: 'blob' as const, file, allocatedBytes: 1, ageMs: 9 * hour, spared: null })),
     { now: later },
   )
   assert.deepEqual(removed, [])

@@ -1,89 +1,130 @@
-/** Whole commands that look after the files of a store: verify, its repair, and collect. */
+/** Every way in which a blob can be damaged is told, and each blob is read once. */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { makeGguf } from '../support/gguf.ts'
-import { openRegistry, runCli, tempFolder } from '../support/run-cli.ts'
-import { layer } from '../support/world.ts'
+import { test } from 'node:test'
+import { blobFile, type Layout } from '../../src/store/layout.ts'
+import { readManifests } from '../../src/store/manifests.ts'
+import { verifyBlobs } from '../../src/store/verify.ts'
+import { blobOf, storeWith } from './models.ts'
 
-async function world(t: TestContext) {
-  const weights = layer('model', makeGguf({ name: 'shared' }))
-  const models = ['a', 'b'].map((name) => ({ name, layers: [weights, layer('license', name)] }))
-  await openRegistry(t, { models })
-  const config = { models: ['a', { name: 'own', from: 'a', system: 'Mine.' }] }
-  const cwd = tempFolder(t, { 'ollama.config.json': config })
-  const store = path.join(cwd, 'models')
-  const run = async (code: number, ...words: string[]) => {
-    const result = await runCli([...words, '--store=models'], { cwd })
-    assert.equal(result.code, code, `${words.join(' ')}: ${result.stdout}${result.stderr}`)
-    return result
-  }
-  await run(0, 'apply', '--yes')
-  const blobs = () => readdirSync(path.join(store, 'blobs')).map((name) => path.join(store, 'blobs', name))
-  const blobWith = (text: string) => {
-    const found = blobs().find((file) => readFileSync(file).includes(text))
-    assert.ok(found !== undefined)
-    return found
-  }
-  return { cwd, store, run, blobs, blobWith }
+const isPosix = process.platform !== 'win32'
+
+const fileOf = (layout: Layout, text: string) => blobFile(layout, blobOf(text).digest)
+
+async function statesOf(layout: Layout, texts: readonly string[]): Promise<readonly string[]> {
+  const blobs = await verifyBlobs(layout, (await readManifests(layout)).models)
+  return texts.map((text) => {
+    const found = blobs.filter(({ digest }) => digest === blobOf(text).digest)
+    assert.equal(found.length, 1, text)
+    return found[0]?.state ?? ''
+  })
 }
 
-test('a flipped byte, a cut and a missing blob are found, told of every model that has them, and mended', async (t) => {
-  const { run, blobWith, store } = await world(t)
-  assert.match((await run(0, 'verify')).stdout, /2 models are sound/)
-  const weights = blobWith('GGUF')
-  const bytes = readFileSync(weights)
-  const last = bytes.length - 1
-  bytes[last] = (bytes[last] ?? 0) ^ 1
-  writeFileSync(weights, bytes)
-  const { stdout } = await run(1, 'verify')
-  assert.equal(stdout.match(/weights [0-9a-f]{12} has wrong bytes/g)?.length, 2, stdout)
-  const report = JSON.parse((await run(1, 'verify', '--json', 'a')).stdout)
-  assert.equal(report.folder, store)
+test('a flipped byte, a cut file, a longer one and a missing one are told from what is sound', async (t) => {
+  const texts = ['{}', 'flipped', 'cut', 'longer', 'missing', 'empty', 'sound']
+  const layout = storeWith(t, { a: ['{}', ...texts.slice(1)] })
   assert.deepEqual(
-    report.models.map(({ reference, problems }: { reference: string; problems: { problem: string }[] }) => [
-      reference,
-      ...problems.map(({ problem }) => problem),
-    ]),
-    [['a:latest', 'wrong-bytes']],
+    await statesOf(layout, texts),
+    texts.map(() => 'sound'),
   )
-  assert.match((await run(0, 'verify', '--repair')).stdout, /was fetched again/)
-  assert.match((await run(0, 'verify')).stdout, /2 models are sound/)
-  writeFileSync(weights, bytes.subarray(0, 100))
-  assert.match((await run(1, 'verify', '--all')).stdout, /has the wrong size/)
-  rmSync(weights)
-  assert.match((await run(1, 'verify')).stdout, /is missing/)
-  await run(0, 'verify', '--repair')
+  const flipped = readFileSync(fileOf(layout, 'flipped'))
+  flipped.writeUInt8(flipped.readUInt8(3) ^ 1, 3)
+  writeFileSync(fileOf(layout, 'flipped'), flipped)
+  truncateSync(fileOf(layout, 'cut'), 2)
+  writeFileSync(fileOf(layout, 'longer'), 'longer ')
+  rmSync(fileOf(layout, 'missing'))
+  truncateSync(fileOf(layout, 'empty'), 0)
+  assert.deepEqual(await statesOf(layout, texts), [
+    'sound',
+    'wrong-bytes',
+    'wrong-size',
+    'wrong-size',
+    'missing',
+    'wrong-size',
+    'sound',
+  ])
 })
 
-test('what was built here no registry can give back, and that is said', async (t) => {
-  const { run, blobWith } = await world(t)
-  writeFileSync(blobWith('Mine.'), 'Other')
-  const { stdout } = await run(1, 'verify', '--repair')
-  assert.match(stdout, /own:latest.*damaged/)
-  assert.match(stdout, /not repaired: it belongs to a model that was built here/)
-  await run(3, 'verify', 'nothing')
+test('what is no file is not opened, and a link is followed as a server follows it', { skip: !isPosix }, async (t) => {
+  const texts = ['{}', 'folder', 'pipe', 'link', 'lost link']
+  const layout = storeWith(t, { a: ['{}', ...texts.slice(1)] })
+  for (const text of texts.slice(1)) rmSync(fileOf(layout, text))
+  mkdirSync(fileOf(layout, 'folder'))
+  execFileSync('mkfifo', [fileOf(layout, 'pipe')])
+  writeFileSync(path.join(layout.folder, 'elsewhere'), 'link')
+  symlinkSync(path.join(layout.folder, 'elsewhere'), fileOf(layout, 'link'))
+  symlinkSync(path.join(layout.folder, 'nowhere'), fileOf(layout, 'lost link'))
+  assert.deepEqual(await statesOf(layout, texts), ['sound', 'unreadable', 'unreadable', 'sound', 'missing'])
 })
 
-test('collect removes what no model needs and is old, with a yes, and nothing else', async (t) => {
-  const { run, store, blobs } = await world(t)
-  const needed = blobs()
-  const files = { orphan: `sha256-${'a'.repeat(64)}`, young: `sha256-${'b'.repeat(64)}`, foreign: 'notes.txt' }
-  for (const name of Object.values(files)) writeFileSync(path.join(store, 'blobs', name), 'x')
-  const hours = new Date(Date.now() - 2 * 3_600_000)
-  for (const name of [files.orphan, files.foreign]) utimesSync(path.join(store, 'blobs', name), hours, hours)
-  // The time of the last change of name or mode cannot be set: nothing is old by it here.
-  const { stdout } = await run(0, 'collect', '--yes')
-  assert.match(stdout, /younger than an hour: stays/)
-  assert.match(stdout, /Nothing to collect/)
-  for (const file of [...needed, ...Object.values(files).map((name) => path.join(store, 'blobs', name))])
-    assert.ok(existsSync(file), file)
+test('a blob of many models is read once, and so are large files on their own threads', async (t) => {
+  const large = 'x'.repeat(20_000_000)
+  const layout = storeWith(t, { a: ['{}', 'shared', large], b: ['{}', 'shared'], c: ['{ }', `${large}y`] })
+  const { models } = await readManifests(layout)
+  const told: number[] = []
+  let total = 0
+  const blobs = await verifyBlobs(layout, models, {
+    threads: 2,
+    onProgress: (readBytes, totalBytes) => {
+      told.push(readBytes)
+      total = totalBytes
+    },
+  })
+  const sizes = [2, 6, 20_000_000, 3, 20_000_001]
+  assert.equal(blobs.length, sizes.length)
+  assert.ok(blobs.every(({ state }) => state === 'sound'))
+  assert.equal(
+    total,
+    sizes.reduce((sum, size) => sum + size, 0),
+  )
+  assert.deepEqual(
+    told,
+    told.toSorted((a, b) => a - b),
+  )
+  assert.equal(told.at(-1), total)
+  const file = fileOf(layout, large)
+  const bytes = readFileSync(file)
+  bytes.write('z', bytes.length - 1)
+  writeFileSync(file, bytes)
+  const bad = (await verifyBlobs(layout, models, { threads: 1 })).filter(({ state }) => state !== 'sound')
+  assert.deepEqual(
+    bad.map(({ digest, state }) => [digest, state]),
+    [[blobOf(large).digest, 'wrong-bytes']],
+  )
 })
 
-test('the files of a server on another machine cannot be verified', async (t) => {
-  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
-  const { code, stderr } = await runCli(['verify', '--host', '127.0.0.1:9'], { cwd })
-  assert.equal(code, 1)
-  assert.match(stderr, /127\.0\.0\.1:9/)
+test('of two manifests that give a blob two sizes, one is wrong', async (t) => {
+  const layout = storeWith(t, { a: ['{}', 'weights'] })
+  const { digest } = blobOf('weights')
+  const withSize = (sizeBytes: number) => ({
+    manifest: { config: null, layers: [{ mediaType: 'x', digest, sizeBytes }] },
+  })
+  assert.deepEqual(
+    (await verifyBlobs(layout, [withSize(7), withSize(8)])).map(({ sizeBytes, state }) => [sizeBytes, state]),
+    [
+      [7, 'sound'],
+      [8, 'wrong-size'],
+    ],
+  )
+})
+
+test('it stops when it is told to', async (t) => {
+  const layout = storeWith(t, { a: ['{}', 'x'.repeat(40_000_000), 'y'.repeat(40_000_000)] })
+  const { models } = await readManifests(layout)
+  const reason = new Error('enough')
+  await assert.rejects(verifyBlobs(layout, models, { signal: AbortSignal.abort(reason) }), (error) => error === reason)
+  const controller = new AbortController()
+  let calls = 0
+  const verifying = verifyBlobs(layout, models, {
+    threads: 1,
+    signal: controller.signal,
+    onProgress: () => {
+      calls++
+      controller.abort(reason)
+    },
+  })
+  await assert.rejects(verifying, (error) => error === reason)
+  assert.equal(calls, 1)
 })

@@ -82,6 +82,7 @@ export interface CliOptions {
   /** Lines a person types. Given, stdin and stderr are terminals. */
   readonly answers?: readonly string[]
   readonly signal?: AbortSignal
+  readonly now?: () => number
 }
 
 export interface CliResult {
@@ -93,7 +94,7 @@ export interface CliResult {
 /** In this process. An answer is typed only once a question waits for it. */
 export async function runCli(
   words: readonly string[],
-  { cwd, env = {}, answers, signal = new AbortController().signal }: CliOptions,
+  { cwd, env = {}, answers, signal = new AbortController().signal, now }: CliOptions,
 ): Promise<CliResult> {
   const written = { stdout: '', stderr: '' }
   const stdin = new PassThrough()
@@ -121,6 +122,7 @@ export async function runCli(
     cwd,
     platform: process.platform,
     signal,
+    ...(now === undefined ? {} : { now }),
     registryUrl: testRegistryUrl,
   })
   return { code, ...written }

@@ -1,57 +1,77 @@
 /** `ollama-config collect`: removes blobs that no model needs, and what broken downloads left. */
-import path from 'node:path'
-import { formatBytes } from '../../artifact/bytes.ts'
-import { OllamaConfigError } from '../../errors.ts'
-import { formatVersion } from '../../plan/plan.ts'
-import { collectLeftovers, findLeftovers } from '../../runner.ts'
+import { printable } from '../../artifact/text.ts'
+import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
+import { collectLeftovers, type FoundLeftovers, findLeftovers } from '../../runner.ts'
 import type { CollectFlags } from '../command-table.ts'
-import { type Context, exitCodes } from '../context.ts'
+import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
+import { leftoverLines, sparedLines, summaryOf } from '../views/leftovers.ts'
 import { describeTerminal } from '../views/terminal.ts'
-import { openSession, withHostSource } from './session.ts'
-
-const words = { blob: 'no model needs it', partial: 'unfinished download', temporary: 'left over', folder: 'left over' }
-const youngMs = 3_600_000
+import { fold } from '../views/text.ts'
+import { waitingText } from '../views/words.ts'
+import { openSession, sessionWithout, withHostSource } from './session.ts'
 
 export async function collect(flags: CollectFlags, context: Context): Promise<number> {
-  const { loaded, connection, waitMs } = await openSession(flags, context)
-  const found = await withHostSource(loaded, connection, () => findLeftovers(loaded, { ...connection, waitMs }))
+  const found = await find(flags, context)
+  const { signal, stderr, now } = context
   const { folder, leftovers, damaged } = found
-  const old = damaged.length > 0 ? [] : leftovers.filter(({ ageMs }) => ageMs >= youngMs)
-  const bytes = old.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0)
-  if (!flags.json) {
-    context.stdout.write(`Files   ${folder}\n`)
-    if (damaged.length > 0)
-      context.stdout.write(`\nNothing is collected while it is not known what is in use: ${damaged.join(', ')}\n`)
-    if (leftovers.length > 0) context.stdout.write('\n')
-    for (const { file, kind, allocatedBytes, ageMs } of leftovers) {
-      const why = `${words[kind]}${ageMs < youngMs ? ', younger than an hour: stays' : ''}`
-      context.stdout.write(`  - ${path.basename(file).slice(0, 40)}  ${formatBytes(allocatedBytes)}; ${why}\n`)
-    }
+  const removable = leftovers.filter(({ spared }) => spared === null)
+  const write = (lines: readonly string[]) => {
+    if (!flags.json) context.stdout.write(fold(`${lines.join('\n')}\n`, columnsOf(context.stdout)))
   }
-  if (old.length > 0 && !flags.yes) {
-    if (!describeTerminal(context, flags).interactive)
-      throw new OllamaConfigError('approval-required', 'Removing files needs a yes, and there is no terminal to ask', {
-        hint: 'add --yes',
-      })
-    if (!(await confirm(`Remove ${old.length} files, ${formatBytes(bytes)}?`, context))) {
-      context.stderr.write('Nothing was removed\n')
-      return exitCodes.done
-    }
+  write([`Files  ${printable(folder, 1000)}`, '', ...listLines(found)])
+  if (removable.length > 0 && !flags.yes && !(await isApproved(`Remove ${summaryOf(removable)}?`, flags, context))) {
+    stderr.write('Nothing was removed.\n')
+    return exitCodes.usage
   }
-  const { signal } = context
-  const onWait = (holder: string) => void context.stderr.write(`Waiting: the store is in use by ${holder}\n`)
-  const result =
-    old.length === 0
-      ? { removed: [], freedBytes: 0, spared: [] }
-      : await collectLeftovers(folder, old, { signal, onWait })
-  const { removed, freedBytes, spared } = result
-  if (flags.json) context.stdout.write(`${JSON.stringify({ formatVersion, ...found, ...result }, null, 2)}\n`)
-  else {
-    const kept = spared.length === 0 ? '' : `; ${spared.length} stay, since they are in use by now`
-    context.stdout.write(
-      `\n${removed.length === 0 ? 'Nothing to collect' : `Removed ${removed.length} files, ${formatBytes(freedBytes)} freed`}${kept}.\n`,
-    )
+  const onBusy = (holder: string) => void stderr.write(`${waitingText({ type: 'waiting', holder })}\n`)
+  const result = await collectLeftovers({ folder, leftovers: removable }, { signal, onBusy, now })
+  if (flags.json) context.stdout.write(`${JSON.stringify({ ...found, ...result }, null, 2)}\n`)
+  const { removed, spared } = result
+  if (removable.length > 0) write([`Removed ${summaryOf(removed)}.`, ...sparedLines(spared)])
+  return damaged.length > 0 || spared.some(({ reason }) => reason === 'in-use') ? exitCodes.failed : exitCodes.done
+}
+
+/** A config says which server; a store is named without one. */
+async function find(flags: CollectFlags, context: Context): Promise<FoundLeftovers> {
+  const { now } = context
+  const onWait = () => context.stderr.write('Waiting for the server to answer …\n')
+  const without = () => {
+    const { connection, waitMs } = sessionWithout(flags, context)
+    return findLeftovers(undefined, { ...connection, waitMs, onWait, now })
   }
-  return damaged.length > 0 ? exitCodes.failed : exitCodes.done
+  if (flags.store !== undefined) return without()
+  const session = await openSession(flags, context).catch((error: unknown) => {
+    if (flags.config === undefined && isOllamaConfigError(error) && error.code === 'config-not-found') return undefined
+    throw error
+  })
+  if (session === undefined) return without()
+  const { loaded, connection, waitMs } = session
+  return withHostSource(loaded, connection, () => findLeftovers(loaded, { ...connection, waitMs, onWait, now }))
+}
+
+function listLines({ leftovers, damaged }: FoundLeftovers): readonly string[] {
+  const removable = leftovers.filter(({ spared }) => spared === null)
+  const others = leftovers.flatMap((leftover) =>
+    leftover.spared === null ? [] : [{ leftover, reason: leftover.spared }],
+  )
+  return [
+    ...(removable.length === 0 ? ['Nothing to remove.'] : ['To remove:', ...leftoverLines(removable)]),
+    ...sparedLines(others),
+    ...(damaged.length === 0
+      ? []
+      : [
+          `Nothing is removed while these manifests cannot be read: ${damaged.map((name) => printable(name)).join(', ')}`,
+        ]),
+  ]
+}
+
+/** @throws {OllamaConfigError} `approval-required` where nobody can be asked */
+async function isApproved(question: string, flags: CollectFlags, context: Context): Promise<boolean> {
+  if (describeTerminal(context, flags).interactive && !flags.json) return confirm(`\n${question}`, context)
+  throw new OllamaConfigError(
+    'approval-required',
+    'Nobody can be asked here, since this is no terminal, and --yes was not given',
+    { hint: 'add --yes to remove without a question what "ollama-config collect" lists' },
+  )
 }

@@ -83,7 +83,14 @@ interface PlanningFlags extends CommonFlags {
 }
 
 /** The command that carries out what was shown, for the same config and host, or the plan that was saved. */
-export function applyCommand(flags: PlanningFlags, { env }: Pick<Context, 'env'>, planFile?: string): string {
+export function applyCommand(flags: PlanningFlags, context: Pick<Context, 'env'>, planFile?: string): string {
+  const planning = (['prune', 'frozen', 'offline', 'keep-previous'] as const).filter((name) => flags[name])
+  const words = planFile === undefined ? planning.map((name) => `--${name}`) : [shellWord(planFile)]
+  return commandLine(['apply', ...words], flags, context)
+}
+
+/** A command for the same config, and the same host or store. */
+export function commandLine(words: readonly string[], flags: CommonFlags, { env }: Pick<Context, 'env'>): string {
   const value = (name: 'config' | 'cwd' | 'host') => {
     const text = flags[name]
     if (text === undefined) return []
@@ -91,13 +98,11 @@ export function applyCommand(flags: PlanningFlags, { env }: Pick<Context, 'env'>
     return [`--${name}`, text.includes('@') ? '…' : shellWord(text)]
   }
   const store = flags.store === undefined || flags.store === true ? '' : `=${shellWord(flags.store)}`
-  const planning = (['prune', 'frozen', 'offline', 'keep-previous'] as const).filter((name) => flags[name])
   // npx sets this; what it ran is on no PATH.
   const program = env['npm_command'] === 'exec' ? ['npx', 'ollama-config'] : ['ollama-config']
   return [
     ...program,
-    'apply',
-    ...(planFile === undefined ? planning.map((name) => `--${name}`) : [shellWord(planFile)]),
+    ...words,
     ...value('config'),
     ...value('cwd'),
     ...value('host'),

@@ -1,69 +1,65 @@
 /** `ollama-config verify`: reads every byte of the models, and fetches again what is damaged. */
-import { formatBytes } from '../../artifact/bytes.ts'
-import { type DamagedBlob, isSound, type Verification, type VerifiedModel, verifyModels } from '../../runner.ts'
+import { isOllamaConfigError } from '../../errors.ts'
+import { isSound, type VerifyProgress, verifyModels } from '../../runner.ts'
 import type { VerifyFlags } from '../command-table.ts'
-import { type Context, exitCodes } from '../context.ts'
-import { createStyle, type Style } from '../views/style.ts'
+import { type Context, columnsOf, exitCodes } from '../context.ts'
+import { ByteProgress } from '../views/byte-progress.ts'
+import { createStyle } from '../views/style.ts'
 import { describeTerminal } from '../views/terminal.ts'
-import { openSession, withHostSource } from './session.ts'
+import { formatVerification } from '../views/verification.ts'
+import { waitingText } from '../views/words.ts'
+import { commandLine, openSession, sessionWithout, withHostSource } from './session.ts'
 
-const tellEveryMs = 2000
-
-const problemWords: Readonly<Record<DamagedBlob['problem'], string>> = {
-  missing: 'is missing',
-  'wrong-size': 'has the wrong size',
-  'wrong-bytes': 'has wrong bytes',
-  unreadable: 'cannot be read',
-}
+const phaseWords: Readonly<Record<VerifyProgress['phase'], string>> = { reading: 'Read', fetching: 'Fetched' }
 
 export async function verify(flags: VerifyFlags, models: readonly string[], context: Context): Promise<number> {
-  const { loaded, connection, waitMs } = await openSession(flags, context)
-  const { all, repair } = flags
-  let toldMs = performance.now()
-  const onProgress = (checked: number, total: number) => {
-    if (performance.now() - toldMs < tellEveryMs) return
-    toldMs = performance.now()
-    context.stderr.write(`Checked ${formatBytes(checked)} of ${formatBytes(total)}\n`)
+  const { loaded, connection, waitMs } = await openSessionFor(flags, context)
+  const { stdout, stderr } = context
+  const terminal = describeTerminal(context, flags)
+  // Log lines would tear its line apart.
+  const animate = terminal.animate && !flags.verbose
+  const progress = new ByteProgress(stderr, { animate, now: Date.now })
+  const options = {
+    ...connection,
+    waitMs,
+    onWait: () => stderr.write('Waiting for the server to answer …\n'),
+    all: flags.all,
+    repair: flags.repair,
+    models: models.length === 0 ? undefined : models,
+    onProgress: ({ phase, completedBytes, totalBytes }: VerifyProgress) =>
+      progress.update(phaseWords[phase], completedBytes, totalBytes),
+    onBusy: (holder: string) => {
+      progress.clear()
+      stderr.write(`${waitingText({ type: 'waiting', holder })}\n`)
+    },
   }
-  const options = { ...connection, waitMs, all, repair, onProgress }
-  const result = await withHostSource(loaded, connection, () =>
-    verifyModels(loaded, { ...options, models: models.length === 0 ? undefined : models }),
+  const verifying = () => verifyModels(loaded, options)
+  const result = await ('file' in loaded ? withHostSource(loaded, connection, verifying) : verifying()).finally(() =>
+    progress.clear(),
   )
-  const style = createStyle(describeTerminal(context, flags).stdoutColor)
-  context.stdout.write(flags.json ? `${JSON.stringify(result, null, 2)}\n` : formatVerification(result, style, flags))
+  if (flags.json) stdout.write(`${JSON.stringify(result, null, 2)}\n`)
+  else {
+    const words = ['verify', ...models, ...(flags.all ? ['--all'] : []), '--repair']
+    stdout.write(
+      formatVerification(result, {
+        style: createStyle(terminal.stdoutColor),
+        columns: columnsOf(stdout),
+        repairCommand: flags.repair ? undefined : commandLine(words, flags, context),
+        applyCommand: commandLine(['apply'], flags, context),
+        collectCommand: commandLine(['collect'], flags, context),
+      }),
+    )
+  }
   return isSound(result) ? exitCodes.done : exitCodes.failed
 }
 
-function formatVerification(result: Verification, style: Style, { repair }: VerifyFlags): string {
-  const { folder, models, damagedManifests } = result
-  const damaged = models.filter(({ installed, problems }) => !installed || problems.some((one) => !one.repaired))
-  const total =
-    damaged.length === 0 && damagedManifests.length === 0
-      ? `${models.length === 1 ? '1 model is' : `${models.length} models are`} sound.`
-      : `${damaged.length} of ${models.length} not sound.`
-  return [
-    `Files   ${folder}`,
-    '',
-    ...models.flatMap((model) => modelLines(model, style)),
-    ...damagedManifests.map((name) => `  ${style.red('x')} ${name}  its manifest cannot be read`),
-    ...(models.length + damagedManifests.length === 0 ? [] : ['']),
-    total,
-    ...(damaged.length > 0 && !repair
-      ? ['To mend it: the same command with --repair, and apply for what is not there']
-      : []),
-    '',
-  ].join('\n')
-}
-
-function modelLines({ reference, installed, sizeBytes, problems }: VerifiedModel, style: Style): readonly string[] {
-  if (!installed) return [`  ${style.red('x')} ${reference}  not installed`]
-  const isDamaged = problems.some(({ repaired }) => !repaired)
-  const sign = isDamaged ? style.red('x') : style.green('=')
-  return [
-    `  ${sign} ${reference}  ${formatBytes(sizeBytes)}${isDamaged ? ', damaged' : problems.length > 0 ? ', repaired' : ''}`,
-    ...problems.flatMap(({ digest, part, problem, repaired, error }) => [
-      `      ${part} ${digest.slice(7, 19)} ${repaired ? 'was fetched again' : problemWords[problem]}`,
-      ...(error === undefined ? [] : [`      not repaired: ${error.message}`]),
-    ]),
-  ]
+/** All that is installed can be verified without a config too. */
+async function openSessionFor(flags: VerifyFlags, context: Context) {
+  try {
+    return await openSession(flags, context)
+  } catch (error) {
+    if (!flags.all || flags.config !== undefined) throw error
+    if (!isOllamaConfigError(error) || error.code !== 'config-not-found') throw error
+    return { ...sessionWithout(flags, context), loaded: { models: [] } }
+  }
 }

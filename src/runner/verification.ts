@@ -1,0 +1,132 @@
+/** Carries out `verifyModels`. Imported only by it: what reads files and hashes them is not for other commands. */
+import { blobsOf, type Layer, layerWord } from '../artifact/manifest.ts'
+import {
+  compareText,
+  formatReference,
+  parseListedName,
+  parseReference,
+  type Reference,
+  referenceKey,
+} from '../artifact/reference.ts'
+import { quoted } from '../artifact/text.ts'
+import { type ErrorData, OllamaConfigError } from '../errors.ts'
+import { formatVersion } from '../plan/plan.ts'
+import type { DesiredState } from '../plan/state.ts'
+import { surveyLeftovers } from '../store/collect.ts'
+import { readManifests, type StoredManifests, type StoredModel } from '../store/manifests.ts'
+import { holdStore } from '../store/mutex.ts'
+import { blobKey, type CheckedBlob, verifyBlobs } from '../store/verify.ts'
+import type { KnownConfig } from './connection.ts'
+import { keysOf } from './plan.ts'
+import { locateFiles } from './store-folder.ts'
+import type { DamagedPart, Verification, VerifiedModel, VerifyModelsOptions } from './verify.ts'
+
+/** One that is not there, or of which nobody knows what it is made of, has a problem instead of a manifest. */
+type Wanted = StoredModel | { readonly name: string; readonly problem: 'missing' | 'unreadable' }
+
+export async function verifyFiles(known: KnownConfig, options: VerifyModelsOptions): Promise<Verification> {
+  const { signal, onProgress, onBusy, repair = false } = options
+  const { desired } = known
+  if (options.models !== undefined && !options.all) keysOf(options.models, desired)
+  const files = await locateFiles(known, options)
+  const { address, layout } = files
+  const read = (models: readonly Pick<StoredModel, 'manifest'>[]) =>
+    verifyBlobs(layout, models, {
+      signal,
+      onProgress: (completedBytes, totalBytes) => onProgress?.({ phase: 'reading', completedBytes, totalBytes }),
+    })
+  let wanted = choose(await readManifests(layout, { signal }), desired, options)
+  const checked = new Map((await read(wanted.filter(isStored))).map((blob) => [blobKey(blob), blob]))
+  const failures = new Map<string, ErrorData>()
+  const repaired = new Set<string>()
+  if (damagedBlobs(wanted, checked).length > 0) {
+    const hold = repair ? await holdStore(layout, { signal, onWait: onBusy, command: 'verify --repair' }) : undefined
+    try {
+      // Models may have been replaced and removed while they were read.
+      const stored = await readManifests(layout, { signal })
+      const before = new Set(wanted.filter(isStored).map(identityOf))
+      wanted = choose(stored, desired, options)
+      const changed = wanted.filter(isStored).filter((model) => !before.has(identityOf(model)))
+      for (const blob of await read(changed)) checked.set(blobKey(blob), blob)
+      const damaged = damagedBlobs(wanted, checked)
+      if (hold !== undefined && damaged.length > 0) {
+        const { repairBlobs } = await import('./repair.ts')
+        const onFetch = (completedBytes: number, totalBytes: number) =>
+          onProgress?.({ phase: 'fetching', completedBytes, totalBytes })
+        const failed = await repairBlobs(damaged, stored.models, desired, files, { ...options, onFetch })
+        for (const [key, error] of failed) failures.set(key, error)
+        // What was fetched is read once more, from the disk.
+        for (const blob of await read([{ manifest: { config: null, layers: damaged } }]))
+          if (blob.state === 'sound') repaired.add(blobKey(blob))
+      }
+    } finally {
+      await hold?.release()
+    }
+  }
+  const models = wanted.map((model) => resultOf(model, checked, repaired, failures))
+  const { leftovers } = await surveyLeftovers(layout, { signal })
+  return { formatVersion, address, folder: layout.folder, models, leftovers }
+}
+
+/** @throws {OllamaConfigError} `usage` for a name that is meant by nothing */
+function choose(
+  { models, damaged }: StoredManifests,
+  desired: DesiredState,
+  options: VerifyModelsOptions,
+): readonly Wanted[] {
+  const there = new Map<string, Wanted>(models.map((model) => [referenceKey(model.reference), model]))
+  for (const name of damaged) there.set(referenceKey(parseListedName(name)), { name, problem: 'unreadable' })
+  const find = (reference: Reference): Wanted =>
+    there.get(referenceKey(reference)) ?? { name: formatReference(reference), problem: 'missing' }
+  const declared = desired.models.map(({ reference }) => reference)
+  const all = new Map(declared.map((reference) => [referenceKey(reference), find(reference)]))
+  if (options.all) for (const [key, model] of there) all.set(key, model)
+  const chosen = options.models?.map((name) => {
+    const model = all.get(referenceKey(parseReference(name)))
+    if (model !== undefined) return model
+    throw new OllamaConfigError('usage', `${quoted(name)} is neither declared nor installed`, {
+      hint: '"ollama-config plan --all" lists what is',
+    })
+  })
+  return [...new Set(chosen ?? all.values())].sort((a, b) => compareText(a.name, b.name))
+}
+
+function isStored(model: Wanted): model is StoredModel {
+  return !('problem' in model)
+}
+
+function identityOf({ name, digest }: StoredModel): string {
+  return `${name} ${digest}`
+}
+
+function damagedBlobs(wanted: readonly Wanted[], checked: ReadonlyMap<string, CheckedBlob>): readonly Layer[] {
+  const blobs = wanted.filter(isStored).flatMap(({ manifest }) => blobsOf(manifest))
+  const damaged = blobs.filter((blob) => checked.get(blobKey(blob))?.state !== 'sound')
+  return [...new Map(damaged.map((blob) => [blobKey(blob), blob])).values()]
+}
+
+function resultOf(
+  model: Wanted,
+  checked: ReadonlyMap<string, CheckedBlob>,
+  repaired: ReadonlySet<string>,
+  failures: ReadonlyMap<string, ErrorData>,
+): VerifiedModel {
+  if (!isStored(model)) {
+    const { name, problem } = model
+    const nothing = { reference: name, digest: null, sizeBytes: null }
+    if (problem === 'missing') return { ...nothing, status: 'missing', damage: [] }
+    const part = { what: 'manifest', digest: null, found: '', repaired: false, error: null }
+    return { ...nothing, status: 'damaged', damage: [{ ...part, problem }] }
+  }
+  const damage = blobsOf(model.manifest).flatMap((layer): readonly DamagedPart[] => {
+    const key = blobKey(layer)
+    const blob = checked.get(key)
+    if (blob === undefined || blob.state === 'sound') return []
+    const { state: problem, digest, found } = blob
+    const isRepaired = repaired.has(key)
+    const error = isRepaired ? null : (failures.get(key) ?? null)
+    return [{ what: layerWord(layer), digest, problem, found, repaired: isRepaired, error }]
+  })
+  const status = damage.length === 0 ? 'sound' : damage.every((part) => part.repaired) ? 'repaired' : 'damaged'
+  return { reference: model.name, status, digest: model.digest, sizeBytes: model.sizeBytes, damage }
+}
