@@ -1,7 +1,8 @@
 /**
- * What a model can do, as a server tells it from the model's files (server/images.go in v0.33). Go templates are not parsed: which
- * fields they name is all that counts. What a server's environment changes (OLLAMA_GO_TEMPLATE) is not known here.
+ * What a model can do, as a server tells it from the model's files (server/images.go in v0.33). What a server's
+ * environment changes (OLLAMA_GO_TEMPLATE) is not known here.
  */
+import { type GoTemplate, readGoTemplate } from '../artifact/go-template.ts'
 import { printable } from '../artifact/text.ts'
 import type { Gguf } from '../store/gguf.ts'
 
@@ -45,12 +46,12 @@ export function capabilitiesOf({ config, weights, projectors, template }: Capabi
   const usesHarmony = isGptOss && template?.includes('<|start|>') === true && template.includes('<|end|>')
   const chatTemplate = weights?.values.get('tokenizer.chat_template')
   const ofChat = typeof chatTemplate === 'string' ? chatCapabilities(chatTemplate) : []
-  const ofGo = template === undefined ? [] : templateCapabilities(template)
+  const go = template === undefined ? undefined : readGoTemplate(template)
   const isRendered = renderer !== '' || parser !== '' || usesHarmony
   // With templates of both kinds, the one of the weights is taken where it can do more.
   const prefersChat =
-    !isRendered && typeof chatTemplate === 'string' && template !== undefined && isBetter(chatTemplate, template)
-  const usesGo = template !== undefined && !prefersChat
+    !isRendered && typeof chatTemplate === 'string' && go !== undefined && isBetter(chatTemplate, go, template ?? '')
+  const usesGo = go !== undefined && !prefersChat
   const { capabilities } = config
   const found = new Set([
     ...(Array.isArray(capabilities) ? capabilities : [])
@@ -60,7 +61,7 @@ export function capabilitiesOf({ config, weights, projectors, template }: Capabi
     ...(weights === undefined ? [] : weightsCapabilities(weights)),
     ...(projectors.length > 0 ? ['vision'] : []),
     ...(projectors.some(hearsAudio) ? ['audio'] : []),
-    ...(usesGo ? ofGo : []),
+    ...(usesGo ? goCapabilities(go) : []),
     ...(Object.hasOwn(parsers, parser) ? (parsers[parser] ?? []) : []),
     ...(isGptOss ? ['thinking'] : []),
   ])
@@ -113,39 +114,24 @@ function chatCapabilities(text: string): readonly string[] {
   return [...(/tools|tool_call/.test(text) ? ['tools'] : []), ...(thinks ? ['thinking'] : [])]
 }
 
-/** Of a Go template. */
-function templateCapabilities(text: string): readonly string[] {
-  const actions = actionsOf(text)
-  const names = (field: string) => new RegExp(`\\.${field}\\b`).test(actions)
+function goCapabilities({ fields, marksThoughts }: GoTemplate): readonly string[] {
   return [
-    ...(names('Tools') ? ['tools'] : []),
-    ...(names('Suffix') ? ['insert'] : []),
-    ...(names('Thinking') && names('Messages') ? ['thinking'] : []),
+    ...(fields.has('tools') ? ['tools'] : []),
+    ...(fields.has('suffix') ? ['insert'] : []),
+    ...(marksThoughts ? ['thinking'] : []),
   ]
 }
 
-/** What is between braces. */
-function actionsOf(template: string): string {
-  return template
-    .split('{{')
-    .slice(1)
-    .map((piece) => piece.split('}}', 1)[0])
-    .join('\n')
-}
-
-function isBetter(chat: string, go: string): boolean {
-  const [ofChat, ofGo] = [chatCapabilities(chat), templateCapabilities(go)]
-  if (ofChat.length > ofGo.length) return !answersTools(go) || chatAnswersTools(chat)
+function isBetter(chat: string, go: GoTemplate, text: string): boolean {
+  const [ofChat, ofGo] = [chatCapabilities(chat), goCapabilities(go)]
+  if (ofChat.length > ofGo.length) return !answersTools(go, text) || chatAnswersTools(chat)
   const isSame = ofChat.length === ofGo.length && ofChat.every((capability) => ofGo.includes(capability))
-  return isSame && ofChat.includes('tools') && chatAnswersTools(chat) && !answersTools(go)
+  return isSame && ofChat.includes('tools') && chatAnswersTools(chat) && !answersTools(go, text)
 }
 
 /** Whether what a tool gave can be told to the model. */
-function answersTools(go: string): boolean {
-  const actions = actionsOf(go)
-  return (
-    /\.Tools\b/.test(actions) && /\.ToolCalls\b/.test(actions) && /eq \.Role "tool"|tool_response|TOOL_RESULTS/.test(go)
-  )
+function answersTools({ fields }: GoTemplate, text: string): boolean {
+  return fields.has('tools') && fields.has('toolcalls') && /eq \.Role "tool"|tool_response|TOOL_RESULTS/.test(text)
 }
 
 function chatAnswersTools(chat: string): boolean {

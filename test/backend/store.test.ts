@@ -167,7 +167,7 @@ test('what is no manifest is not stored', async (t) => {
 })
 
 test('blobs that are there and right are not fetched, and all others are', async (t) => {
-  const { remote, layout, pull } = await open(t, [served('a', 'right', 'wrong', 'short')])
+  const { remote, layout, pull } = await open(t, [served('a', 'right', 'wrong', 'short', 'long')])
   await pull('a')
   const fetched = async (text: string) => {
     const before = remote.count({ digest: blobOf(text).digest })
@@ -179,6 +179,8 @@ test('blobs that are there and right are not fetched, and all others are', async
   assert.equal(await fetched('right'), false)
   writeFileSync(fileOf('wrong'), 'WRONG')
   assert.equal(await fetched('wrong'), true)
+  writeFileSync(fileOf('long'), 'longer')
+  assert.equal(await fetched('long'), true)
   truncateSync(fileOf('short'), 3)
   assert.equal(await fetched('short'), true)
   rmSync(fileOf('short'))
