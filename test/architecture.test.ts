@@ -65,7 +65,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   backend: ['store', 'transfer', 'registry', 'plan', 'artifact', 'runtime', 'errors.ts', 'version.ts'],
   demo: ['artifact', 'runtime'],
   apply: ['backend', 'plan', 'artifact', 'runtime', 'errors.ts'],
-  resolution: ['backend', 'registry', 'record', 'plan', 'artifact', 'runtime', 'errors.ts'],
+  resolution: ['backend', 'store', 'registry', 'record', 'plan', 'artifact', 'runtime', 'errors.ts'],
   runner: [
     'plugin.ts',
     'plugins',

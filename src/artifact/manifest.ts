@@ -130,7 +130,7 @@ export function layerWord({ mediaType }: Layer): string {
   return Object.hasOwn(layerWords, kind) ? (layerWords[kind] ?? 'other') : 'other'
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 

@@ -1,5 +1,6 @@
 /** Reads the small blobs of a model, and what is told of its weights, as far as a build takes them over. Pure. */
-import type { ConfigFields } from './derived.ts'
+import type { ConfigFields, ModelContent } from './derived.ts'
+import { isRecord, type Layer } from './manifest.ts'
 import type { Weights } from './weights.ts'
 
 /** `undefined` for what is no JSON object. */
@@ -7,14 +8,14 @@ export function readJsonRecord(text: string | null | undefined): Readonly<Record
   if (text === null || text === undefined) return undefined
   try {
     const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+    return isRecord(value) ? value : undefined
   } catch {
     return undefined
   }
 }
 
 /** Of the text of a config blob. */
-export function readConfigFields(text: string | null | undefined): ConfigFields | undefined {
+function readConfigFields(text: string | null | undefined): ConfigFields | undefined {
   const config = readJsonRecord(text)
   if (config === undefined) return undefined
   const field = (key: string) => (typeof config[key] === 'string' && config[key] !== '' ? config[key] : null)
@@ -29,11 +30,36 @@ export function readConfigFields(text: string | null | undefined): ConfigFields 
 }
 
 /** @param info Keys of the GGUF, as `/api/show` gives them */
-export function readWeights(info: Readonly<Record<string, unknown>>): Weights {
+function readWeights(info: Readonly<Record<string, unknown>>): Weights {
   const architecture = info['general.architecture']
   return {
     architecture: typeof architecture === 'string' ? architecture : '',
     parameterCount: Number(info['general.parameter_count'] ?? Number.NaN),
     fileType: Number(info['general.file_type'] ?? 0),
+  }
+}
+
+/** What a model's parts say together. */
+export interface ContentTexts {
+  readonly layers: readonly Layer[]
+  /** Of its config blob; `null` like absent ones: it cannot be had. */
+  readonly config: string | null | undefined
+  /** Of its params layers, in order. */
+  readonly params: readonly (string | null | undefined)[]
+  /** Keys of its GGUF, as `/api/show` gives them. */
+  readonly info: Readonly<Record<string, unknown>>
+}
+
+/** `undefined` when a part cannot be had, or is none that a server would read. */
+export function readContent({ layers, config, params, info }: ContentTexts): ModelContent | undefined {
+  const fields = readConfigFields(config)
+  const records = params.map(readJsonRecord).filter((record) => record !== undefined)
+  if (fields === undefined || records.length < params.length) return undefined
+  return {
+    layers,
+    config: fields,
+    // Of two, a server asks the first one first.
+    parameters: params.length === 0 ? null : Object.fromEntries(records.toReversed().flatMap(Object.entries)),
+    weights: readWeights(info),
   }
 }

@@ -3,7 +3,7 @@
  * then is what the listed digest covers (manifest.go in v0.33).
  */
 import { OllamaConfigError } from '../errors.ts'
-import { imageType, type Manifest, parseManifest } from './manifest.ts'
+import { imageType, isRecord, type Manifest, parseManifest } from './manifest.ts'
 
 export interface StoredManifest {
   readonly manifest: Manifest
@@ -71,10 +71,6 @@ function parentIn(value: unknown): string | null {
   const weights = layers.filter((layer: unknown) => isRecord(layer) && layer['mediaType'] === imageType('model')).at(-1)
   const from: unknown = isRecord(weights) ? weights['from'] : undefined
   return typeof from === 'string' && from !== '' ? from : null
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function incomplete(): OllamaConfigError {

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import type { Layer } from '../artifact/manifest.ts'
 import type { Reference } from '../artifact/reference.ts'
 import type { DownloadClient } from '../registry/registry.ts'
-import { blobFile, type Layout } from '../store/layout.ts'
+import { blobFile, type Layout, partialFile } from '../store/layout.ts'
 import type { Owner } from '../store/ownership.ts'
 import { publishPartial } from '../store/publish.ts'
 import type { Downloader } from '../transfer/downloader.ts'
@@ -44,8 +44,7 @@ async function bring(blob: Layer, options: BringBlobOptions): Promise<void> {
     onProgress?.(sizeBytes)
     return
   }
-  // Beside its place, so that renaming it is all that is left to do.
-  const file = `${blobFile(layout, digest)}.ollama-config`
+  const file = partialFile(layout, digest)
   const source = registrySource(registry, { reference, insecure, digest, silenceMs })
   await downloader.fetch({ digest, sizeBytes, file, source, onProgress, signal })
   await publishPartial(layout, digest, file, { owner })

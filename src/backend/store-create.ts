@@ -8,7 +8,7 @@ import {
   predictDerived,
 } from '../artifact/derived.ts'
 import { imageType, shortDigest } from '../artifact/manifest.ts'
-import { readConfigFields, readJsonRecord, readWeights } from '../artifact/model-content.ts'
+import { readContent } from '../artifact/model-content.ts'
 import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { sha256 } from '../runtime/sha256.ts'
@@ -89,18 +89,9 @@ async function contentOf(
   const [configText, ...paramTexts] = await Promise.all(
     [config, ...params].map(({ digest }) => readSmallBlob(layout, digest, { signal })),
   )
-  const fields = readConfigFields(configText)
-  const parameters = paramTexts.map(readJsonRecord).filter((record) => record !== undefined)
-  if (fields === undefined || parameters.length < params.length) return undefined
   const { modelInfo } = await showStored(layout, base, { signal })
   if (isQuantizedAnew(modelInfo)) return undefined
-  return {
-    layers,
-    config: fields,
-    // Of two, a server asks the first one first.
-    parameters: params.length === 0 ? null : Object.fromEntries(parameters.toReversed().flatMap(Object.entries)),
-    weights: readWeights(modelInfo),
-  }
+  return readContent({ layers, config: configText, params: paramTexts, info: modelInfo })
 }
 
 /** Weights that were 8-bit floats once, and are larger now: a server quantizes them at every build (`hasSourceFP8Tensors`). */

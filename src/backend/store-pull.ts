@@ -6,7 +6,7 @@ import { OllamaConfigError } from '../errors.ts'
 import type { DownloadClient } from '../registry/registry.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
 import { Turns } from '../runtime/turns.ts'
-import { BlobGoneError } from '../transfer/blob-download.ts'
+import { BlobGoneError } from '../transfer/problems.ts'
 import type { PullOptions, PullProgress } from './backend.ts'
 import { type BringBlobOptions, bringBlob } from './store-blob.ts'
 

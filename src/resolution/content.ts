@@ -1,13 +1,14 @@
 /** What an installed model is made of, as far as a build takes it over: from the server's own files, or from its registry. */
-import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import type { ModelContent } from '../artifact/derived.ts'
-import { formatManifest, imageType, type Layer, type Manifest, parseManifest } from '../artifact/manifest.ts'
-import { readConfigFields, readJsonRecord, readWeights } from '../artifact/model-content.ts'
+import { formatManifest, imageType, type Layer, type Manifest } from '../artifact/manifest.ts'
+import { readContent } from '../artifact/model-content.ts'
+import { readStoredManifest } from '../artifact/stored-manifest.ts'
 import type { ModelDetails } from '../backend/backend.ts'
-import { isOllamaConfigError } from '../errors.ts'
 import type { InstalledModel } from '../plan/state.ts'
 import { sha256 } from '../runtime/sha256.ts'
+import { blobFile, type Layout, layoutOf, manifestFile } from '../store/layout.ts'
+import { readSmallFile } from '../store/regular-file.ts'
 
 /** Where manifests and small blobs can be had. Nothing is believed that does not hash to its name. */
 export interface ContentSources {
@@ -30,50 +31,46 @@ export const maxBytes = 1024 * 1024
 /** `null` when a part of it cannot be had. */
 export async function contentOf(sources: ContentSources): Promise<ModelContent | null> {
   const { model, shown, known, ask } = sources
-  const folder = sources.local && shown.weightsFile !== null ? path.dirname(path.dirname(shown.weightsFile)) : undefined
+  const layout =
+    sources.local && shown.weightsFile !== null ? layoutOf(path.dirname(path.dirname(shown.weightsFile))) : undefined
   const manifest =
-    (folder === undefined ? undefined : await storedManifest(folder, model)) ??
+    (layout === undefined ? undefined : await storedManifest(layout, model)) ??
     manifestFrom(known, model.digest) ??
     (await ask.manifest(model.digest))
   if (manifest === null || manifest.config === null) return null
   const textOf = async ({ digest, sizeBytes }: Layer) =>
     sizeBytes > maxBytes
       ? null
-      : ((folder === undefined ? undefined : await storedBlob(folder, digest)) ?? (await ask.blob(digest)))
+      : ((layout === undefined ? undefined : await storedBlob(layout, digest)) ?? (await ask.blob(digest)))
   const params = manifest.layers.filter(({ mediaType }) => mediaType === imageType('params'))
   const [configText, ...paramTexts] = await Promise.all([manifest.config, ...params].map(textOf))
-  const config = readConfigFields(configText)
-  const parameters = paramTexts.map(readJsonRecord)
-  if (config === undefined || parameters.includes(undefined)) return null
-  return {
-    layers: manifest.layers,
-    config,
-    parameters: params.length === 0 ? null : Object.assign({}, ...parameters.toReversed()),
-    weights: readWeights(shown.modelInfo),
+  const { layers } = manifest
+  return readContent({ layers, config: configText, params: paramTexts, info: shown.modelInfo }) ?? null
+}
+
+async function storedManifest(layout: Layout, { reference, digest }: InstalledModel): Promise<Manifest | undefined> {
+  try {
+    const { bytes } = await readSmallFile(manifestFile(layout, reference), maxBytes)
+    const { manifest, hashedBytes } = readStoredManifest(bytes)
+    const hashed = bytes.subarray(0, hashedBytes)
+    // Nor does a newline at its end make another model of it.
+    const isIt = [hashed, trimNewline(hashed)].some((part) => `sha256:${sha256(part)}` === digest)
+    return isIt ? manifest : undefined
+  } catch {
+    // The folder is what a server says: anything may be there, or nothing.
+    return undefined
   }
 }
 
-/** The name in a path is one of the four parts of a listed name, which have no separator in them. */
-async function storedManifest(folder: string, { reference, digest }: InstalledModel): Promise<Manifest | undefined> {
-  const { host, namespace, model, tag } = reference
-  const text = await readSmall(path.join(folder, 'manifests', host, namespace, model, tag))
-  // The newline that a server writes after a manifest of its own is not always part of what it hashes.
-  const isIt =
-    text !== undefined && [text, text.replace(/\n$/, '')].some((bytes) => `sha256:${sha256(bytes)}` === digest)
-  return isIt ? parsed(text) : undefined
+function trimNewline(bytes: Uint8Array): Uint8Array {
+  return bytes.at(-1) === 0x0a ? bytes.subarray(0, -1) : bytes
 }
 
-async function storedBlob(folder: string, digest: string): Promise<string | undefined> {
-  const text = await readSmall(path.join(folder, 'blobs', digest.replace(':', '-')))
-  return text !== undefined && `sha256:${sha256(text)}` === digest ? text : undefined
-}
-
-async function readSmall(file: string): Promise<string | undefined> {
+async function storedBlob(layout: Layout, digest: string): Promise<string | undefined> {
   try {
-    // The path is what a server says: what is there may be large, or no file and without an end.
-    const found = await stat(file)
-    if (!found.isFile() || found.size > maxBytes) return undefined
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(file))
+    const { bytes } = await readSmallFile(blobFile(layout, digest), maxBytes)
+    if (`sha256:${sha256(bytes)}` !== digest) return undefined
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
     return undefined
   }
@@ -85,13 +82,4 @@ function manifestFrom(blobs: readonly Layer[] | undefined, digest: string): Mani
   if (blobs === undefined || config === undefined) return undefined
   const manifest = { config, layers: blobs.slice(0, -1) }
   return `sha256:${sha256(formatManifest(manifest))}` === digest ? manifest : undefined
-}
-
-function parsed(text: string): Manifest | undefined {
-  try {
-    return parseManifest(text)
-  } catch (error) {
-    if (isOllamaConfigError(error)) return undefined
-    throw error
-  }
 }

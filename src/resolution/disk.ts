@@ -1,6 +1,6 @@
 /** Whether the downloads of a plan fit on the disk, where the host or the store is on this machine. */
 import { existsSync } from 'node:fs'
-import { stat, statfs } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { formatBytes } from '../artifact/bytes.ts'
 import { printable } from '../artifact/text.ts'
@@ -9,6 +9,8 @@ import type { Diagnostic } from '../errors.ts'
 import { type Change, type DeleteChange, isFetch, plannedBlobs } from '../plan/plan.ts'
 import type { ActualState } from '../plan/state.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
+import { freeBytes } from '../runtime/disk-space.ts'
+import { blobFile, layoutOf, partialFile } from '../store/layout.ts'
 
 export interface DiskOptions {
   readonly changes: readonly Change[]
@@ -76,27 +78,12 @@ async function modelFolder({
   return guess === undefined ? undefined : { folder: guess, sure: false }
 }
 
-/** Of a folder that is not there yet: where it will be made. */
-async function freeBytes(folder: string): Promise<number | undefined> {
-  try {
-    const { bavail, bsize } = await statfs(nearestExisting(folder))
-    return bavail * bsize
-  } catch {
-    return undefined
-  }
-}
-
-function nearestExisting(folder: string): string {
-  const parent = path.dirname(folder)
-  return existsSync(folder) || parent === folder ? folder : nearestExisting(parent)
-}
-
 /**
  * What unfinished downloads already take: the server, or our own download into a store, goes on from there. Their size is the full one
  * from the start, so blocks count.
  */
 async function partialBytes({ changes, folder: store }: DiskOptions, folder: string): Promise<number> {
-  const suffix = store === undefined ? '-partial' : '.ollama-config'
+  const layout = layoutOf(folder)
   const missing = new Map(
     changes
       .flatMap((change) => (isFetch(change) && change.manifest !== null ? plannedBlobs(change.manifest) : []))
@@ -105,7 +92,7 @@ async function partialBytes({ changes, folder: store }: DiskOptions, folder: str
   )
   let sum = 0
   for (const [digest, sizeBytes] of missing) {
-    const file = path.join(folder, 'blobs', `${digest.replace(':', '-')}${suffix}`)
+    const file = store === undefined ? `${blobFile(layout, digest)}-partial` : partialFile(layout, digest)
     const blocks = await stat(file).then(
       (found) => found.blocks,
       () => 0,

@@ -34,6 +34,11 @@ export function blobFile({ blobs }: Layout, digest: string): string {
   throw new OllamaConfigError('invalid-response', `${quoted(digest)} is no SHA-256 digest of a blob`)
 }
 
+/** Where a blob is gathered while it is fetched: beside its place, so that renaming it is all that is left to do. */
+export function partialFile(layout: Layout, digest: string): string {
+  return `${blobFile(layout, digest)}.ollama-config`
+}
+
 /** @throws {OllamaConfigError} `invalid-reference` for parts that no name has, such as `..` */
 export function manifestFile({ manifests }: Layout, reference: Reference): string {
   // Read again, all four parts: whoever made the reference may have put anything into it.

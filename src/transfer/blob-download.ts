@@ -1,15 +1,12 @@
 /** One blob on its way: what of it is still to be fetched, by which parts, and the hash that follows. */
-import { statfs } from 'node:fs/promises'
-import path from 'node:path'
-import { formatBytes } from '../artifact/bytes.ts'
-import { printable, quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
+import { notWritten } from '../runtime/atomic-file.ts'
 import type { GrowingHash, HashThread } from '../runtime/hash-thread.ts'
-import { hasCode } from '../runtime/transport-error.ts'
 import { fetchPart, Part } from './part.ts'
 import { Partial } from './partial.ts'
+import { assertRoom, BlobGoneError, diskProblem, isDiskError, WrongBytesError } from './problems.ts'
 import { bytesIn, missingRanges, type Ranges } from './ranges.ts'
-import { AnswerError, type BlobSource, partName } from './source.ts'
+import { AnswerError, type BlobSource } from './source.ts'
 
 export interface BlobRequest {
   /** `sha256:` and 64 hex digits. */
@@ -70,7 +67,7 @@ export class BlobDownload {
   static async open(request: BlobRequest, thread: HashThread): Promise<BlobDownload> {
     const { file, sizeBytes, signal } = request
     const partial = await Partial.open(file, sizeBytes, signal).catch((error: unknown) => {
-      throw signal?.aborted ? signal.reason : writeError(error, file)
+      throw signal?.aborted ? signal.reason : notWritten(file, error)
     })
     try {
       await assertRoom(file, sizeBytes - bytesIn(partial.ranges))
@@ -145,10 +142,12 @@ export class BlobDownload {
         this.#withoutRanges()
         return true
       }
-      if (error instanceof AnswerError && error.problem === 'gone')
-        return this.fail(new BlobGoneError(this.#request, error))
+      if (error instanceof AnswerError && error.problem === 'gone') return this.fail(new BlobGoneError(this, error))
       if (error instanceof OllamaConfigError) return this.fail(error)
-      if (isDiskError(error)) return this.fail(await this.#diskError(error))
+      if (isDiskError(error)) {
+        const { file, ranges } = this.#partial
+        return this.fail(await diskProblem(error, file, this.sizeBytes - bytesIn(ranges)))
+      }
       throw error
     }
     this.#finishPart(part)
@@ -187,14 +186,14 @@ export class BlobDownload {
     try {
       found = await hash.finish(this.sizeBytes)
     } catch (error) {
-      if (this.#hash === hash) this.fail(writeError(error, this.#partial.file))
+      if (this.#hash === hash) this.fail(notWritten(this.#partial.file, error))
       return
     }
     if (this.isOver || this.#hash !== hash) return
     if (`sha256:${found}` === this.digest) return this.#finish({})
     // Once more, without ranges: some get those wrong, and it costs nothing but time.
-    if (this.#begunAnew) this.fail(new WrongBytesError(this.#request))
-    else await this.#beginAnew().catch((error: unknown) => this.fail(writeError(error, this.#partial.file)))
+    if (this.#begunAnew) this.fail(new WrongBytesError(this))
+    else await this.#beginAnew().catch((error: unknown) => this.fail(notWritten(this.#partial.file, error)))
   }
 
   #begin(part: Part): Part {
@@ -253,73 +252,4 @@ export class BlobDownload {
     this.#giveUpParts()
     this.#settleOver('error' in end ? (end.error ?? new Error('aborted')) : undefined)
   }
-
-  async #diskError(error: unknown): Promise<unknown> {
-    const { file } = this.#partial
-    const missing = this.sizeBytes - bytesIn(this.#partial.ranges)
-    return isFull(error) ? diskFull(file, missing, await freeBytes(file)) : writeError(error, file)
-  }
-}
-
-/** The source does not have the blob, or not any more. Whoever fetches a locked version says so in other words. */
-export class BlobGoneError extends OllamaConfigError {
-  constructor({ digest, source }: BlobRequest, { message }: Error) {
-    super('registry-error', `${source.host} does not have ${partName(digest)} of the model: ${message}`, {
-      hint: 'the model may have been replaced or removed there meanwhile: plan again',
-    })
-  }
-}
-
-class WrongBytesError extends OllamaConfigError {
-  constructor({ digest, source }: BlobRequest) {
-    super('digest-mismatch', `${source.host} sent wrong bytes for ${partName(digest)} of the model, twice`, {
-      hint: 'try again; when that does not help, a proxy on the way changes what it passes on',
-    })
-  }
-}
-
-/** @throws {OllamaConfigError} `disk-full` */
-async function assertRoom(file: string, missingBytes: number): Promise<void> {
-  const free = await freeBytes(file)
-  if (free !== undefined && free < missingBytes) throw diskFull(file, missingBytes, free)
-}
-
-function diskFull(file: string, missingBytes: number, free: number | undefined): OllamaConfigError {
-  const has = free === undefined ? '' : `, and has ${formatBytes(free)}`
-  return new OllamaConfigError(
-    'disk-full',
-    `The disk of ${quoted(path.dirname(file))} is full: it needs ${formatBytes(missingBytes)} more${has}`,
-    { hint: 'free some space and run the same again: it goes on from what is there' },
-  )
-}
-
-async function freeBytes(file: string): Promise<number | undefined> {
-  try {
-    const { bavail, bsize } = await statfs(path.dirname(file))
-    return bavail * bsize
-  } catch {
-    return undefined
-  }
-}
-
-function isFull(error: unknown): boolean {
-  return hasCode(error) && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
-}
-
-/** Of the system, about a file. Errors of the transport are wrapped. */
-function isDiskError(error: unknown): boolean {
-  return (
-    hasCode(error) &&
-    /^(ENOSPC|EDQUOT|EIO|EROFS|EFBIG|EACCES|EPERM|EBADF|ENOENT|EMFILE|ENFILE|ESTALE)$/.test(error.code) &&
-    !(error instanceof Error && error.name === 'TransportError')
-  )
-}
-
-function writeError(error: unknown, file: string): unknown {
-  if (error instanceof OllamaConfigError) return error
-  const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
-  return new OllamaConfigError('file-not-written', `${quoted(file)} cannot be written: ${message}`, {
-    hint: 'check the owner and the mode of the folder, and that its disk works',
-    cause: error,
-  })
 }

@@ -3,13 +3,12 @@
  * the hash can follow; a connection without work takes half of what a slow one still has to do.
  */
 
-import { printable } from '../artifact/text.ts'
-import { OllamaConfigError } from '../errors.ts'
 import { HashThread } from '../runtime/hash-thread.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { BlobDownload, type BlobRequest } from './blob-download.ts'
 import type { Part } from './part.ts'
-import { AnswerError, partName } from './source.ts'
+import { notFetched } from './problems.ts'
+import { AnswerError } from './source.ts'
 
 export interface DownloaderOptions {
   /** At once, of all downloads together. Default: 4. */
@@ -173,21 +172,4 @@ export class Downloader {
     if (error instanceof AnswerError && error.retryAfterMs !== undefined) return error.retryAfterMs
     return Math.random() * Math.min(longestPauseMs, this.#pauseMs * 2 ** (failures - 1))
   }
-}
-
-function notFetched({ digest, host }: BlobDownload, error: unknown, failures: number): OllamaConfigError {
-  const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
-  const hint =
-    'check the network and HTTPS_PROXY of this machine, and run the same again: it goes on from what is there'
-  return error instanceof AnswerError
-    ? new OllamaConfigError(
-        'registry-error',
-        `${host} did not give ${partName(digest)} of the model, ${failures} times in a row: ${message}`,
-        { hint },
-      )
-    : new OllamaConfigError(
-        'registry-unreachable',
-        `${partName(digest)} of the model cannot be fetched from ${host}, after ${failures} tries in a row: ${message}`,
-        { hint, cause: error },
-      )
 }

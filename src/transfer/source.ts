@@ -1,5 +1,4 @@
 /** Where the bytes of a blob come from, and what an answer must look like to be taken for a part of it. */
-import { shortDigest } from '../artifact/manifest.ts'
 import type { Reference } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
 import type { DownloadClient } from '../registry/registry.ts'
@@ -114,9 +113,4 @@ function encodingProblem(response: HttpResponse): AnswerError | undefined {
 
 function retryAfter(header: string | undefined): number | undefined {
   return /^\d{1,6}$/.test(header ?? '') ? Math.min(Number(header) * 1000, maxRetryAfterMs) : undefined
-}
-
-/** `part abc123 of …` for messages. */
-export function partName(digest: string): string {
-  return `the part ${shortDigest(digest)}`
 }

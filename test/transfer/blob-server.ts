@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createHttpClient } from '../../src/runtime/http.ts'
 import type { BlobSource } from '../../src/transfer/source.ts'
+import { httpSource } from './http-source.ts'
 
 export interface Asked {
   readonly number: number
@@ -22,7 +22,7 @@ export type Behave = (
 export interface BlobServer {
   readonly bytes: Buffer
   readonly digest: string
-  readonly origin: string
+  readonly url: string
   readonly asked: readonly Asked[]
   readonly source: BlobSource
   /** Body bytes that were handed to connections. */
@@ -79,21 +79,12 @@ export async function serveBlob(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const origin = `http://127.0.0.1:${port}`
-  const client = createHttpClient({ url: origin, connections: 64 })
-  const source: BlobSource = {
-    host: 'registry.test',
-    open: (range, signal) =>
-      client.send({
-        path: '/blob',
-        headers: range === undefined ? {} : { range: `bytes=${range.from}-${range.to - 1}` },
-        signal,
-        silenceMs,
-      }),
-  }
+  const url = `${origin}/blob`
+  const { source, close } = httpSource(url, silenceMs)
   const served: BlobServer = {
     bytes,
     digest: `sha256:${createHash('sha256').update(bytes).digest('hex')}`,
-    origin,
+    url,
     asked,
     source,
     get sentBytes() {
@@ -104,7 +95,7 @@ export async function serveBlob(
     },
     answer,
     close: async () => {
-      client.close()
+      close()
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
     },

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ErrorCode, isOllamaConfigError } from '../../src/errors.ts'
-import { BlobGoneError } from '../../src/transfer/blob-download.ts'
 import { Downloader, type DownloaderOptions } from '../../src/transfer/downloader.ts'
 import { journalOf } from '../../src/transfer/partial.ts'
+import { BlobGoneError } from '../../src/transfer/problems.ts'
 import { type Behave, type BlobServer, madeUpBytes, serveBlob } from './blob-server.ts'
 
 /** Its processes, signals and error codes are not those that this looks for. */

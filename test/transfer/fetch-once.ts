@@ -1,25 +1,11 @@
-/** Fetches one blob in a process of its own, which a test can kill: origin, digest, size, file, connections. */
-import { createHttpClient } from '../../src/runtime/http.ts'
+/** Fetches one blob in a process of its own, which a test can kill: URL, digest, size, file, connections. */
 import { Downloader } from '../../src/transfer/downloader.ts'
+import { httpSource } from './http-source.ts'
 
-const [origin = '', digest = '', size = '', file = '', connections = ''] = process.argv.slice(2)
-const client = createHttpClient({ url: origin, connections: 64 })
+const [url = '', digest = '', size = '', file = '', connections = ''] = process.argv.slice(2)
+const { source, close } = httpSource(url)
 const downloader = new Downloader({ connections: Number(connections) })
-await downloader.fetch({
-  digest,
-  sizeBytes: Number(size),
-  file,
-  source: {
-    host: 'registry.test',
-    open: (range, signal) =>
-      client.send({
-        path: '/blob',
-        headers: range === undefined ? {} : { range: `bytes=${range.from}-${range.to - 1}` },
-        signal,
-        silenceMs: 20_000,
-      }),
-  },
-  onProgress: (completed) => console.log(completed),
-})
+const onProgress = (completed: number) => console.log(completed)
+await downloader.fetch({ digest, sizeBytes: Number(size), file, source, onProgress })
 downloader.close()
-client.close()
+close()

@@ -28,7 +28,7 @@ test('after kill -9 at most 16 MB per connection are downloaded again', {
   })
   const connections = 3
   const file = path.join(folder, 'blob')
-  const words = [server.origin, server.digest, String(server.bytes.length), file, String(connections)]
+  const words = [server.url, server.digest, String(server.bytes.length), file, String(connections)]
   let had = 0
   for (const killAt of [24, 64]) {
     const child = fetchOnce(words)
