@@ -119,7 +119,7 @@ async function* applyHeld(
     if (outcome.outcome !== 'done') undone.add(change.id)
     yield finished(change, outcome, now() - startedMs)
   }
-  yield* runScheduled(fetches, { limit: concurrency, run })
+  yield* runScheduled(fetches, { limit: concurrency, mayShare: backend.kind === 'store', run })
   for (const change of others) yield* run(change)
   yield { type: 'apply-finished', outcome: options.signal?.aborted ? 'interrupted' : failed ? 'failed' : 'done' }
 }

@@ -1,5 +1,5 @@
 /**
- * Runs fetches, several at once where that is safe: two pulls that want the same blob can crash the server, so that those with
+ * Runs fetches, several at once where that is safe: two pulls that want the same blob can crash a server, so that those with
  * a missing blob in common, and those whose layers are unknown, wait for each other. So do updates that remove the old version.
  */
 import { type PullChange, plannedBlobs, type UpdateChange } from '../plan/plan.ts'
@@ -10,6 +10,8 @@ type Fetch = PullChange | UpdateChange
 export interface ScheduleOptions<T> {
   /** At most so many at once; 1 or more. */
   readonly limit: number
+  /** The place minds no two pulls that want the same blob, as a store, where the second one waits for it. Default: false. */
+  readonly mayShare?: boolean | undefined
   /** Never throws. */
   readonly run: (change: Fetch) => AsyncIterable<T>
 }
@@ -17,7 +19,7 @@ export interface ScheduleOptions<T> {
 /** What the runs yield, as it comes. Each starts in order as far as the rules allow; none is left out. */
 export async function* runScheduled<T>(
   changes: readonly Fetch[],
-  { limit, run }: ScheduleOptions<T>,
+  { limit, mayShare = false, run }: ScheduleOptions<T>,
 ): AsyncGenerator<T, void> {
   const waiting = [...changes]
   const running = new Set<Fetch>()
@@ -31,7 +33,7 @@ export async function* runScheduled<T>(
   }
   const next = () =>
     running.size < limit
-      ? waiting.find((change) => [...running].every((other) => areIndependent(change, other)))
+      ? waiting.find((change) => mayShare || [...running].every((other) => areIndependent(change, other)))
       : undefined
   while (waiting.length > 0 || running.size > 0) {
     for (let change = next(); change !== undefined; change = next()) start(change)

@@ -18,13 +18,14 @@ function fetchOf(name: string, missing: readonly number[] | null, present: reado
 }
 
 /** Runs everything, each in so many turns of the event loop, and tells what ran together. */
-async function together(changes: readonly PullChange[], limit: number, turns = 3) {
+async function together(changes: readonly PullChange[], limit: number, turns = 3, mayShare = false) {
   const running = new Set<string>()
   const seen = new Set<string>()
   const order: string[] = []
   let most = 0
   for await (const event of runScheduled(changes, {
     limit,
+    mayShare,
     async *run({ reference }) {
       order.push(reference)
       for (const other of running) seen.add([other, reference].sort().join(' '))
@@ -58,6 +59,13 @@ test('two that share a missing blob never run at once; a present blob is no matt
     ['a c', 'b c'].filter((pair) => seen.includes(pair)),
   )
   assert.ok(seen.includes('a c'))
+})
+
+test('where a place minds nothing, only the limit counts', async () => {
+  const changes = [fetchOf('a', [1]), fetchOf('b', [1]), fetchOf('unknown', null), fetchOf('c', [1])]
+  const { order, most } = await together(changes, 3, 3, true)
+  assert.deepEqual(order, ['a', 'b', 'unknown', 'c'])
+  assert.equal(most, 3)
 })
 
 test('what is yielded is worked off before the stream goes on, and what a stream throws comes out', async () => {
