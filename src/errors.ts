@@ -34,6 +34,7 @@ export const errorCodes = [
   'host-error',
   'invalid-response',
   'stream-ended',
+  'pull-stalled',
   'model-not-found',
   'server-too-old',
   'disk-full',
@@ -67,6 +68,8 @@ export interface ErrorOptions {
   readonly hint?: string | undefined
   /** Facts for programs: JSON-safe, free of secrets. */
   readonly details?: Readonly<Record<string, unknown>> | undefined
+  /** The same request may succeed in a moment, with nothing changed. Default: false. */
+  readonly retryable?: boolean | undefined
   readonly cause?: unknown
 }
 
@@ -85,6 +88,8 @@ export class OllamaConfigError extends Error {
   readonly code: ErrorCode
   readonly hint: string | undefined
   readonly details: Readonly<Record<string, unknown>> | undefined
+  /** The same request may succeed in a moment, with nothing changed. */
+  readonly retryable: boolean
   readonly [brand] = true
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
@@ -92,6 +97,7 @@ export class OllamaConfigError extends Error {
     this.code = code
     this.hint = options.hint
     this.details = options.details
+    this.retryable = options.retryable ?? false
   }
 }
 

@@ -357,6 +357,7 @@ test('what the commands write with --json fits the schemas, and so do lock file 
   await json('outdated', 0, 'outdated')
   await json('lock-result', 0, 'lock')
   await json('lock-result', 0, 'update', '--lock-only')
+  server.fail({ path: '/api/pull' }, { kind: 'reset', afterLines: 1 }, 1)
   await lines(0, ['apply', '--yes'])
   await json('plan', 0, 'check')
   for (const name of ['a', 'b']) server.publish({ name, revision: 'two' })

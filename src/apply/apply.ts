@@ -18,6 +18,7 @@ import {
   type Target,
   type UpdateChange,
 } from '../plan/plan.ts'
+import type { Patience } from './attempts.ts'
 import type { Event, SkipReason } from './events.ts'
 import { fetchModel } from './fetch.ts'
 import { findInstalled, type Host, stalePlan } from './host.ts'
@@ -36,7 +37,7 @@ export interface Approval {
   readonly irreplaceable?: boolean
 }
 
-export interface ApplyTargetOptions {
+export interface ApplyTargetOptions extends Patience {
   readonly backend: Backend
   readonly approve: Approval
   /** At most so many models are fetched at once. Default: 1. */
@@ -95,7 +96,7 @@ async function* applyHeld(
   options: ApplyTargetOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Event, void> {
-  const { backend, approve, concurrency = 1, strict = false, now } = options
+  const { backend, approve, concurrency = 1, strict = false, now, stallMs, retryPauseMs } = options
   const changes = target.changes.filter((change): change is Pending => change.action !== 'no-op')
   const approved = changes.filter((change) => refusal(change, approve) === undefined)
   // Updates may remove blobs, which a pull that was planned against them would then bring again.
@@ -114,7 +115,7 @@ async function* applyHeld(
   const undone = new Set<string>()
   const run = async function* (change: Pending): AsyncGenerator<Event, void> {
     const startedMs = now()
-    const outcome = yield* carryOut(change, { host, signal, failed, undone, strict })
+    const outcome = yield* carryOut(change, { host, signal, failed, undone, strict, stallMs, retryPauseMs })
     failed ||= outcome.outcome === 'failed'
     if (outcome.outcome !== 'done') undone.add(change.id)
     yield finished(change, outcome, now() - startedMs)
@@ -124,7 +125,7 @@ async function* applyHeld(
   yield { type: 'apply-finished', outcome: options.signal?.aborted ? 'interrupted' : failed ? 'failed' : 'done' }
 }
 
-interface Situation {
+interface Situation extends Patience {
   readonly host: Host
   readonly signal: AbortSignal
   /** Something before failed. */
@@ -137,7 +138,7 @@ interface Situation {
 /** Never throws. */
 async function* carryOut(
   change: Pending,
-  { host, signal, failed, undone, strict }: Situation,
+  { host, signal, failed, undone, strict, ...patience }: Situation,
 ): AsyncGenerator<Event, Outcome> {
   if (signal.aborted) return skipped('interrupted')
   if (change.action === 'delete' && failed) return skipped('earlier-failure')
@@ -149,7 +150,7 @@ async function* carryOut(
     switch (change.action) {
       case 'pull':
       case 'update':
-        return yield* fetchModel(change, host, signal)
+        return yield* fetchModel(change, host, { signal, ...patience })
       case 'derive':
       case 'rebuild':
         return yield* buildModel(change, host, { signal, strict })

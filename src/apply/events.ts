@@ -8,6 +8,7 @@ export type Event =
   | ChangeStarted
   | KeepingPrevious
   | ChangeProgress
+  | ChangeRetrying
   | ChangeFinished
   | DiagnosticFound
   | LockUpdated
@@ -62,6 +63,18 @@ export interface ChangeProgress {
   readonly waiting: boolean
 }
 
+/** An attempt failed in a way that may pass, and another one follows. */
+export interface ChangeRetrying {
+  readonly type: 'change-retrying'
+  readonly id: string
+  /** The one that follows: 2 or more. */
+  readonly attempt: number
+  /** Until it begins. */
+  readonly pauseMs: number
+  /** What the last one failed with. */
+  readonly error: ErrorData
+}
+
 export interface ChangeFinished extends ChangeResult {
   readonly type: 'change-finished'
 }
@@ -105,6 +118,8 @@ export interface ChangeResult {
   /** True when the host built or copied it in this run; absent when it was found done. */
   readonly made?: true
   readonly error?: ErrorData
+  /** How often it was tried; absent when once was enough. */
+  readonly attempts?: number
   /** Digest of the installed model afterwards; `null` when none is installed or none was looked for. */
   readonly digest: string | null
   readonly durationMs: number

@@ -3,33 +3,51 @@
  * is fetched as it is where that can be done.
  */
 import { formatManifest, isSameContent, type Manifest, parseManifest, shortDigest } from '../artifact/manifest.ts'
-import { parseReference } from '../artifact/reference.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { manifestOf, type PullChange, plannedBlobs, type UpdateChange } from '../plan/plan.ts'
 import { rewritesManifests } from '../plan/server-version.ts'
 import type { InstalledModel } from '../plan/state.ts'
 import { sha256 } from '../runtime/sha256.ts'
+import { Attempts, type Patience } from './attempts.ts'
 import type { Event } from './events.ts'
-import { findInstalled, type Host, stalePlan, verifyInstalled } from './host.ts'
+import { findInstalled, type Host, stalePlan } from './host.ts'
 import { keepPrevious } from './keep.ts'
-import { done, type Outcome } from './outcome.ts'
-import { PullMeter } from './pull-progress.ts'
+import { done, notDone, type Outcome } from './outcome.ts'
 
-/** @throws {OllamaConfigError} `stale-plan`, `verification-failed`, and what the host answers */
+export interface FetchOptions extends Patience {
+  readonly signal: AbortSignal
+}
+
+/** @throws {OllamaConfigError} `stale-plan` before anything was asked for */
 export async function* fetchModel(
   change: PullChange | UpdateChange,
   host: Host,
-  signal: AbortSignal | undefined,
+  { signal, ...patience }: FetchOptions,
 ): AsyncGenerator<Event, Outcome> {
-  const { reference, insecure, manifest } = change
+  const { reference, insecure } = change
   const [present] = findInstalled(host.state, reference)
   if (isDone(change, present)) return done(present)
   const exact = host.backend.fetchesByDigest ? exactManifest(change) : undefined
   if (change.action === 'update') yield* keepPrevious(change, present, host)
-  const meter = new PullMeter(change.id, manifest, host.backend.kind === 'host')
   const options = { insecure, signal, ...(exact === undefined ? {} : { manifest: exact }) }
-  for await (const line of host.backend.pull(parseReference(reference), options)) yield meter.update(line)
-  const model = await verifyInstalled(reference, host)
+  const attempts = new Attempts(host, patience)
+  const told = () => (attempts.count > 1 ? { attempts: attempts.count } : {})
+  try {
+    const model = yield* attempts.pull(change, options)
+    yield* compare(change, model, host)
+    return { ...done(model), fetched: true, ...told() }
+  } catch (error) {
+    return { ...notDone(error, signal), ...told() }
+  }
+}
+
+/** Tells of another version than the planned one. @throws {OllamaConfigError} `verification-failed` where one is locked */
+async function* compare(
+  change: PullChange | UpdateChange,
+  model: InstalledModel,
+  host: Host,
+): AsyncGenerator<Event, void> {
+  const { reference } = change
   if (await isOtherVersion(change, model, host)) {
     if (change.locked) throw otherThanLocked(change, model)
     yield {
@@ -41,7 +59,6 @@ export async function* fetchModel(
       },
     }
   }
-  return { ...done(model), fetched: true }
 }
 
 /**

@@ -4,7 +4,7 @@ import type { InstalledModel } from '../plan/state.ts'
 import type { ChangeResult, SkipReason } from './events.ts'
 
 export type Outcome = Pick<ChangeResult, 'outcome' | 'digest' | 'sizeBytes'> &
-  Partial<Pick<ChangeResult, 'error' | 'skipReason' | 'fetched' | 'made'>>
+  Partial<Pick<ChangeResult, 'error' | 'skipReason' | 'fetched' | 'made' | 'attempts'>>
 
 /** `undefined`: the model is gone, as it should be. */
 export function done(model: InstalledModel | undefined): Outcome {

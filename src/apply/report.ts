@@ -40,6 +40,7 @@ export function foldEvent(report: TargetReport, event: Event): TargetReport {
     case 'change-started':
     case 'keeping-previous':
     case 'change-progress':
+    case 'change-retrying':
       return report
   }
 }

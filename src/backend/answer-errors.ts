@@ -12,6 +12,9 @@ export interface FailedAnswer {
   readonly location: string | undefined
 }
 
+/** Too many requests, and what a proxy says while the server behind it starts. */
+const passing: ReadonlySet<number> = new Set([429, 502, 503, 504])
+
 /** What an answer with another status than 200 means. */
 export function answerError({ status, body, location }: FailedAnswer, context: CallContext): OllamaConfigError {
   const text = errorText(body)
@@ -19,7 +22,7 @@ export function answerError({ status, body, location }: FailedAnswer, context: C
   const shown = `${origin} answered ${callOf(context)} with status ${status}`
   const said = text === undefined ? shown : `${shown}: ${printable(text)}`
   const answer = (code: Parameters<typeof fail>[0], message: string, hint?: string) =>
-    fail(code, message, hint, context, undefined, { status })
+    fail(code, message, hint, context, undefined, { status, retryable: passing.has(status) })
 
   if (status < 300 || status === 304) return answer('host-not-ollama', `${shown}, where Ollama says 200`, notOllamaHint)
   if (status < 400) {

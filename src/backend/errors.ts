@@ -40,6 +40,7 @@ export function toHostError(error: unknown, context: CallContext): OllamaConfigE
         'the server may be busy or hang: look at its log, or restart it',
         context,
         error,
+        { retryable: true },
       )
     case 'too-large':
       return fail(
@@ -62,7 +63,10 @@ function networkError(error: TransportError, context: CallContext): OllamaConfig
   const { origin } = context
   const code = error.code ?? ''
   const unreachable = (problem: string, hint: string, kind: ErrorCode = 'host-unreachable') =>
-    fail(kind, `Ollama cannot be reached at ${origin}: ${problem}`, hint, context, error)
+    fail(kind, `Ollama cannot be reached at ${origin}: ${problem}`, hint, context, error, {
+      // A server that restarts, and a network that comes back. A name that is not known stays so.
+      retryable: /^(ECONNREFUSED|ENOENT|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/.test(code),
+    })
 
   switch (code) {
     case 'ECONNREFUSED':
@@ -138,6 +142,7 @@ function brokenOff(context: CallContext, error: unknown): OllamaConfigError {
     'look at the log of the server: it may have stopped or restarted',
     context,
     error,
+    { retryable: true },
   )
 }
 
@@ -147,7 +152,9 @@ export function streamEnded(context: CallContext, cause?: unknown): OllamaConfig
   const what = isBuild ? 'The build' : 'The pull'
   const message = `${what} of "${context.model ?? ''}" broke off: ${context.origin} ended the answer before it was complete`
   const kept = isBuild ? 'look at its log, and try again' : 'what it has downloaded is kept, so try again'
-  return fail('stream-ended', message, `the server may have stopped or restarted; ${kept}`, context, cause)
+  return fail('stream-ended', message, `the server may have stopped or restarted; ${kept}`, context, cause, {
+    retryable: true,
+  })
 }
 
 function startHint({ loopback, socket }: CallContext): string {
@@ -167,9 +174,12 @@ export function fail(
   hint: string | undefined,
   context: CallContext,
   cause?: unknown,
-  more: Readonly<Record<string, unknown>> = {},
+  { retryable, ...more }: MoreFacts = {},
 ): OllamaConfigError {
   const { origin, method, path, model } = context
   const details = { host: origin, method, path, ...(model === undefined ? {} : { model }), ...more }
-  return new OllamaConfigError(code, message, { hint, details, cause })
+  return new OllamaConfigError(code, message, { hint, details, retryable, cause })
 }
+
+/** Further details, and what becomes `OllamaConfigError.retryable`. */
+type MoreFacts = { readonly retryable?: boolean | undefined } & Readonly<Record<string, unknown>>

@@ -10,6 +10,8 @@ interface Meaning {
   readonly code: ErrorCode
   readonly problem: string
   readonly hint?: string | undefined
+  /** The next pull may succeed. Default: false, as for everything that stays so until somebody changes something. */
+  readonly retryable?: true
 }
 
 /** What the text of a failed pull means. */
@@ -23,12 +25,15 @@ export function pullError(text: string, context: CallContext): OllamaConfigError
       ? ((manifest === undefined ? undefined : manifestMeaning(manifest, context)) ?? transferMeaning(text, context))
       : statusMeaning(Number(status[1]), status[2] ?? '', context)
   const said = printable(text)
-  const { code, problem, hint } = meaning ?? {
+  const { code, problem, hint, retryable }: Meaning = meaning ?? {
     code: 'host-error',
     problem: said,
     hint: 'look at the log of the server',
   }
-  return fail(code, `Model "${model}" cannot be pulled: ${problem}`, hint, context, undefined, { serverMessage: said })
+  return fail(code, `Model "${model}" cannot be pulled: ${problem}`, hint, context, undefined, {
+    serverMessage: said,
+    retryable,
+  })
 }
 
 /** Errors of the server's own disk, which any request can meet. */
@@ -97,10 +102,8 @@ function statusMeaning(status: number, body: string, context: CallContext): Mean
   if (status === 401 || status === 403)
     return { code: 'registry-unauthorized', problem: answered, hint: unauthorizedHint }
   if (status === 404) return { code: 'model-not-found', problem: answered, hint: lookUpHint(context) }
-  if (status === 429)
-    return { code: 'registry-error', problem: answered, hint: 'the registry limits requests: wait and try again' }
-  if (status >= 500)
-    return { code: 'registry-error', problem: answered, hint: 'the registry has a problem: try again later' }
+  if (status === 429) return retryable('registry-error', answered, 'the registry limits requests: wait and try again')
+  if (status >= 500) return retryable('registry-error', answered, 'the registry has a problem: try again later')
   return { code: 'registry-error', problem: answered, hint: lookUpHint(context) }
 }
 
@@ -111,11 +114,11 @@ function transferMeaning(text: string, context: CallContext): Meaning | undefine
   const store = storeMeaning(text)
   if (store !== undefined) return store
   if (/^digest mismatch/.test(text)) {
-    return {
-      code: 'digest-mismatch',
-      problem: 'what was downloaded is damaged (digest mismatch)',
-      hint: 'try again; if it stays so, a proxy or cache between the server and the registry changes the bytes',
-    }
+    return retryable(
+      'digest-mismatch',
+      'what was downloaded is damaged (digest mismatch)',
+      'try again; if it stays so, a proxy or cache between the server and the registry changes the bytes',
+    )
   }
   if (text === 'file does not exist') {
     return {
@@ -151,11 +154,12 @@ function transferMeaning(text: string, context: CallContext): Meaning | undefine
       text,
     )
   ) {
-    return {
-      code: 'registry-unreachable',
-      problem: `the server does not reach ${registry} (${said})`,
-      hint: networkHint(context),
-    }
+    const problem = `the server does not reach ${registry} (${said})`
+    const hint = networkHint(context)
+    // A name that is not known is mostly a wrong one.
+    return /no such host/.test(text)
+      ? { code: 'registry-unreachable', problem, hint }
+      : retryable('registry-unreachable', problem, hint)
   }
   if (/^(http: no Location header|unexpected status code)/.test(text)) {
     return {
@@ -193,6 +197,10 @@ export function storeMeaning(text: string): Meaning | undefined {
     }
   }
   return undefined
+}
+
+function retryable(code: ErrorCode, problem: string, hint: string): Meaning {
+  return { code, problem, hint, retryable: true }
 }
 
 const unauthorizedHint =

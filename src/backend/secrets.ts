@@ -41,7 +41,7 @@ function decodeBase64(text: string): string {
 
 /** The same error when it holds none of the secrets, otherwise one with `***` in their place. */
 export function withoutSecrets(error: OllamaConfigError, secrets: readonly string[]): OllamaConfigError {
-  const { code, message, hint, details = {}, cause } = error
+  const { code, message, hint, details = {}, retryable, cause } = error
   const hide = (text: string) => secrets.reduce(hideOne, text)
   const hidden = {
     message: hide(message),
@@ -56,7 +56,7 @@ export function withoutSecrets(error: OllamaConfigError, secrets: readonly strin
     Object.entries(details).every(([name, value]) => hidden.details[name] === value)
   return same
     ? error
-    : new OllamaConfigError(code, hidden.message, { hint: hidden.hint, details: hidden.details, cause })
+    : new OllamaConfigError(code, hidden.message, { hint: hidden.hint, details: hidden.details, retryable, cause })
 }
 
 function hideOne(text: string, secret: string): string {

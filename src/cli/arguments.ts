@@ -77,10 +77,11 @@ export function parseArguments(words: readonly string[]): Invocation {
   }
 }
 
-/** `60s`, `2m`, `500ms`, `1h`; a bare number means seconds. In milliseconds. */
-export function parseDuration(text: string): number {
+/** `60s`, `2m`, `500ms`, `1h`; a bare number means seconds. In milliseconds; `undefined`: the default. */
+export function parseDuration(flag: '--wait' | '--stall-timeout', text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim())
-  if (match === null) throw usage(`--wait ${JSON.stringify(text)} is not a time`, 'write 60s, 2m or 1h')
+  if (match === null) throw usage(`${flag} ${JSON.stringify(text)} is not a time`, 'write 60s, 2m or 1h')
   const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] ?? 's'] ?? 1000
   return Number(match[1]) * unit
 }

@@ -99,6 +99,12 @@ const concurrencyFlag = {
   summary: 'fetch up to N models at once; default 1, into a store 4; never two that share a missing part',
 } as const satisfies Flag
 
+const stallFlag = {
+  type: 'string',
+  value: 'TIME',
+  summary: 'begin a pull anew when no byte came for so long; default 2m',
+} as const satisfies Flag
+
 const planFlags = {
   ...configFlags,
   ...hostFlags,
@@ -121,6 +127,7 @@ const applyFlags = {
   ...versionFlags,
   'keep-previous': keepPreviousFlag,
   concurrency: concurrencyFlag,
+  'stall-timeout': stallFlag,
   ...outputFlags,
 } as const satisfies Flags
 
@@ -139,6 +146,7 @@ const updateFlags = {
   'keep-previous': keepPreviousFlag,
   'lock-only': { type: 'boolean', summary: 'only write the new versions into the lock file; changes no host' },
   concurrency: concurrencyFlag,
+  'stall-timeout': stallFlag,
   ...outputFlags,
 } as const satisfies Flags
 

@@ -20,6 +20,8 @@ export interface Context {
   readonly platform: string
   /** Where registries are asked. Default: at their own address. */
   readonly registryUrl?: ConnectOptions['registryUrl']
+  /** Before a failed pull is tried again, in milliseconds. Default: as of `applyPlan`. */
+  readonly retryPauseMs?: number
   /** Milliseconds since 1970. Default: the clock of this machine. */
   readonly now?: () => number
   /** Up after the first SIGINT, SIGTERM or SIGHUP. */

@@ -2,6 +2,7 @@
 import { basename } from 'node:path'
 import { type Approval, applyTarget } from '../apply/apply.ts'
 import { type ApplyRun, createApplyRun } from '../apply/apply-run.ts'
+import type { Patience } from '../apply/attempts.ts'
 import { isSameContent } from '../artifact/manifest.ts'
 import { matchesPattern } from '../artifact/pattern.ts'
 import { parseReference, referenceKey } from '../artifact/reference.ts'
@@ -29,7 +30,7 @@ import { type ConnectOptions, connect, type KnownConfig, type LoadedConfig, sele
 import { haveHook, knownOf } from './known.ts'
 import { assertLocked, configFileOf, lockPathOf, readLockOf, recordPlace } from './survey.ts'
 
-export interface ApplyPlanOptions extends ConnectOptions {
+export interface ApplyPlanOptions extends ConnectOptions, Patience {
   /** Gives the connection: host and headers are not in the plan. */
   readonly config: LoadedConfig | KnownConfig | Config
   readonly approve: Approval
@@ -52,7 +53,7 @@ export interface ApplyPlanOptions extends ConnectOptions {
 export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
   return createApplyRun(async function* start(signal) {
     const target = applicableTarget(plan)
-    const { approve, strict } = options
+    const { approve, strict, stallMs, retryPauseMs } = options
     const config = await knownOf(options.config, { ...options, signal })
     const known = { ...options, config, signal }
     const { place } = selectTarget(config, options)
@@ -62,7 +63,16 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
     await assertAllowed(target, lock, known)
     const books = await openBooks(target, lock, known, Date.now)
     const concurrency = options.concurrency ?? (place.kind === 'store' ? storeConcurrency : 1)
-    const events = applyTarget(target, { backend, approve, concurrency, strict, signal, now: Date.now })
+    const events = applyTarget(target, {
+      backend,
+      approve,
+      concurrency,
+      strict,
+      stallMs,
+      retryPauseMs,
+      signal,
+      now: Date.now,
+    })
     const { keepBooks } = await import('./bookkeeping.ts')
     const kept = keepBooks(events, books)
     if (!haveHook(config, 'probe')) return yield* kept

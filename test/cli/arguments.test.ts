@@ -96,11 +96,11 @@ test('parseCount() takes numbers from 1 to 64, and leaves the default to others'
 
 test('parseDuration() reads times with and without a unit', () => {
   assert.deepEqual(
-    ['60s', '2m', '1h', '500ms', '90', '1.5s'].map(parseDuration),
-    [60_000, 120_000, 3_600_000, 500, 90_000, 1500],
+    ['60s', '2m', '1h', '500ms', '90', '1.5s', undefined].map((text) => parseDuration('--wait', text)),
+    [60_000, 120_000, 3_600_000, 500, 90_000, 1500, undefined],
   )
   for (const text of ['', 'soon', '-1s', '5 parsecs', '1e3'])
-    assert.throws(() => parseDuration(text), { code: 'usage' }, text)
+    assert.throws(() => parseDuration('--stall-timeout', text), { code: 'usage', message: /--stall-timeout/ }, text)
 })
 
 test('every flag and every example of a command is in its help', () => {

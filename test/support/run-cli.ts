@@ -124,6 +124,7 @@ export async function runCli(
     signal,
     ...(now === undefined ? {} : { now }),
     registryUrl: testRegistryUrl,
+    retryPauseMs: 0,
   })
   return { code, ...written }
 }

@@ -4,12 +4,11 @@ import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
 import { blockOf, type Change, type DeleteChange, type Plan } from '../../plan/plan.ts'
 import { createPlan, isLocal, type LoadedConfig, selectTarget } from '../../runner.ts'
 import { type Answers, approvalOf, assertApprovable, assertPrunable, openQuestions } from '../approval.ts'
-import { parseCount } from '../arguments.ts'
 import type { ApplyFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
 import { freedText, nameWidth } from '../views/plan.ts'
-import { assertApplicable, execute, openScreen, type Screen, showPlan, withJsonError } from './execution.ts'
+import { assertApplicable, execute, openScreen, paceOf, type Screen, showPlan, withJsonError } from './execution.ts'
 import { openSession, type Session, sessionWithout, withHostSource } from './session.ts'
 
 export async function apply(flags: ApplyFlags, [planFile]: readonly string[], context: Context): Promise<number> {
@@ -22,7 +21,7 @@ export async function apply(flags: ApplyFlags, [planFile]: readonly string[], co
 async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> {
   const { context, interactive } = screen
   assertApprovable(flags, interactive)
-  const concurrency = parseCount('--concurrency', flags.concurrency)
+  const pace = paceOf(flags, context)
   const { loaded, file, connection, waitMs } = await openSession(flags, context)
   const { place, source } = selectTarget(loaded, connection)
   assertPrunable(flags, {
@@ -53,11 +52,7 @@ async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> 
     context.stderr.write('Nothing was changed.\n')
     return exitCodes.usage
   }
-  return execute(
-    plan,
-    { ...connection, config: loaded, approve: approvalOf(flags, answers), concurrency, frozen },
-    screen,
-  )
+  return execute(plan, { ...connection, config: loaded, approve: approvalOf(flags, answers), ...pace, frozen }, screen)
 }
 
 /** Making the plan and passing it on was the approval, so nothing is asked. */
@@ -70,7 +65,7 @@ async function applySaved(planFile: string, flags: ApplyFlags, screen: Screen): 
       })
     }
   }
-  const concurrency = parseCount('--concurrency', flags.concurrency)
+  const pace = paceOf(flags, context)
   const { readPlanFile } = await import('../plan-file.ts')
   const plan = await readPlanFile(planFile, flags.cwd, context).catch((error: unknown) => {
     if (flags.store !== true || !isOllamaConfigError(error) || error.code !== 'usage') throw error
@@ -82,7 +77,7 @@ async function applySaved(planFile: string, flags: ApplyFlags, screen: Screen): 
   assertApplicable(plan)
   const approve = { changes: true, deletions: plan.prune }
   const config: LoadedConfig | Config = loaded ?? { models: [] }
-  return execute(plan, { ...connection, config, approve, concurrency, strict: true, frozen: flags.frozen }, screen)
+  return execute(plan, { ...connection, config, approve, ...pace, strict: true, frozen: flags.frozen }, screen)
 }
 
 /** A plan may be carried out where its config is not: flags and environment then say which server. */

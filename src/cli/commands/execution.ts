@@ -4,6 +4,8 @@ import type { Report } from '../../apply/report.ts'
 import { OllamaConfigError } from '../../errors.ts'
 import { type Plan, planErrors } from '../../plan/plan.ts'
 import { type ApplyPlanOptions, applyPlan } from '../../runner.ts'
+import { parseCount, parseDuration } from '../arguments.ts'
+import type { ApplyFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import type { ApplyView } from '../views/apply-view.ts'
 import { JsonLines } from '../views/json.ts'
@@ -38,6 +40,15 @@ export function openScreen(flags: OutputFlags, context: Context): Screen {
     interactive: terminal.interactive && !flags.json,
     json: flags.json ? new JsonLines((text) => context.stdout.write(text), Date.now) : undefined,
   }
+}
+
+/** How many fetches at once, and with how much patience. @throws {OllamaConfigError} `usage` */
+export function paceOf(
+  flags: Pick<ApplyFlags, 'concurrency' | 'stall-timeout'>,
+  { retryPauseMs }: Context,
+): Pick<ApplyPlanOptions, 'concurrency' | 'stallMs' | 'retryPauseMs'> {
+  const concurrency = parseCount('--concurrency', flags.concurrency)
+  return { concurrency, stallMs: parseDuration('--stall-timeout', flags['stall-timeout']), retryPauseMs }
 }
 
 /** Runs a command that writes JSON lines: an error is told as one of them too. */

@@ -43,7 +43,7 @@ export function sessionWithout(flags: CommonFlags, context: Context): Omit<Sessi
   const { host, owner } = flags
   const cwd = path.resolve(context.cwd, flags.cwd ?? '.')
   const logger = createLogger(flags, { stderr: context.stderr, cwd })
-  const waitMs = flags.wait === undefined ? 0 : parseDuration(flags.wait)
+  const waitMs = parseDuration('--wait', flags.wait) ?? 0
   if (flags.store !== undefined && flags.wait !== undefined)
     throw new OllamaConfigError('usage', '--wait and --store were both given, and a store has no server', {
       hint: 'leave out --wait',
@@ -71,7 +71,12 @@ export async function withHostSource<T>(
       source
     ]
     const hint = [error.hint, `the address comes from ${origin}`, place.address.warning].filter(Boolean).join('; ')
-    throw new OllamaConfigError(error.code, error.message, { hint, details: error.details, cause: error })
+    throw new OllamaConfigError(error.code, error.message, {
+      hint,
+      details: error.details,
+      retryable: error.retryable,
+      cause: error,
+    })
   }
 }
 

@@ -5,12 +5,11 @@ import { OllamaConfigError } from '../../errors.ts'
 import { type Plan, pendingChanges } from '../../plan/plan.ts'
 import { createPlan, lockModels, lockPathOf } from '../../runner.ts'
 import { assertApprovable } from '../approval.ts'
-import { parseCount } from '../arguments.ts'
 import type { UpdateFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
 import { changesQuestion } from './apply.ts'
-import { assertApplicable, execute, openScreen, type Screen, showPlan, withJsonError } from './execution.ts'
+import { assertApplicable, execute, openScreen, paceOf, type Screen, showPlan, withJsonError } from './execution.ts'
 import { showLock } from './lock.ts'
 import { openSession, withHostSource } from './session.ts'
 
@@ -23,7 +22,7 @@ export async function update(flags: UpdateFlags, models: readonly string[], cont
 async function planAndUpdate(flags: UpdateFlags, models: readonly string[], screen: Screen): Promise<number> {
   const { context, interactive } = screen
   assertApprovable(flags, interactive)
-  const concurrency = parseCount('--concurrency', flags.concurrency)
+  const pace = paceOf(flags, context)
   const { loaded, file, connection, waitMs } = await openSession(flags, context)
   const onWait = () => context.stderr.write('Waiting for the server to answer …\n')
   const plan = await withHostSource(loaded, connection, () =>
@@ -43,7 +42,7 @@ async function planAndUpdate(flags: UpdateFlags, models: readonly string[], scre
     return exitCodes.usage
   }
   const approve = { changes: true, deletions: false }
-  const code = await execute(plan, { ...connection, config: loaded, approve, concurrency }, screen)
+  const code = await execute(plan, { ...connection, config: loaded, approve, ...pace }, screen)
   // Whoever asks for the newest is not done where nobody could tell which that is.
   return code === exitCodes.done && isUnchecked(plan) ? exitCodes.failed : code
 }

@@ -1,6 +1,7 @@
 /** Progress as plain lines, for logs and CI: no escape sequences, each line with the model's name. */
 import type { Event } from '../../apply/events.ts'
 import { formatBytes } from '../../artifact/bytes.ts'
+import { printable } from '../../artifact/text.ts'
 import type { ApplyView } from './apply-view.ts'
 import { formatByteShare, formatPercent, formatRate, formatRemaining } from './format.ts'
 import {
@@ -42,6 +43,10 @@ export function createPlainView({ write, now }: PlainViewOptions): ApplyView {
     if (state === undefined) return
     if (event.type === 'keeping-previous') {
       say(state, `copying the installed version to ${event.copy}`, nowMs)
+      return
+    }
+    if (event.type === 'change-retrying') {
+      say(state, `${activityText(state)}: ${printable(event.error.message)}`, nowMs)
       return
     }
     if (event.type === 'change-finished') {

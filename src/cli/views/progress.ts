@@ -1,5 +1,5 @@
 /** What is going on, folded from events: per change here, in total in `totals.ts`. Pure: the time is an argument. */
-import type { ChangeOutcome, ChangeProgress, Event, SkipReason } from '../../apply/events.ts'
+import type { ChangeOutcome, ChangeProgress, ChangeRetrying, Event, SkipReason } from '../../apply/events.ts'
 import { printable } from '../../artifact/text.ts'
 import type { ErrorData } from '../../errors.ts'
 import type { Change } from '../../plan/plan.ts'
@@ -20,6 +20,8 @@ export interface ChangeState {
   readonly status: string
   /** Another client is downloading the same layer. */
   readonly waitsForOther: boolean
+  /** It broke off, and this attempt follows; `null` while one is under way. */
+  readonly retry: Pick<ChangeRetrying, 'attempt' | 'pauseMs' | 'error'> | null
   /** `null` while unknown. */
   readonly completedBytes: number | null
   /** Of the layers seen so far; `null` while unknown. */
@@ -31,6 +33,7 @@ export interface ChangeState {
   readonly startedMs: number | null
   /** Of a finished change. */
   readonly durationMs: number | null
+  readonly attempts: number
   readonly sizeBytes: number | null
   readonly skipReason: SkipReason | null
   readonly error: ErrorData | null
@@ -47,9 +50,13 @@ export function foldProgress(progress: Progress, event: Event, nowMs: number): P
       return replace(progress, event.id, (state) => ({ ...state, phase: 'active', startedMs: nowMs }))
     case 'change-progress':
       return replace(progress, event.id, (state) => (isFinished(state) ? state : advance(state, event, nowMs)))
+    case 'change-retrying':
+      return replace(progress, event.id, (state) => ({ ...state, retry: event, rate: null }))
     case 'change-finished':
       return replace(progress, event.id, (state) => ({
         ...state,
+        retry: null,
+        attempts: event.attempts ?? 1,
         phase: event.outcome,
         rate: null,
         durationMs: event.durationMs,
@@ -123,6 +130,7 @@ function waiting({ id, reference, action, after, downloadBytes }: Change): Chang
     phase: 'waiting',
     status: '',
     waitsForOther: false,
+    retry: null,
     completedBytes: null,
     seenBytes: null,
     // A deletion moves no bytes: its size must not wait in the total.
@@ -130,6 +138,7 @@ function waiting({ id, reference, action, after, downloadBytes }: Change): Chang
     rate: null,
     startedMs: null,
     durationMs: null,
+    attempts: 1,
     sizeBytes: null,
     skipReason: null,
     error: null,
@@ -144,6 +153,7 @@ function advance(state: ChangeState, event: ChangeProgress, nowMs: number): Chan
     startedMs: state.startedMs ?? nowMs,
     status: event.status === state.status ? state.status : printable(event.status),
     waitsForOther: event.waiting,
+    retry: null,
     completedBytes: completedBytes ?? state.completedBytes,
     seenBytes: totalBytes ?? state.seenBytes,
     rate: nextRate(state, event, nowMs),

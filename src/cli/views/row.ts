@@ -85,7 +85,7 @@ function numbersOf(state: ChangeState, nowMs: number): Numbers | null {
   const fraction = fractionOf(state)
   // Once all bytes are there, what the server does with them is the news.
   const idle = fraction === 1 && !state.status.startsWith('pulling ')
-  if (fraction === null || idle || state.waitsForOther) return null
+  if (fraction === null || idle || state.waitsForOther || state.retry !== null) return null
   return {
     fraction,
     bytes: formatByteShare(state.completedBytes ?? 0, expectedBytes(state) ?? 0),

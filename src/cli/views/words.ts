@@ -44,6 +44,7 @@ export function waitingText({ holder }: WaitingForOther): string {
 
 /** What is being done, in the server's words where it has some. */
 export function activityText(state: ChangeState): string {
+  if (state.retry !== null) return `attempt ${state.retry.attempt} follows in ${formatDuration(state.retry.pauseMs)}`
   if (state.waitsForOther) return 'waiting for another download'
   return state.status === '' ? present[state.action] : state.status
 }
@@ -52,9 +53,9 @@ export function activityText(state: ChangeState): string {
 export function outcomeText(state: ChangeState): string {
   switch (state.phase) {
     case 'done':
-      return `${past[state.action]}${bytesText(state)}${timeText(' in', state)}`
+      return `${past[state.action]}${bytesText(state)}${timeText(' in', state)}${attemptsText(state)}`
     case 'failed':
-      return `failed${timeText(' after', state)}`
+      return `failed${timeText(' after', state)}${attemptsText(state)}`
     case 'skipped':
       return state.skipReason === null ? 'skipped' : `skipped: ${skipReasons[state.skipReason]}`
     case 'cancelled':
@@ -78,6 +79,10 @@ export function errorTexts(state: ChangeState): { readonly message: string; read
 
 function bytesText({ action, sizeBytes }: ChangeState): string {
   return (action === 'pull' || action === 'update') && sizeBytes ? ` ${formatBytes(sizeBytes)}` : ''
+}
+
+function attemptsText({ attempts }: ChangeState): string {
+  return attempts > 1 ? `, ${attempts} attempts` : ''
 }
 
 function timeText(word: string, { durationMs }: ChangeState): string {

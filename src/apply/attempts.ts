@@ -1,0 +1,106 @@
+/**
+ * Pulls once more what broke off, stands still or is not there afterwards: the server keeps what it has of a model, and goes on from
+ * there. What stays wrong until somebody mends it is tried once.
+ */
+import { parseReference } from '../artifact/reference.ts'
+import type { PullOptions } from '../backend/backend.ts'
+import { isOllamaConfigError, type OllamaConfigError, toErrorData } from '../errors.ts'
+import type { PullChange, UpdateChange } from '../plan/plan.ts'
+import type { InstalledModel } from '../plan/state.ts'
+import { sleep } from '../runtime/sleep.ts'
+import type { Event } from './events.ts'
+import { type Host, verifyInstalled } from './host.ts'
+import { PullMeter } from './pull-progress.ts'
+import { defaultStallMs, StallWatch } from './stall-watch.ts'
+
+export interface Patience {
+  /** Longest time in which no byte comes, in milliseconds. Default: 120 000. */
+  readonly stallMs?: number | undefined
+  /** Before the second attempt, in milliseconds; doubled with each. Default: 1000. */
+  readonly retryPauseMs?: number | undefined
+}
+
+/** That get no further than any before them; of bytes that come damaged, which are thrown away, half of it. */
+const maxFruitless = 4
+const maxDamaged = 2
+/** Of a connection that breaks off again and again, and gets a little further each time. */
+const maxAttempts = 100
+const longestPauseMs = 60_000
+
+export class Attempts {
+  /** So far. */
+  count = 0
+  readonly #host: Host
+  readonly #patience: Patience
+  #fruitless = 0
+  #furthestBytes = 0
+
+  constructor(host: Host, patience: Patience) {
+    this.#host = host
+    this.#patience = patience
+  }
+
+  /** Until the model is there. @throws what the last attempt failed with */
+  async *pull(change: PullChange | UpdateChange, options: PullOptions): AsyncGenerator<Event, InstalledModel> {
+    const { signal } = options
+    for (;;) {
+      this.count++
+      try {
+        yield* this.#pullOnce(change, options)
+        return await verifyInstalled(change.reference, this.#host)
+      } catch (error) {
+        if (signal?.aborted || !this.#mayTryAgain(error)) throw error
+        const pauseMs = this.#pauseMs()
+        yield { type: 'change-retrying', id: change.id, attempt: this.count + 1, pauseMs, error: toErrorData(error) }
+        await sleep(pauseMs, signal)
+      }
+    }
+  }
+
+  async *#pullOnce(change: PullChange | UpdateChange, options: PullOptions): AsyncGenerator<Event, void> {
+    const { backend } = this.#host
+    const isHost = backend.kind === 'host'
+    const meter = new PullMeter(change.id, change.manifest, isHost)
+    const reference = parseReference(change.reference)
+    const { stallMs = defaultStallMs } = this.#patience
+    // A store watches each of its connections by itself.
+    const watch = isHost ? new StallWatch(change.reference, stallMs) : undefined
+    const signals = [options.signal, watch?.signal].filter((signal) => signal !== undefined)
+    let furthestBytes = 0
+    try {
+      for await (const line of backend.pull(reference, { ...options, signal: AbortSignal.any(signals) })) {
+        const progress = meter.update(line)
+        watch?.see(line, progress)
+        furthestBytes = Math.max(furthestBytes, progress.completedBytes ?? 0)
+        yield progress
+      }
+    } finally {
+      watch?.stop()
+      this.#fruitless = furthestBytes > this.#furthestBytes ? 1 : this.#fruitless + 1
+      this.#furthestBytes = Math.max(furthestBytes, this.#furthestBytes)
+    }
+  }
+
+  #mayTryAgain(error: unknown): error is OllamaConfigError {
+    // The downloads of a store were tried several times already, and what is checked there is on this disk.
+    if (this.#host.backend.kind === 'store' || !isOllamaConfigError(error)) return false
+    if (this.count >= maxAttempts) return false
+    // A success that left nothing, as when another client deleted a part of it meanwhile: it would be pulled by hand.
+    const isGone = error.code === 'verification-failed' || isMissingOnHost(error)
+    const isDamaged = error.code === 'digest-mismatch' || isGone
+    if (!error.retryable && !isGone) return false
+    return isDamaged ? this.count < maxDamaged : this.#fruitless < maxFruitless
+  }
+
+  #pauseMs(): number {
+    const { retryPauseMs = 1000 } = this.#patience
+    // Others who wait for the same registry shall not come back at the same moment.
+    const share = 0.5 + Math.random() / 2
+    return Math.min(longestPauseMs, retryPauseMs * 2 ** (this.#fruitless - 1)) * share
+  }
+}
+
+/** As `show` tells it of a model with a part missing; a registry that has no such model says it of a pull. */
+function isMissingOnHost({ code, details }: OllamaConfigError): boolean {
+  return code === 'model-not-found' && details?.['path'] === '/api/show'
+}
