@@ -14,6 +14,7 @@ import type {
   CallOptions,
   CreateRequest,
   Hold,
+  HoldOptions,
   ModelDetails,
   PullOptions,
   PullProgress,
@@ -36,6 +37,8 @@ export interface HostBackendOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** Told of every request and its outcome, without headers and bodies. */
   readonly logger?: Logger | undefined
+  /** Keeps other processes of ours on this machine from changing the server meanwhile. Absolute; by default nothing does. */
+  readonly mutexFile?: string | undefined
   /** Longest silence of the server in everything but a pull, which has no limit. Default: 30 000. */
   readonly silenceMs?: number | undefined
   /** Longest time for everything but a pull, which has no limit. Default: 120 000. */
@@ -44,9 +47,13 @@ export interface HostBackendOptions {
 
 /** Connects to nothing yet. */
 export function createHostBackend(options: HostBackendOptions): Backend {
-  const { address, silenceMs = 30_000, totalMs = 120_000 } = options
+  const { address, mutexFile, silenceMs = 30_000, totalMs = 120_000 } = options
   const secrets = secretsOf(address.headers, options.headers)
-  return new HostBackend((connections) => connect(options, connections), address, { silenceMs, totalMs }, secrets)
+  return new HostBackend((connections) => connect(options, connections), address, {
+    limits: { silenceMs, totalMs },
+    secrets,
+    mutexFile,
+  })
 }
 
 /**
@@ -101,6 +108,11 @@ type Connect = (connections?: number) => HttpClient
 /** The host is near, and looks only whether a file is there. */
 const blobConnections = 32
 
+interface HostOptions extends Pick<HostBackendOptions, 'mutexFile'> {
+  readonly limits: Limits
+  readonly secrets: readonly string[]
+}
+
 class HostBackend implements Backend {
   readonly kind = 'host'
   /** The server pulls what the tag names. */
@@ -111,11 +123,13 @@ class HostBackend implements Backend {
   readonly #http: HttpClient
   readonly #limits: Limits
   readonly #secrets: readonly string[]
+  readonly #mutexFile: string | undefined
   readonly #place: Place
   /** As last read; only for messages. */
   #serverVersion: string | null = null
 
-  constructor(connect: Connect, address: Address, limits: Limits, secrets: readonly string[]) {
+  constructor(connect: Connect, address: Address, { limits, secrets, mutexFile }: HostOptions) {
+    this.#mutexFile = mutexFile
     this.address = address.origin
     this.#connect = connect
     this.#http = connect()
@@ -140,10 +154,12 @@ class HostBackend implements Backend {
     }
   }
 
-  /** Nothing for now: the server takes requests of several clients. */
-  async hold({ signal }: CallOptions = {}): Promise<Hold> {
-    signal?.throwIfAborted()
-    return { release: async () => {} }
+  /** From those of this user on this machine. */
+  async hold(options: HoldOptions = {}): Promise<Hold> {
+    options.signal?.throwIfAborted()
+    if (this.#mutexFile === undefined) return { release: async () => {} }
+    const { holdHost } = await import('./host-mutex.ts')
+    return holdHost(this.#mutexFile, this.address, options)
   }
 
   async show(name: string, { signal }: CallOptions = {}): Promise<ModelDetails> {

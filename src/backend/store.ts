@@ -7,10 +7,11 @@ import { OllamaConfigError } from '../errors.ts'
 import type { ActualState } from '../plan/state.ts'
 import { createRegistryClient, type RegistryClientOptions } from '../registry/client.ts'
 import type { DownloadClient } from '../registry/registry.ts'
+import type { MutexHold } from '../runtime/process-mutex.ts'
 import { assertKnownLayout, assertStorable, blobFile, type Layout, layoutOf } from '../store/layout.ts'
 import { readManifests, type StoredModel } from '../store/manifests.ts'
 import { listModels } from '../store/models.ts'
-import { holdStore, type StoreHold } from '../store/mutex.ts'
+import { holdStore } from '../store/mutex.ts'
 import { type Owner, ownerFor } from '../store/ownership.ts'
 import { prepare, publishBlob, publishManifest, writeStream } from '../store/publish.ts'
 import { copyModel, removeModel, removeUnnamedBlobs } from '../store/remove.ts'
@@ -57,7 +58,7 @@ class StoreBackend implements Backend {
   readonly #options: StoreBackendOptions
   #registry: DownloadClient | undefined
   #downloader: Downloader | undefined
-  #hold: StoreHold | undefined
+  #hold: MutexHold | undefined
   /** Pulls under way, which use the two above. */
   #pulls = 0
   readonly #claims = new Claims()

@@ -28,7 +28,8 @@ import { isLockedPull, type Lock, type LockedPull } from '../record/lock.ts'
 import type { Books } from './bookkeeping.ts'
 import { type ConnectOptions, connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
 import { haveHook, knownOf } from './known.ts'
-import { assertLocked, configFileOf, lockPathOf, readLockOf, recordPlace } from './survey.ts'
+import { recordPlace } from './place.ts'
+import { assertLocked, configFileOf, lockPathOf, readLockOf } from './survey.ts'
 
 export interface ApplyPlanOptions extends ConnectOptions, Patience {
   /** Gives the connection: host and headers are not in the plan. */

@@ -13,7 +13,15 @@ import type { CheckedPlugin } from '../plugins/check.ts'
 import type { RegistryClientOptions } from '../registry/client.ts'
 import type { RegistryClient } from '../registry/registry.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { isLocal, ollamaFolders, type Place, type PlaceSelection, readOwner, selectPlace } from './place.ts'
+import {
+  isLocal,
+  mutexFileOf,
+  ollamaFolders,
+  type Place,
+  type PlaceSelection,
+  readOwner,
+  selectPlace,
+} from './place.ts'
 
 /** Environment variables. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -61,7 +69,10 @@ export function selectTarget(config: KnownConfig | Config, options: ConnectOptio
 
 /** What works on a store is imported when there is one. */
 export async function connect(place: Place, config: KnownConfig | Config, options: ConnectOptions): Promise<Backend> {
-  if (place.kind === 'host') return createHostBackend(hostOptions(place.address, config, options))
+  if (place.kind === 'host') {
+    const mutexFile = mutexFileOf(place, options)
+    return createHostBackend({ ...hostOptions(place.address, config, options), mutexFile })
+  }
   const { createStoreBackend } = await import('../backend/store.ts')
   return createStoreBackend({
     folder: place.folder,

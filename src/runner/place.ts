@@ -5,6 +5,7 @@ import path from 'node:path'
 import { quoted } from '../artifact/text.ts'
 import { type Address, type HostSelection, selectHost } from '../backend/address.ts'
 import { OllamaConfigError } from '../errors.ts'
+import { stateFolder } from '../record/state-folder.ts'
 import { defaultFolder } from '../store/layout.ts'
 import type { ConnectOptions, Environment } from './connection.ts'
 
@@ -127,6 +128,30 @@ export function ollamaFolders(env: Environment): readonly string[] {
 export function homeOf(env: Environment): string | undefined {
   const home = env['HOME'] || env['USERPROFILE'] || (env === process.env ? homedir() : undefined)
   return home === undefined || !path.isAbsolute(home) ? undefined : home
+}
+
+/** Where the record of a host or store is kept; `undefined` when the environment names no home. */
+export function recordPlace(
+  place: Place,
+  { env = process.env }: Pick<ConnectOptions, 'env'>,
+): { readonly folder: string; readonly host: string } | undefined {
+  const home = homeOf(env)
+  if (home === undefined) return undefined
+  return { folder: stateFolder(env, platform(), home), host: recordKey(place) }
+}
+
+function recordKey(place: Place): string {
+  if (place.kind === 'store') return realFolder(place.folder)
+  const { loopback, origin } = place.address
+  // The three ways to name this machine mean one server.
+  return loopback ? origin.replace(/\/\/(localhost|\[::1\])(?=[:/]|$)/, '//127.0.0.1') : origin
+}
+
+/** What one process of ours has at a time while it changes a server. `undefined` where no home is known. */
+export function mutexFileOf(place: Place, options: Pick<ConnectOptions, 'env'>): string | undefined {
+  const known = recordPlace(place, options)
+  // Two addresses that come to the same only wait for each other.
+  return known && path.join(known.folder, 'hosts', `${known.host.replace(/[^a-z0-9.]+/gi, '-').slice(0, 100)}.mutex`)
 }
 
 function usage(message: string, hint: string): OllamaConfigError {

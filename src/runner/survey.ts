@@ -1,6 +1,5 @@
 /** What every look at a host begins with: what is declared, installed, locked and recorded. */
 import { existsSync, lstatSync } from 'node:fs'
-import { platform } from 'node:os'
 import path from 'node:path'
 import { formatReference, referenceKey } from '../artifact/reference.ts'
 import type { Backend } from '../backend/backend.ts'
@@ -10,11 +9,10 @@ import { type Diagnostic, isOllamaConfigError, OllamaConfigError, toErrorData } 
 import type { ActualState, DesiredState } from '../plan/state.ts'
 import { isLockedPull, type Lock, lockFileOf } from '../record/lock.ts'
 import type { HostRecord } from '../record/record.ts'
-import { stateFolder } from '../record/state-folder.ts'
 import { type Recalled, recall } from '../resolution/recall.ts'
 import { type ConnectOptions, connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
 import { knownOf } from './known.ts'
-import { homeOf, type Place, realFolder } from './place.ts'
+import { type Place, recordPlace } from './place.ts'
 
 export interface SurveyOptions extends ConnectOptions {
   /** Go on trying that long, in milliseconds, while the server does not answer. Default: 0. Not for a store. */
@@ -137,23 +135,6 @@ export function assertDeclarationsLocked(
     `With --frozen, ${file} has to have the declaration of every model that is built: it has another one of ${names}`,
     { hint: 'run "ollama-config lock" and commit the file' },
   )
-}
-
-/** Where the record of a host or store is kept; `undefined` when the environment names no home. */
-export function recordPlace(
-  place: Place,
-  { env = process.env }: ConnectOptions,
-): { readonly folder: string; readonly host: string } | undefined {
-  const home = homeOf(env)
-  if (home === undefined) return undefined
-  return { folder: stateFolder(env, platform(), home), host: recordKey(place) }
-}
-
-function recordKey(place: Place): string {
-  if (place.kind === 'store') return realFolder(place.folder)
-  const { loopback, origin } = place.address
-  // The three ways to name this machine mean one server.
-  return loopback ? origin.replace(/\/\/(localhost|\[::1\])(?=[:/]|$)/, '//127.0.0.1') : origin
 }
 
 async function readRecordOf(

@@ -8,11 +8,12 @@ import path from 'node:path'
 import { compareText } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
+import { fileSystemNow } from '../runtime/process-mutex.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import { allocatedBytes } from './allocated.ts'
 import type { Layout } from './layout.ts'
 import { digestOf, isOurs, kindOf, type LeftoverKind } from './leftover-names.ts'
-import { fileSystemNow, mutexName } from './mutex.ts'
+import { mutexName } from './mutex.ts'
 import { type NamedBlobs, readNamedBlobs } from './named-blobs.ts'
 
 export interface Leftover {

@@ -5,8 +5,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import type { ConnectOptions } from '../../src/runner/connection.ts'
 import { hostFacts } from '../../src/runner/host-facts.ts'
-import { addressOf, isLocal, readOwner, realFolder, selectPlace } from '../../src/runner/place.ts'
-import { recordPlace } from '../../src/runner/survey.ts'
+import { addressOf, isLocal, readOwner, realFolder, recordPlace, selectPlace } from '../../src/runner/place.ts'
 import { tempFolder } from '../support/run-cli.ts'
 
 const env = { HOME: path.resolve('/home/u') }

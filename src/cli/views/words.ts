@@ -39,7 +39,7 @@ const skipReasons: Readonly<Record<SkipReason, string>> = {
 
 /** Before anything has begun. */
 export function waitingText({ holder }: WaitingForOther): string {
-  return `Waiting: the store is in use by ${printable(holder)}`
+  return `Waiting for another run of ollama-config: ${printable(holder)}`
 }
 
 /** What is being done, in the server's words where it has some. */

@@ -33,7 +33,7 @@ test('each model says at most one line of progress in 5 s', () => {
 test('that another process is waited for is said at once', () => {
   const { lines, view } = record()
   view.handle({ type: 'waiting', holder: 'process 4711, since 10:15:00' })
-  assert.deepEqual(lines, ['Waiting: the store is in use by process 4711, since 10:15:00'])
+  assert.deepEqual(lines, ['Waiting for another run of ollama-config: process 4711, since 10:15:00'])
 })
 
 test('start, end and failure are always said, with the name of the model', async () => {

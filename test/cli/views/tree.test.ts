@@ -45,7 +45,7 @@ test('that another process is waited for stands above the tree', async () => {
   const { screen, view, frame } = stage(80, 24)
   const a = pull('a:latest')
   view.handle({ type: 'waiting', holder: 'process 4711' })
-  assert.deepEqual(screen.lines.slice(0, 1), ['Waiting: the store is in use by process 4711'])
+  assert.deepEqual(screen.lines.slice(0, 1), ['Waiting for another run of ollama-config: process 4711'])
   view.handle(started(a))
   view.handle(began(a))
   frame()
@@ -53,7 +53,7 @@ test('that another process is waited for stands above the tree', async () => {
   await view.close()
   assert.deepEqual(
     screen.lines.slice(0, 2).map((line) => line.slice(0, 44)),
-    ['Waiting: the store is in use by process 4711', '✔ a:latest  pulled in 1s'],
+    ['Waiting for another run of ollama-config: process 4711', '✔ a:latest  pulled in 1s'],
   )
 })
 

@@ -1,8 +1,8 @@
-/** Which process has a store: what it writes of itself, and whether it is known to be dead. */
+/** Which process has a place that one may have at a time: what it writes of itself, and whether it is known to be dead. */
 import { readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { printable } from '../artifact/text.ts'
-import { hasCode } from '../runtime/transport-error.ts'
+import { hasCode } from './transport-error.ts'
 
 export interface Holder {
   /** Unique for each time that it is taken; empty when it cannot be read. */
