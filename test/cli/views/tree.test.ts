@@ -52,7 +52,7 @@ test('that another process is waited for stands above the tree', async () => {
   view.handle(ended(a))
   await view.close()
   assert.deepEqual(
-    screen.lines.slice(0, 2).map((line) => line.slice(0, 44)),
+    screen.lines.slice(0, 2).map((line) => line.slice(0, 54)),
     ['Waiting for another run of ollama-config: process 4711', '✔ a:latest  pulled in 1s'],
   )
 })
