@@ -9,6 +9,7 @@ const userErrorCodes = [
   'invalid-reference',
   'invalid-address',
   'config-not-found',
+  'config-exists',
   'config-load-failed',
   'config-invalid',
   'modelfile-invalid',

@@ -28,6 +28,7 @@ export type { CheckedPlugin } from './plugins/check.ts'
 export type { AvailableModel, ManagedModel, ModelManager } from './plugins/manager.ts'
 export type { Lock, LockedDerivation, LockedModel, LockedPull } from './record/lock.ts'
 export type {
+  AddedScripts,
   ApplyPlanOptions,
   BlobProblem,
   Collected,
@@ -38,6 +39,9 @@ export type {
   Environment,
   FindLeftoversOptions,
   FoundLeftovers,
+  InitOptions,
+  InitResult,
+  KeptModel,
   KnownConfig,
   Leftover,
   LeftoverKind,
@@ -68,6 +72,7 @@ export {
   createRollbackPlan,
   findLeftovers,
   findOutdated,
+  initConfig,
   isSound,
   listPlugins,
   loadConfig,

@@ -21,6 +21,7 @@ export {
   type LoadedConfig,
   selectTarget,
 } from './runner/connection.ts'
+export { type AddedScripts, type InitOptions, type InitResult, initConfig, type KeptModel } from './runner/init.ts'
 export { type LoadConfigOptions, loadConfig } from './runner/load.ts'
 export { type LockChange, type LockModelsOptions, type LockResult, lockModels } from './runner/lock.ts'
 export {

@@ -66,9 +66,11 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   demo: ['artifact', 'runtime'],
   apply: ['backend', 'plan', 'artifact', 'runtime', 'errors.ts'],
   resolution: ['backend', 'store', 'registry', 'record', 'plan', 'artifact', 'runtime', 'errors.ts'],
+  init: ['config', 'backend', 'plan', 'artifact', 'json.ts', 'errors.ts'],
   runner: [
     'plugin.ts',
     'plugins',
+    'init',
     'config',
     'apply',
     'resolution',

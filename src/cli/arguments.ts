@@ -11,6 +11,7 @@ import {
   type CommonFlags,
   commands,
   type Flags,
+  type InitFlags,
   type PlanFlags,
   type RollbackFlags,
   type UpdateFlags,
@@ -28,6 +29,7 @@ export type Invocation =
   | { readonly command: 'rollback'; readonly flags: RollbackFlags; readonly words: readonly string[] }
   | { readonly command: 'verify'; readonly flags: VerifyFlags; readonly words: readonly string[] }
   | { readonly command: 'collect'; readonly flags: CollectFlags }
+  | { readonly command: 'init'; readonly flags: InitFlags }
   | { readonly command: 'plugins'; readonly flags: CommonFlags }
   | { readonly command: 'demo' }
   | { readonly command: 'help'; readonly topic: CommandName | undefined }
@@ -51,6 +53,8 @@ export function parseArguments(words: readonly string[]): Invocation {
   const command = commandName(first)
   if (rest.includes('--help') || rest.includes('-h')) return { command: 'help', topic: command }
   switch (command) {
+    case 'init':
+      return { command, ...parseWords(command, commands.init, rest) }
     case 'plan':
       return { command, ...parseWords(command, commands.plan, rest) }
     case 'apply':
@@ -99,6 +103,10 @@ const maxCount = 64
 
 /** What the same thing is called elsewhere. */
 const synonyms: Readonly<Record<string, CommandName>> = {
+  create: 'init',
+  new: 'init',
+  import: 'init',
+  dump: 'init',
   pull: 'apply',
   install: 'apply',
   sync: 'apply',

@@ -167,7 +167,39 @@ const collectFlags = {
   ...outputFlags,
 } as const satisfies Flags
 
+const initFlags = {
+  cwd: configFlags.cwd,
+  'from-installed': { type: 'boolean', summary: 'declare what the server or the store has' },
+  from: {
+    type: 'string',
+    value: 'FILE',
+    summary: 'declare the models of this list; default: Ollamafile or ollama-models.txt, where there is one',
+  },
+  scripts: {
+    type: 'boolean',
+    summary: 'also add models:plan, models:apply and models:check to package.json or deno.json',
+  },
+  offline: { type: 'boolean', summary: 'ask no registry whether it has what is installed' },
+  host: { ...hostFlags.host, summary: 'Ollama server; default: OLLAMA_HOST, 127.0.0.1:11434' },
+  store: hostFlags.store,
+  wait: hostFlags.wait,
+  verbose: outputFlags.verbose,
+  'log-file': outputFlags['log-file'],
+  'no-color': outputFlags['no-color'],
+  debug: outputFlags.debug,
+  help: outputFlags.help,
+} as const satisfies Flags
+
 export const commands = {
+  init: {
+    summary: 'write ollama.config.ts: an example, a list of models, or what is installed; replaces nothing',
+    flags: initFlags,
+    examples: [
+      ['ollama-config init', 'a small config to go on from'],
+      ['ollama-config init --from-installed', 'the models of this machine, so that plan has nothing to do'],
+      ['ollama-config init --from models.txt --scripts', 'one name a line; and npm scripts for plan, apply, check'],
+    ],
+  },
   plan: {
     summary: 'show what apply would do, and change nothing',
     flags: planFlags,
@@ -273,5 +305,6 @@ export type UpdateFlags = Values<typeof updateFlags>
 export type RollbackFlags = Values<typeof rollbackFlags>
 export type VerifyFlags = Values<typeof verifyFlags>
 export type CollectFlags = Values<typeof collectFlags>
+export type InitFlags = Values<typeof initFlags>
 /** The flags that every command has. */
 export type CommonFlags = Values<typeof commonFlags>

@@ -1,26 +1,37 @@
 /** The texts of `--help`, `--version` and of the command without arguments. */
+import { printable } from '../artifact/text.ts'
 import { version } from '../version.ts'
 import { type CommandInfo, type CommandName, commands } from './command-table.ts'
 import { wrap } from './views/text.ts'
 
-/** What someone sees who types the bare command. */
-export function welcomeText(hasConfig: boolean): string {
-  const next = hasConfig
-    ? [
-        'There is a config here. Next:',
-        '',
-        '  ollama-config plan     show what would be done',
-        '  ollama-config apply    do it',
-      ]
-    : [
-        'There is no ollama.config.ts in this folder. Write one:',
-        '',
-        "  import { defineConfig } from 'ollama-config'",
-        "  export default defineConfig({ models: ['all-minilm'] })",
-        '',
-        'Then: ollama-config plan',
-      ]
-  return `ollama-config ${version}: declare the models of an Ollama host in a file, see the plan, apply it.\n\n${next.join('\n')}\n\nAll commands: ollama-config --help\n`
+/**
+ * What someone sees who types the bare command.
+ *
+ * @param config The config that plan would take, as it is shown
+ * @param program How the command is called here
+ */
+export function welcomeText(config: string | undefined, program: string): string {
+  const rows =
+    config === undefined
+      ? [
+          [`${program} init`, 'write one; with --from-installed of the models that you have'],
+          [`${program} demo`, 'see it work first: offline, in a few seconds'],
+        ]
+      : [
+          [`${program} plan`, 'see what would be done'],
+          [`${program} apply`, 'do it'],
+        ]
+  const width = Math.max(...rows.map(([command = '']) => command.length))
+  return [
+    `ollama-config ${version}: the models of an Ollama host, declared in a typed file.`,
+    'It shows what is missing, changed or not declared, and brings it about when you say so.',
+    '',
+    config === undefined ? 'There is no ollama.config.ts here. Next:' : `Found ${printable(config)}. Next:`,
+    ...rows.map(([command = '', meaning = '']) => `  ${command.padEnd(width)}   ${meaning}`),
+    '',
+    `All commands: ${program} --help`,
+    '',
+  ].join('\n')
 }
 
 const exitCodeRows = [

@@ -2,12 +2,14 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { printable } from '../artifact/text.ts'
+import { configPlaces, projectFolders } from '../config/search.ts'
 import { isUserError, OllamaConfigError } from '../errors.ts'
 import { version } from '../version.ts'
 import { type Invocation, parseArguments } from './arguments.ts'
 import { apply } from './commands/apply.ts'
 import { check } from './commands/check.ts'
 import { plan } from './commands/plan.ts'
+import { programOf } from './commands/session.ts'
 import { type Context, columnsOf, exitCodes } from './context.ts'
 import { helpText, welcomeText } from './help.ts'
 import { errorDocument, JsonLines } from './views/json.ts'
@@ -70,6 +72,8 @@ async function execute(invocation: Invocation, context: Context): Promise<number
       return (await import('./commands/verify.ts')).verify(invocation.flags, invocation.words, context)
     case 'collect':
       return (await import('./commands/collect.ts')).collect(invocation.flags, context)
+    case 'init':
+      return (await import('./commands/init.ts')).init(invocation.flags, context)
     case 'plugins':
       return (await import('./commands/plugins.ts')).plugins(invocation.flags, context)
     case 'demo':
@@ -81,7 +85,7 @@ async function execute(invocation: Invocation, context: Context): Promise<number
       context.stdout.write(`${version}\n`)
       return exitCodes.done
     case 'welcome':
-      context.stdout.write(welcomeText(hasConfig(context.cwd)))
+      context.stdout.write(welcomeText(nearestConfig(context.cwd), programOf(context)))
       return exitCodes.done
   }
 }
@@ -119,11 +123,12 @@ function explained(error: unknown): unknown {
   })
 }
 
-/** A look at the usual place only: the command without arguments runs nothing and searches nowhere. */
-function hasConfig(cwd: string): boolean {
-  return ['ts', 'mts', 'js', 'mjs', 'json'].some((extension) =>
-    existsSync(path.join(cwd, `ollama.config.${extension}`)),
-  )
+/** Where plan would find it; nothing of it is read. As it is shown. */
+function nearestConfig(cwd: string): string | undefined {
+  const file = projectFolders(cwd)
+    .flatMap((folder) => configPlaces.map((place) => path.join(folder, place)))
+    .find((candidate) => existsSync(candidate))
+  return file === undefined ? undefined : path.relative(cwd, file)
 }
 
 /** The reason that `main.ts` gives to the signal that stops a run. */

@@ -5,7 +5,8 @@ import { dirname, join, resolve } from 'node:path'
 import { OllamaConfigError } from '../errors.ts'
 
 const extensions = ['ts', 'mts', 'js', 'mjs', 'json']
-const places = ['', '.config/'].flatMap((folder) =>
+/** Where a config lies, seen from a folder; the first that is there counts. */
+export const configPlaces: readonly string[] = ['', '.config/'].flatMap((folder) =>
   extensions.map((extension) => `${folder}ollama.config.${extension}`),
 )
 
@@ -42,7 +43,7 @@ export async function findConfig(options: {
     'config-not-found',
     `No ollama.config.{ts,mts,js,mjs,json} found in ${describe(folders)}`,
     {
-      hint: `create ollama.config.ts, such as with export default { models: ['all-minilm'] }, or name another file with --config FILE`,
+      hint: 'write one with "ollama-config init", or name another file with --config FILE',
       details: { searched: folders },
     },
   )
@@ -80,7 +81,7 @@ async function createExplorer(): Promise<Explorer> {
   const loader = (filepath: string): string => filepath
   return new Explorer({
     moduleName: 'ollama',
-    searchPlaces: places,
+    searchPlaces: [...configPlaces],
     searchStrategy: 'none', // One folder at a time: its own ways up stop elsewhere, or go on to the home directory.
     loaders: Object.fromEntries(extensions.map((extension) => [`.${extension}`, loader])),
     ignoreEmptySearchPlaces: false, // An empty config is a mistake to tell of, not a reason to take another one.
@@ -103,7 +104,7 @@ async function requireFile(file: string): Promise<string> {
 
 /** cosmiconfig passes over what it cannot read, and reads a pipe or a device for as long as that goes on. */
 async function refuseUnusable(folder: string): Promise<void> {
-  for (const place of places) {
+  for (const place of configPlaces) {
     const file = join(folder, place)
     const found = await look(file)
     if (found === 'usable') return // What comes later in the order is not read.

@@ -103,10 +103,8 @@ export function commandLine(words: readonly string[], flags: CommonFlags, { env 
     return [`--${name}`, text.includes('@') ? '…' : shellWord(text)]
   }
   const store = flags.store === undefined || flags.store === true ? '' : `=${shellWord(flags.store)}`
-  // npx sets this; what it ran is on no PATH.
-  const program = env['npm_command'] === 'exec' ? ['npx', 'ollama-config'] : ['ollama-config']
   return [
-    ...program,
+    programOf({ env }),
     ...words,
     ...value('config'),
     ...value('cwd'),
@@ -118,6 +116,11 @@ export function commandLine(words: readonly string[], flags: CommonFlags, { env 
   ].join(' ')
 }
 
-function shellWord(text: string): string {
+/** As it has to be typed. npx sets a variable; what it ran is on no PATH. */
+export function programOf({ env }: Pick<Context, 'env'>): string {
+  return env['npm_command'] === 'exec' ? 'npx ollama-config' : 'ollama-config'
+}
+
+export function shellWord(text: string): string {
   return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text}'`
 }

@@ -1,0 +1,72 @@
+/** `ollama-config init`: writes a first config, and says what to type next. */
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { printable, quoted } from '../../artifact/text.ts'
+import { OllamaConfigError } from '../../errors.ts'
+import { type AddedScripts, type InitResult, initConfig } from '../../runner.ts'
+import type { InitFlags } from '../command-table.ts'
+import { type Context, exitCodes } from '../context.ts'
+import { commandLine, sessionWithout } from './session.ts'
+
+export async function init(flags: InitFlags, context: Context): Promise<number> {
+  const cwd = path.resolve(context.cwd, flags.cwd ?? '.')
+  if (!existsSync(cwd))
+    throw new OllamaConfigError('usage', `There is no folder ${quoted(cwd)}`, { hint: 'check --cwd' })
+  const stray = (['host', 'store', 'wait', 'offline'] as const).find((name) => flags[name] !== undefined)
+  if (stray !== undefined && !flags['from-installed'])
+    throw new OllamaConfigError('usage', `--${stray} is for what is installed, and --from-installed was not given`, {
+      hint: `add --from-installed, or drop --${stray}`,
+    })
+  const { connection, waitMs } = sessionWithout(flags, context)
+  const result = await initConfig({
+    ...connection,
+    cwd,
+    waitMs,
+    onWait: () => context.stderr.write('Waiting for the server to answer …\n'),
+    fromInstalled: flags['from-installed'],
+    list: flags.from,
+    scripts: flags.scripts,
+    offline: flags.offline,
+  })
+  const shown = (file: string) => {
+    const relative = path.relative(context.cwd, file)
+    return printable(relative.startsWith('..') ? file : relative)
+  }
+  context.stdout.write(
+    [
+      ...(result.file === null ? [] : [`Wrote ${shown(result.file)}${whatOf(result, shown)}.`]),
+      ...keptLines(result),
+      ...(result.scripts === null ? [] : scriptLines(result.scripts, shown)),
+      `Next: ${commandLine(['plan'], flags, context)}`,
+      '',
+    ].join('\n'),
+  )
+  return exitCodes.done
+}
+
+function whatOf({ source, declared, list }: InitResult, shown: (file: string) => string): string {
+  const count = declared === 1 ? '1 model' : `${declared} models`
+  if (source === 'installed') return ` with ${count}, as installed`
+  return list === null ? ', a small example' : ` with the ${count} of ${shown(list)}`
+}
+
+function keptLines({ kept }: InitResult): readonly string[] {
+  if (kept.length === 0) return []
+  const what = kept.length === 1 ? '1 more is' : `${kept.length} more are`
+  return [
+    `${what} installed but not declared, and in its "keep", so that nothing deletes them:`,
+    ...kept.map(({ name, reason }) => `  ${printable(name)}: ${printable(reason)}`),
+  ]
+}
+
+function scriptLines({ file, key, added, present, written }: AddedScripts, shown: (file: string) => string) {
+  const names = Object.keys(added)
+  const lines = [...(present.length === 0 ? [] : [`${shown(file)} has ${present.join(', ')} already: left as it is.`])]
+  if (names.length === 0) return lines
+  if (written) return [...lines, `Added ${names.join(', ')} to "${key}" in ${shown(file)}.`]
+  return [
+    ...lines,
+    `${shown(file)} has comments or mistakes, so that nothing was put into it. Add to its "${key}":`,
+    ...Object.entries(added).map(([name, command]) => `  ${JSON.stringify(name)}: ${JSON.stringify(command)},`),
+  ]
+}
