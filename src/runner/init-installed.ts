@@ -211,7 +211,7 @@ async function confirm(
     const gone = new Set([...wrong.keys()].map(({ model }) => model))
     for (const item of declared) {
       const { kind, source } = item
-      if (kind === 'alias' && source !== undefined && gone.has(source) && !wrong.has(item))
+      if (kind === 'alias' && source !== undefined && gone.has(source))
         wrong.set(item, `a second name of ${source.name}, which is not declared`)
     }
     for (const [{ model }, reason] of wrong) keep(model, reason)

@@ -7,7 +7,7 @@ import { initConfig, isOllamaConfigError, loadConfig } from '../../src/index.ts'
 import { makeGguf } from '../support/gguf.ts'
 import type { DeriveFields } from '../support/ollama-server.ts'
 import type { ServedModel } from '../support/registry.ts'
-import { openRegistry, runCli, spawnCli, tempFolder, testRegistryUrl } from '../support/run-cli.ts'
+import { openRegistry, runCli, spawnCli, tempFolder } from '../support/run-cli.ts'
 import { layer, type World, weights, world } from '../support/world.ts'
 
 const base: ServedModel = {
@@ -36,6 +36,9 @@ async function declaredBy({ cwd }: World) {
   return { models: config.models, keep: config.keep ?? [] }
 }
 
+/** Each of these means something in the text that is written. */
+const tricky = 'You review.\nBe `kind`, $'.concat('{never} \\n rude.')
+
 async function copy({ server }: World, source: string, destination: string): Promise<void> {
   const answer = await fetch(`${server.url}/api/copy`, {
     method: 'POST',
@@ -55,7 +58,7 @@ test('what is installed is declared as it was made, and a plan has nothing to do
   const { server } = made
   const derive = (name: string, fields: DeriveFields, from = 'base') => server.derive(name, from, fields)
   derive('reviewer', {
-    system: 'You review.\nBe `kind`, ${never} \\n rude.',
+    system: tricky,
     parameters: { num_ctx: 4096, stop: ['END'] },
   })
   derive('again', { parameters: { num_ctx: 8192 } }, 'reviewer')
@@ -85,13 +88,13 @@ test('what is installed is declared as it was made, and a plan has nothing to do
         from: 'reviewer:latest',
         parameters: { num_ctx: 8192 },
       },
+      { name: 'newer:latest', from: 'base:latest', allowUnknownParameters: true, parameters: { brand_new: 1 } },
       {
         name: 'reviewer:latest',
         from: 'base:latest',
-        system: 'You review.\nBe `kind`, ${never} \\n rude.',
+        system: tricky,
         parameters: { num_ctx: 4096, stop: ['END'] },
       },
-      { name: 'newer:latest', from: 'base:latest', allowUnknownParameters: true, parameters: { brand_new: 1 } },
       {
         name: 'texts:latest',
         from: 'base:latest',
@@ -111,4 +114,241 @@ test('what is installed is declared as it was made, and a plan has nothing to do
   assert.doesNotMatch(read(made), /[\u202e\r]/)
   await assertNothingToDo(made)
   await assertNothingToDo(made, '--offline')
+})
+
+test('what could not be made again is kept, with the reason, and nothing deletes it', async (t) => {
+  const made = await host(t, [base, { name: 'gone', layers: [weights(9)] }], ['base', 'gone'])
+  const { server, remote } = made
+  server.derive('orphan', 'gone', { system: 'Old' })
+  server.remove('gone')
+  server.derive('wrong', 'base', { parameters: { num_ctx: '8k' } })
+  server.derive('self', 'base', { system: 'One' })
+  server.derive('self', 'self', { license: 'Two' })
+  server.derive('broken', 'base', { system: 'Lost' })
+  const lost = server.stored('broken').layers.find(({ mediaType }) => mediaType.endsWith('.system'))
+  server.loseBlob(lost?.digest ?? '')
+  server.install({ name: 'mine', layers: [weights(3)] })
+  await copy(made, 'mine', 'mine:copy')
+  server.install({ name: 'file', layers: [weights(4)], parentModel: 'weights.gguf' })
+  server.install({ name: 'elsewhere', remoteHost: 'https://ollama.com:443', remoteModel: 'gpt:120b' })
+  const { stdout } = await made.run(0, 'init', '--from-installed')
+  assert.match(stdout, /^Wrote ollama\.config\.ts with 1 model, as installed\.\n8 more are installed but not declared/)
+  const { models, keep } = await declaredBy(made)
+  assert.deepEqual(models, ['base:latest'])
+  assert.deepEqual(keep, [
+    'broken:latest',
+    'elsewhere:latest',
+    'file:latest',
+    'mine:copy',
+    'mine:latest',
+    'orphan:latest',
+    'self:latest',
+    'wrong:latest',
+  ])
+  const reasonOf = (name: string) => new RegExp(`// (.*)\n {4}'${name}:latest'`).exec(read(made))?.[1]
+  assert.match(reasonOf('broken') ?? '', /^a part of it is missing/)
+  assert.match(reasonOf('elsewhere') ?? '', /^made of a model that runs at https:\/\/ollama\.com/)
+  assert.match(reasonOf('file') ?? '', /^built from the file "weights\.gguf"/)
+  assert.match(reasonOf('mine') ?? '', /^its registry does not have it/)
+  assert.match(reasonOf('orphan') ?? '', /^built from "gone:latest", which is not installed/)
+  assert.match(reasonOf('self') ?? '', /^built from an earlier version of itself/)
+  assert.match(reasonOf('wrong') ?? '', /^it cannot be declared: parameters\.num_ctx must be a whole number/)
+  assert.deepEqual(remote.problems, [])
+  await assertNothingToDo(made)
+})
+
+test('a base that is another version now is not declared as what it is not', async (t) => {
+  const made = await host(t, [base], ['base'])
+  made.server.derive('child', 'base', { system: 'S' })
+  await copy(made, 'child', 'twin')
+  const moved = { ...base, layers: [layer('model', makeGguf({ name: 'moved' }))] }
+  made.server.install(moved)
+  made.remote.publish(moved)
+  await made.run(0, 'init', '--from-installed')
+  assert.deepEqual(await declaredBy(made), { models: ['base:latest'], keep: ['child:latest', 'twin:latest'] })
+  assert.match(read(made), /building it again from base:latest would change it: from: built from other weights/)
+  assert.match(read(made), /a second name of child:latest, which is not declared/)
+  await assertNothingToDo(made)
+})
+
+test('which of two names is the copy, the registry knows; without it two tags are two models', async (t) => {
+  const models = [{ ...base, name: 'team/base:1' }, 'two:a', { name: 'two:b', layers: [weights(1)] }]
+  const made = await host(t, models, ['team/base:1', 'two:b'])
+  await copy(made, 'team/base:1', 'a')
+  await copy(made, 'two:b', 'two:c')
+  await copy(made, 'two:b', 'one')
+  const declared = async (...flags: string[]) => {
+    await made.run(0, 'init', '--from-installed', ...flags)
+    const { models } = await declaredBy(made)
+    await assertNothingToDo(made)
+    rmSync(path.join(made.cwd, 'ollama.config.ts'))
+    return models
+  }
+  const alias = (name: string, aliasOf: string) => ({ name, aliasOf })
+  assert.deepEqual(await declared(), [
+    'team/base:1',
+    'two:b',
+    alias('a:latest', 'team/base:1'),
+    alias('one:latest', 'two:b'),
+    alias('two:c', 'two:b'),
+  ])
+  const guessed = ['team/base:1', 'two:b', 'two:c', alias('a:latest', 'team/base:1'), alias('one:latest', 'two:b')]
+  assert.deepEqual(await declared('--offline'), guessed)
+})
+
+test('a registry that speaks plain http only is declared so', async (t) => {
+  const made = await host(t, ['r.example/team/x:1', 'base'], ['r.example/team/x:1', 'base'])
+  const { cwd, remote, server } = made
+  await initConfig({
+    cwd,
+    fromInstalled: true,
+    host: server.url,
+    env: { HOME: cwd },
+    registryUrl: (name, insecure) => (insecure || name === 'registry.ollama.ai' ? remote.url : 'http://127.0.0.1:9'),
+  })
+  assert.deepEqual((await declaredBy(made)).models, ['base:latest', { name: 'r.example/team/x:1', insecure: true }])
+  await assertNothingToDo(made)
+})
+
+test('a model directory is declared too, with its adapters', async (t) => {
+  await openRegistry(t, { models: [base] })
+  const cwd = tempFolder(t, {
+    'ollama.config.json': { models: [{ name: 'tuned', from: 'base', adapters: 'lora.gguf', system: 'S' }] },
+  })
+  writeFileSync(path.join(cwd, 'lora.gguf'), makeGguf({ type: 'adapter' }))
+  const run = async (...words: string[]) => {
+    const result = await runCli([...words, '--store=models'], { cwd })
+    assert.equal(result.code, 0, result.stdout + result.stderr)
+    return result.stdout
+  }
+  await run('apply', '--yes')
+  rmSync(path.join(cwd, 'ollama.config.json'))
+  rmSync(path.join(cwd, '.home'), { recursive: true })
+  assert.match(
+    await run('init', '--from-installed'),
+    /2 models, as installed\.\nNext: ollama-config plan --store=models\n$/,
+  )
+  const { config } = await loadConfig({ cwd })
+  const [first, second] = config.models
+  assert.equal(first, 'base:latest')
+  assert.ok(typeof second === 'object' && typeof second.adapters === 'string')
+  assert.ok(readFileSync(second.adapters).equals(readFileSync(path.join(cwd, 'lora.gguf'))))
+  assert.match(await run('plan', '--detailed-exitcode'), /No changes/)
+})
+
+test('what a registry or a person put into names and texts stays text', async (t) => {
+  const made = await host(t, [base], ['base'])
+  const hostile = 'x\n*/ process.exit(7) //\u2028process.exit(7)'
+  made.server.derive('told', 'base', {
+    system: `\`}); process.exit(7) //${hostile}`,
+    parameters: { [`a'b${hostile}`]: 1 },
+  })
+  made.server.install({ name: 'file', layers: [weights(4)], parentModel: `/a/${hostile}.gguf` })
+  await made.run(0, 'init', '--from-installed')
+  const { models, keep } = await declaredBy(made)
+  assert.deepEqual(keep, ['file:latest'])
+  assert.equal(models.length, 2)
+  await assertNothingToDo(made)
+})
+
+test('a list is taken over with its comments, whatever wrote it', async (t) => {
+  const list = '\ufeff# Mine\r\n\r\nmistral:7b   # small\nollama pull qwen3:8b\n- user/x\nMistral:7B\n\n# end\n\n'
+  const cwd = tempFolder(t, { Ollamafile: list })
+  const { stdout } = await runCli(['init'], { cwd })
+  assert.equal(stdout, 'Wrote ollama.config.ts with the 3 models of Ollamafile.\nNext: ollama-config plan\n')
+  const text = readFileSync(path.join(cwd, 'ollama.config.ts'), 'utf8')
+  assert.match(
+    text,
+    /models: \[\n {4}\/\/ Mine\n\n {4}'mistral:7b', \/\/ small\n {4}'qwen3:8b',\n {4}'user\/x',\n\n {4}\/\/ end\n {2}\],/,
+  )
+  const { config } = await loadConfig({ cwd })
+  assert.deepEqual(config.models, ['mistral:7b', 'qwen3:8b', 'user/x'])
+  // What `ollama list` prints, as PowerShell saves it.
+  const table = 'NAME              ID            SIZE    MODIFIED\nall-minilm:latest 1b226e2802db  45 MB   2 days ago\n'
+  rmSync(path.join(cwd, 'ollama.config.ts'))
+  writeFileSync(path.join(cwd, 'list.txt'), `\ufeff${table}`, 'utf16le')
+  assert.equal((await runCli(['init', '--from', 'list.txt'], { cwd })).code, 0)
+  assert.deepEqual((await loadConfig({ cwd })).config.models, ['all-minilm:latest'])
+})
+
+test('a list that is none is told line by line, and nothing is written', async (t) => {
+  const cwd = tempFolder(t, { Ollamafile: 'qwen3:8b\nqwen3 8b\n# ok\na/b/c/d\n', 'ollama-models.txt': '# none\n' })
+  const refused = async (pattern: RegExp, ...words: string[]) => {
+    const { code, stderr } = await runCli(['init', ...words], { cwd })
+    assert.equal(code, 3)
+    assert.match(stderr, pattern)
+    assert.equal(existsSync(path.join(cwd, 'ollama.config.ts')), false)
+  }
+  await refused(/two lists here: Ollamafile and ollama-models\.txt\n.*--from Ollamafile/)
+  await refused(/Found 2 lines in "Ollamafile"[\s\S]*line 2: .*"qwen3 8b"[\s\S]*line 4: /, '--from', 'Ollamafile')
+  await refused(/no model in "ollama-models\.txt"/, '--from', 'ollama-models.txt')
+  await refused(/nowhere\.txt" is not there/, '--from', 'nowhere.txt')
+  await refused(/is no file/, '--from', '.')
+  await refused(/both asked for/, '--from', 'Ollamafile', '--from-installed')
+  await refused(/--host is for what is installed/, '--from', 'Ollamafile', '--host', 'x')
+  await refused(/no package\.json, deno\.json/, '--from', 'Ollamafile', '--scripts')
+})
+
+test('nothing is ever replaced', { skip: process.platform === 'win32' ? 'links need rights' : false }, async (t) => {
+  for (const name of ['ollama.config.json', 'ollama.config.mjs', 'ollama.config.ts']) {
+    const cwd = tempFolder(t, { [name]: 'mine' })
+    await assert.rejects(initConfig({ cwd }), (error) => isOllamaConfigError(error) && error.code === 'config-exists')
+    assert.equal(readFileSync(path.join(cwd, name), 'utf8'), 'mine')
+  }
+  const cwd = tempFolder(t)
+  symlinkSync(path.join(cwd, 'elsewhere.ts'), path.join(cwd, 'ollama.config.ts'))
+  const { code, stderr } = await runCli(['init'], { cwd })
+  assert.equal(code, 3)
+  assert.match(stderr, /There is a config already: .*ollama\.config\.ts/)
+  assert.equal(existsSync(path.join(cwd, 'elsewhere.ts')), false)
+})
+
+test('the example loads as it is, and so does all that it shows', async (t) => {
+  const cwd = tempFolder(t)
+  const file = path.join(cwd, 'ollama.config.ts')
+  await initConfig({ cwd })
+  assert.deepEqual((await loadConfig({ cwd })).config, { models: ['all-minilm'] })
+  writeFileSync(file, readFileSync(file, 'utf8').replaceAll(/^(\s*)\/\/ (?=\{|'|\w+:.*,$)/gm, '$1'))
+  const { config } = await loadConfig({ cwd })
+  assert.equal(config.models.length, 4)
+  assert.deepEqual([config.keep, config.prune], [['llava', 'user/*'], 'managed'])
+})
+
+test('scripts are added where none are, also to a config that is there', async (t) => {
+  const cwd = tempFolder(t, { 'package.json': '{\n    "scripts": { "models:plan": "mine" }\n}' })
+  const first = await runCli(['init', '--scripts'], { cwd })
+  assert.match(
+    first.stdout,
+    /package\.json has models:plan already: left as it is\.\nAdded models:apply, models:check to "scripts"/,
+  )
+  assert.equal(
+    readFileSync(path.join(cwd, 'package.json'), 'utf8'),
+    '{\n    "scripts": { "models:plan": "mine", "models:apply": "ollama-config apply", "models:check": "ollama-config check" }\n}',
+  )
+  const again = await runCli(['init', '--scripts'], { cwd })
+  assert.equal(again.code, 0)
+  assert.doesNotMatch(again.stdout, /Wrote|Added/)
+
+  const deno = tempFolder(t, { 'deno.jsonc': '{ // mine\n}' })
+  const { stdout } = await runCli(['init', '--scripts'], { cwd: deno })
+  assert.match(stdout, /Add to its "tasks":\n {2}"models:plan": "deno run .* npm:ollama-config plan",\n/)
+  assert.equal(readFileSync(path.join(deno, 'deno.jsonc'), 'utf8'), '{ // mine\n}')
+})
+
+test('in a folder where nothing is installed, the bare command leads to a config that loads', async (t) => {
+  const cwd = tempFolder(t)
+  const run = async (...words: string[]) => {
+    const result = await spawnCli(words, { cwd }).done
+    assert.equal(result.code, 0, result.stderr)
+    return result.stdout
+  }
+  const next = (text: string) => /^ {2}ollama-config (\w+) /m.exec(text)?.[1] ?? ''
+  const bare = await run()
+  assert.equal(next(bare), 'init')
+  assert.ok(bare.includes('  ollama-config demo '))
+  assert.match(await run(next(bare)), /Next: ollama-config plan\n$/)
+  const then = await run()
+  assert.match(then, /Found ollama\.config\.ts\./)
+  assert.equal(next(then), 'plan')
+  assert.match(await run('plan', '--config-only'), /is fine\. It declares 1 model:/)
 })
