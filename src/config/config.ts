@@ -1,4 +1,7 @@
-/** What users write in `ollama.config.ts`. The types are written by hand so that editors show these texts. */
+/**
+ * What users write in `ollama.config.ts`. The types are written by hand so that editors show these texts; `docs/config.md` and the JSON
+ * Schema are made of them too (`npm run docs`).
+ */
 import type { Plugin } from '../plugin.ts'
 
 /** The models of an Ollama host, declared. */
@@ -45,8 +48,11 @@ export interface Config {
    * `NAME/index.ts` in it. Plan and apply use only `plugins`. Default: none.
    */
   readonly discover?: string | undefined
+  /** For `ollama.config.json`: where editors find the JSON Schema. Nothing else reads it. */
+  readonly $schema?: string | undefined
 }
 
+/** What every model that is built here starts with. */
 export interface Defaults {
   /** Merged under the parameters of each model that is built from another or from files. */
   readonly parameters?: ModelParameters | undefined
@@ -105,17 +111,25 @@ export type Quantization = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_K_M' | 'Q4_K_S'
 
 /** One message of a conversation. */
 export interface Message {
+  /** Who says it. */
   readonly role: 'system' | 'user' | 'assistant' | 'tool'
+  /** What is said. */
   readonly content: string
+  /** What a thinking model thought before. */
   readonly thinking?: string | undefined
-  /** Base64. */
+  /** Pictures that go with it, in Base64. */
   readonly images?: readonly string[] | undefined
+  /** Tools that the assistant calls. */
   readonly tool_calls?: readonly ToolCall[] | undefined
+  /** In a message of the role `tool`: the tool that it comes from. */
   readonly tool_name?: string | undefined
+  /** In a message of the role `tool`: the call that it answers. */
   readonly tool_call_id?: string | undefined
 }
 
+/** A call of a tool, in a message of the role `assistant`. */
 export interface ToolCall {
+  /** Its name, and what it is given. */
   readonly function: { readonly name: string; readonly arguments: Readonly<Record<string, unknown>> }
 }
 
@@ -125,23 +139,39 @@ export interface ModelParameters {
   readonly num_ctx?: number | undefined
   /** Longest answer in tokens; -1: no limit. */
   readonly num_predict?: number | undefined
+  /** Tokens of the beginning that stay when the context is full. */
   readonly num_keep?: number | undefined
+  /** Tokens of the prompt that are worked on at once. */
   readonly num_batch?: number | undefined
   /** Layers that go to the GPU. */
   readonly num_gpu?: number | undefined
+  /** The GPU for what is not split over several. */
   readonly main_gpu?: number | undefined
+  /** Threads of the CPU. Default: what Ollama finds best. */
   readonly num_thread?: number | undefined
+  /** Tokens that a draft model proposes at once. */
   readonly draft_num_predict?: number | undefined
+  /** Map the weights into memory instead of reading them. */
   readonly use_mmap?: boolean | undefined
+  /** Of the random numbers: the same seed and prompt give the same answer. */
   readonly seed?: number | undefined
+  /** Higher is more creative; 0 takes the likeliest token each time. */
   readonly temperature?: number | undefined
+  /** Choose among so many of the likeliest tokens. */
   readonly top_k?: number | undefined
+  /** Choose among the likeliest tokens that together have this probability. */
   readonly top_p?: number | undefined
+  /** Leave out tokens less likely than this part of the likeliest one. */
   readonly min_p?: number | undefined
+  /** Prefer tokens about as likely as expected; 1: off. */
   readonly typical_p?: number | undefined
+  /** How many tokens back repetitions are looked for; 0: none, -1: the whole context. */
   readonly repeat_last_n?: number | undefined
+  /** How strongly repetitions are avoided; 1: not at all. */
   readonly repeat_penalty?: number | undefined
+  /** Against tokens that were there at all; 0: off. */
   readonly presence_penalty?: number | undefined
+  /** Against tokens, the more often they were there; 0: off. */
   readonly frequency_penalty?: number | undefined
   /** The answer ends where one of these begins. Replaces those of the base. */
   readonly stop?: readonly string[] | undefined
@@ -149,11 +179,13 @@ export interface ModelParameters {
 
 /** A header value that comes from an environment variable when the request is made. */
 export interface HeaderFromEnvironment {
+  /** Name of the variable. */
   readonly env: string
 }
 
 /** What a config written as a function is given. */
 export interface ConfigContext {
+  /** Variables of the environment. */
   readonly env: Readonly<Record<string, string | undefined>>
   /** Address of the server as far as flags and environment tell, without user info; path of the store with `--store`. */
   readonly host: string

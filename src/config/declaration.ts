@@ -8,6 +8,9 @@ import { makingOfModelfile } from './modelfile.ts'
 import { type DeclarationContext, filesAt, type Making, sourceAt, tell } from './origin.ts'
 import { checkParameters } from './parameters.ts'
 
+/** What `requires` may say. */
+export const versionPattern = /^v?\d+\.\d+\.\d+(?:[-+][\w.+-]+)?$/
+
 type Fields = Readonly<Record<string, unknown>>
 
 const origins = ['from', 'gguf', 'aliasOf', 'modelfile'] as const
@@ -103,7 +106,7 @@ function buildOf(
     report: context.report,
   })
   const requires = textAt(fields, 'requires')
-  if (requires !== null && !/^v?\d+\.\d+\.\d+(?:[-+][\w.+-]+)?$/.test(requires))
+  if (requires !== null && !versionPattern.test(requires))
     tell(context, 'wrong-value', 'requires', `is no version: ${quoted(requires)}`, 'write it as "0.14.0"')
   return {
     kind: 'build',

@@ -54,7 +54,8 @@ interface Fit {
   readonly test: (value: unknown) => value is Parameter
 }
 
-const fits: Readonly<Record<'integer' | 'number' | 'boolean' | 'texts', Fit>> = {
+/** What each kind of parameter has to be. */
+export const fits: Readonly<Record<'integer' | 'number' | 'boolean' | 'texts', Fit>> = {
   integer: { wanted: 'a whole number', test: (value): value is number => Number.isSafeInteger(value) },
   number: { wanted: 'a number', test: (value): value is number => Number.isFinite(value) },
   boolean: { wanted: 'true or false', test: (value): value is boolean => typeof value === 'boolean' },

@@ -55,19 +55,22 @@ const headerSchema = v.lazy((input) => (isPlainObject(input) ? v.object(headerEn
 const configEntries = {
   models: v.array(modelSchema),
   host: v.optional(v.string()),
-  headers: v.optional(v.record(v.string(), headerSchema)),
+  // valibot's objects and records take lists as well.
+  headers: v.optional(v.pipe(v.custom<object>(isPlainObject), v.record(v.string(), headerSchema))),
   prune: v.optional(v.union([v.picklist(['undeclared', 'managed']), v.literal(false)])),
   keep: v.optional(v.array(v.string())),
   defaults: v.optional(v.pipe(v.custom<object>(isPlainObject), v.object(defaultsEntries))),
   // What is in a plugin is checked where plugins are used: most configs have none.
   plugins: v.optional(v.array(v.custom<Plugin>(isPlugin))),
   discover: v.optional(v.string()),
+  // Editors look for it in JSON files.
+  $schema: v.optional(v.string()),
 }
 
-// valibot's objects take lists as well.
-const configSchema = v.pipe(v.custom<object>(isPlainObject), v.object(configEntries))
+export const configSchema = v.pipe(v.custom<object>(isPlainObject), v.object(configEntries))
 
-const expectations: Readonly<Record<string, string>> = {
+/** What each key wants, in words, for messages and docs. */
+export const expectations: Readonly<Record<string, string>> = {
   models: 'a list of model names',
   host: 'an address as text',
   headers: 'an object of header names and values',
@@ -89,6 +92,12 @@ const expectations: Readonly<Record<string, string>> = {
   'models[].messages[]': 'an object such as { role: "user", content: "Hello" }',
   'models[].messages[].role': '"system", "user", "assistant" or "tool"',
   'models[].messages[].content': 'text',
+  'models[].messages[].thinking': 'text',
+  'models[].messages[].images': 'a list of texts',
+  'models[].messages[].tool_calls': 'a list such as [{ function: { name: "day", arguments: {} } }]',
+  'models[].messages[].tool_calls[].function': 'an object such as { name: "day", arguments: {} }',
+  'models[].messages[].tool_name': 'text',
+  'models[].messages[].tool_call_id': 'text',
   'models[].license': 'text, or a list of texts',
   'models[].license[]': 'text',
   'models[].adapters': 'the path of an adapter, or a list of them',
@@ -103,6 +112,7 @@ const expectations: Readonly<Record<string, string>> = {
   plugins: 'a list of plugins',
   'plugins[]': 'a plugin',
   discover: 'the path of a folder',
+  $schema: 'the address or the path of a JSON Schema',
   'headers{}': 'text or { env: "NAME_OF_A_VARIABLE" }',
   'headers{}.env': 'the name of an environment variable',
 }

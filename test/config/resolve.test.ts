@@ -92,6 +92,7 @@ test('resolveConfig() says what it expected and found, for any value', () => {
     [{ models: [['x']] }, /models\[0\] must be a model name or an object/],
     [{ models: [], prune: true }, /prune must be "undeclared", "managed" or false: found true/],
     [{ models: [], host: 7 }, /host must be an address as text: found 7/],
+    [{ models: [], headers: ['X-A: 7'] }, /headers must be an object of header names and values: found a list/],
     [{ models: [], headers: { 'X-A': 7 } }, /headers\["X-A"\] must be text or/],
     [{ models: [], headers: { A: { en: 'B' } } }, /headers\.A\.env is missing/],
   ]
