@@ -70,13 +70,8 @@ ${declared.map((model) => `    ${model},`).join('\n')}
 `
 }
 
-const ending = `That was a registry on this machine, and a folder that is gone again. For your own Ollama, write an ollama.config.ts such as
+const ending = `That was a registry on this machine, and a folder that is gone again. For your own Ollama type
 
-  import { defineConfig } from 'ollama-config'
-
-  export default defineConfig({ models: ['all-minilm'] })
-
-and type
-
+  ollama-config init            for a config; with --from-installed of what it has
   ollama-config plan            for the Ollama server of this machine
   ollama-config plan --store    for its model directory, without a server`
