@@ -60,14 +60,14 @@ function originOf(
   }
   if (!isAddressable(model.name))
     return { kind: 'unknown', reason: 'a server takes its name for that of another model' }
-  if (answer?.kind === 'found' && answer.served.digest === digest) return { kind: 'pulled', insecure }
+  if (answer?.kind === 'found' && answer.served.digest === digest) return pulled(insecure)
   const parent = parentModel === undefined ? undefined : parentOf(parentModel)
   const base = parent === undefined ? undefined : installed.get(referenceKey(parent))
   if (base !== undefined && base !== model && base.digest !== digest) return { kind: 'built', base }
   // Whoever pushes a model leaves in it what it was built from there.
   const isOthers =
     reference.namespace.toLowerCase() !== defaultNamespace || reference.host.toLowerCase() !== defaultHost
-  if (answer?.kind === 'found' && (parent === undefined || isOthers)) return { kind: 'pulled', insecure }
+  if (answer?.kind === 'found' && (parent === undefined || isOthers)) return pulled(insecure)
   if (parent !== undefined && parentModel !== undefined) {
     const reason =
       base === model
@@ -84,7 +84,7 @@ function originOf(
       reason: file === '' ? 'its registry does not have it: made on this host, or withdrawn' : file,
     }
   const asked = answer === null || answer.kind === 'found' ? '' : whyUnknown(answer, reference)
-  return { kind: 'pulled', insecure, ...noteOf([file, asked]) }
+  return pulled(insecure, file, asked)
 }
 
 function whyUnknown({ kind }: ManifestAnswer, { host }: Reference): string {
@@ -94,9 +94,10 @@ function whyUnknown({ kind }: ManifestAnswer, { host }: Reference): string {
     : `${host} did not tell whether it has it`
 }
 
-function noteOf(texts: readonly string[]): { readonly note?: string } {
-  const note = texts.filter((text) => text !== '').join('; ')
-  return note === '' ? {} : { note }
+function pulled(insecure: boolean, ...notes: readonly string[]): Origin {
+  const all = [insecure ? 'its registry answered over plain http only' : '', ...notes]
+  const note = all.filter((text) => text !== '').join('; ')
+  return { kind: 'pulled', insecure, ...(note === '' ? {} : { note }) }
 }
 
 /** The name of a model; `undefined` for what is a file, as of a model that was imported, or a path on its author's machine. */

@@ -17,7 +17,7 @@ export function addEntries(text: string, key: 'scripts' | 'tasks', entries: Entr
   const parsed = parseJson(text.slice(mark))
   const root = 'value' in parsed ? parsed.value : undefined
   if (!isObject(root)) return { text: undefined, added: names, present: [] }
-  const old = root[key] ?? {}
+  const old = Object.hasOwn(root, key) ? root[key] : {}
   if (!isObject(old)) return { text: undefined, added: names, present: [] }
   const added = names.filter((name) => !Object.hasOwn(old, name))
   const present = names.filter((name) => Object.hasOwn(old, name))

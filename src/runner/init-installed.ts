@@ -11,9 +11,10 @@ import { type Answer, type Origin, originsOf } from '../init/origins.ts'
 import { writeBuild } from '../init/written.ts'
 import type { Change } from '../plan/plan.ts'
 import type { InstalledModel } from '../plan/state.ts'
+import { createRegistryClient } from '../registry/client.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
 import { Turns } from '../runtime/turns.ts'
-import { connect, openRegistry } from './connection.ts'
+import { connect, openRegistry, registryOptions } from './connection.ts'
 import type { InitOptions } from './init.ts'
 import { resolveKnown } from './known.ts'
 import { isLocal, type Place, selectPlace } from './place.ts'
@@ -66,12 +67,14 @@ async function askRegistries(
   options: InitOptions,
 ): Promise<ReadonlyMap<string, Answer>> {
   const registry = await openRegistry(place, serverVersion, options)
+  // Without a key: nothing is signed for whoever answers there.
+  const plainRegistry = createRegistryClient({ ...registryOptions(place, serverVersion, options), readKey: undefined })
   const over = AbortSignal.timeout(registryBudgetMs)
   const signal = sharedSignal(options.signal, over)
   const ask = async ({ reference }: InstalledModel): Promise<Answer> => {
     const attempt = async (insecure: boolean) => {
       try {
-        return await registry.manifest({ reference, insecure, signal })
+        return await (insecure ? plainRegistry : registry).manifest({ reference, insecure, signal })
       } catch (error) {
         options.signal?.throwIfAborted()
         if (!over.aborted) throw error
@@ -90,6 +93,7 @@ async function askRegistries(
     return new Map(await Promise.all(asked))
   } finally {
     registry.close()
+    plainRegistry.close()
   }
 }
 

@@ -30,7 +30,7 @@ export interface InitOptions extends ConnectOptions {
 export interface InitResult {
   /** Absolute path of the config that was written; `null` where one was there and only scripts were added. */
   readonly file: string | null
-  /** `start`: an example. */
+  /** `start`: an example, also where nothing is installed. */
   readonly source: 'installed' | 'list' | 'start'
   /** The list, as an absolute path. */
   readonly list: string | null
@@ -103,7 +103,10 @@ async function draft(file: string, folder: string, options: InitOptions): Promis
   if (options.fromInstalled) {
     const { draftInstalled } = await import('./init-installed.ts')
     const drafted = await draftInstalled(file, options)
-    return { config: renderConfig(drafted), source: 'installed', list: null, ...countsOf(drafted) }
+    const counts = countsOf(drafted)
+    if (counts.declared > 0 || counts.kept.length > 0)
+      return { config: renderConfig(drafted), source: 'installed', list: null, ...counts }
+    return example()
   }
   const { listNames, readModelList } = await import('../init/list.ts')
   const found =
@@ -119,6 +122,10 @@ async function draft(file: string, folder: string, options: InitOptions): Promis
     const drafted = { intro: [`The models of ${path.basename(list)}, which is not read any more.`], items, keep: [] }
     return { config: renderConfig(drafted), source: 'list', list, ...countsOf(drafted) }
   }
+  return example()
+}
+
+async function example(): Promise<Drafted> {
   const { starter } = await import('../init/starter.ts')
   return { config: starter, source: 'start', list: null, declared: 1, kept: [] }
 }

@@ -100,7 +100,7 @@ describe('how far it looks', () => {
     const { message, hint, searched } = await notFound(findConfig({ cwd: join(outer, 'inner') }))
     assert.deepEqual(searched, [join(outer, 'inner')])
     assert.equal(message, `No ollama.config.{ts,mts,js,mjs,json} found in "${join(outer, 'inner')}"`)
-    assert.match(hint, /export default .*--config FILE/)
+    assert.match(hint, /"ollama-config init".*--config FILE/)
   })
 })
 

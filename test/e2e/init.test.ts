@@ -207,7 +207,21 @@ test('a registry that speaks plain http only is declared so', async (t) => {
     registryUrl: (name, insecure) => (insecure || name === 'registry.ollama.ai' ? remote.url : 'http://127.0.0.1:9'),
   })
   assert.deepEqual((await declaredBy(made)).models, ['base:latest', { name: 'r.example/team/x:1', insecure: true }])
+  assert.match(read(made), /insecure: true \}, \/\/ its registry answered over plain http only\n/)
   await assertNothingToDo(made)
+})
+
+test('where nothing is installed an example is written', async (t) => {
+  const { stdout } = await (await host(t, ['base'], [])).run(0, 'init', '--from-installed')
+  assert.match(stdout, /^Wrote ollama\.config\.ts, a small example, since nothing is installed\.\n/)
+})
+
+test('a host that does not answer is told of, and nothing is written', async (t) => {
+  const cwd = tempFolder(t)
+  const { code, stderr } = await runCli(['init', '--from-installed', '--host', '127.0.0.1:9'], { cwd })
+  assert.equal(code, 1)
+  assert.match(stderr, /127\.0\.0\.1:9/)
+  assert.equal(existsSync(path.join(cwd, 'ollama.config.ts')), false)
 })
 
 test('a model directory is declared too, with its adapters', async (t) => {

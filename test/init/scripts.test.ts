@@ -26,7 +26,7 @@ test('what is there is never replaced, and what has comments is not touched', ()
   const text = '{ "tasks": { "models:plan": "mine" } }'
   const once = addEntries(text, 'tasks', { 'models:plan': 'x' })
   assert.deepEqual(once, { text, added: [], present: ['models:plan'] })
-  for (const odd of ['{ // a\n}', '{ "tasks": [] }', '[]', '', '{ "a": 1, }'])
+  for (const odd of ['{ // a\n}', '{ "tasks": [] }', '{ "tasks": null }', '[]', '', '{ "a": 1, }'])
     assert.deepEqual(addEntries(odd, 'tasks', { x: 'y' }), { text: undefined, added: ['x'], present: [] })
 })
 

@@ -34,7 +34,7 @@ export async function init(flags: InitFlags, context: Context): Promise<number> 
   }
   context.stdout.write(
     [
-      ...(result.file === null ? [] : [`Wrote ${shown(result.file)}${whatOf(result, shown)}.`]),
+      ...(result.file === null ? [] : [`Wrote ${shown(result.file)}${whatOf(result, flags, shown)}.`]),
       ...keptLines(result),
       ...(result.scripts === null ? [] : scriptLines(result.scripts, shown)),
       `Next: ${commandLine(['plan'], flags, context)}`,
@@ -44,10 +44,11 @@ export async function init(flags: InitFlags, context: Context): Promise<number> 
   return exitCodes.done
 }
 
-function whatOf({ source, declared, list }: InitResult, shown: (file: string) => string): string {
+function whatOf({ source, declared, list }: InitResult, flags: InitFlags, shown: (file: string) => string): string {
   const count = declared === 1 ? '1 model' : `${declared} models`
   if (source === 'installed') return ` with ${count}, as installed`
-  return list === null ? ', a small example' : ` with the ${count} of ${shown(list)}`
+  if (source === 'start') return `, a small example${flags['from-installed'] ? ', since nothing is installed' : ''}`
+  return list === null ? '' : ` with the ${count} of ${shown(list)}`
 }
 
 function keptLines({ kept }: InitResult): readonly string[] {
