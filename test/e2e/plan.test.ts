@@ -310,7 +310,10 @@ test('errors come as JSON too with --json', async (t) => {
 })
 
 test('the bare command says what to type next', async (t) => {
-  assert.match((await runCli([], { cwd: tempFolder(t) })).stdout, /no ollama\.config\.ts here\. Next:\n {2}ollama-config init /)
+  assert.match(
+    (await runCli([], { cwd: tempFolder(t) })).stdout,
+    /no ollama\.config\.ts here\. Next:\n {2}ollama-config init /,
+  )
   assert.match((await runCli([], { cwd: tempFolder(t, config({ models: [] })) })).stdout, /ollama-config plan/)
 })
 
