@@ -35,7 +35,7 @@ export const errorCodes = [
   'host-error',
   'invalid-response',
   'stream-ended',
-  'pull-stalled',
+  'stalled',
   'model-not-found',
   'server-too-old',
   'disk-full',

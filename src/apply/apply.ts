@@ -153,7 +153,7 @@ async function* carryOut(
         return yield* fetchModel(change, host, { signal, ...patience })
       case 'derive':
       case 'rebuild':
-        return yield* buildModel(change, host, { signal, strict })
+        return yield* buildModel(change, host, { signal, strict, stallMs: patience.stallMs })
       case 'alias':
         return yield* aliasModel(change, host)
       case 'restore':

@@ -3,15 +3,15 @@
  * there. What stays wrong until somebody mends it is tried once.
  */
 import { parseReference } from '../artifact/reference.ts'
-import type { PullOptions } from '../backend/backend.ts'
+import type { PullOptions, PullProgress } from '../backend/backend.ts'
 import { isOllamaConfigError, type OllamaConfigError, toErrorData } from '../errors.ts'
 import type { PullChange, UpdateChange } from '../plan/plan.ts'
 import type { InstalledModel } from '../plan/state.ts'
 import { sleep } from '../runtime/sleep.ts'
-import type { Event } from './events.ts'
+import type { ChangeProgress, Event } from './events.ts'
 import { type Host, verifyInstalled } from './host.ts'
 import { PullMeter } from './pull-progress.ts'
-import { defaultStallMs, StallWatch } from './stall-watch.ts'
+import { StallWatch, type Standing } from './stall-watch.ts'
 
 export interface Patience {
   /** Longest time in which no byte comes, in milliseconds. Default: 120 000. */
@@ -62,15 +62,14 @@ export class Attempts {
     const isHost = backend.kind === 'host'
     const meter = new PullMeter(change.id, change.manifest, isHost)
     const reference = parseReference(change.reference)
-    const { stallMs = defaultStallMs } = this.#patience
     // A store watches each of its connections by itself.
-    const watch = isHost ? new StallWatch(change.reference, stallMs) : undefined
+    const watch = isHost ? new StallWatch(`The pull of "${change.reference}"`, this.#patience.stallMs) : undefined
     const signals = [options.signal, watch?.signal].filter((signal) => signal !== undefined)
     let furthestBytes = 0
     try {
       for await (const line of backend.pull(reference, { ...options, signal: AbortSignal.any(signals) })) {
         const progress = meter.update(line)
-        watch?.see(line, progress)
+        watch?.see(standingOf(line, progress))
         furthestBytes = Math.max(furthestBytes, progress.completedBytes ?? 0)
         yield progress
       }
@@ -98,6 +97,12 @@ export class Attempts {
     const share = 0.5 + Math.random() / 2
     return Math.min(longestPauseMs, retryPauseMs * 2 ** (this.#fruitless - 1)) * share
   }
+}
+
+function standingOf({ status, digest = '', completedBytes = 0 }: PullProgress, progress: ChangeProgress): Standing {
+  const { waiting, totalBytes } = progress
+  const hashedBytes = /^verifying/.test(status) ? (totalBytes ?? 0) : 0
+  return { doing: `${status} ${digest}`, bytes: completedBytes, hashedBytes, waiting }
 }
 
 /** As `show` tells it of a model with a part missing; a registry that has no such model says it of a pull. */

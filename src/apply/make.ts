@@ -8,6 +8,7 @@ import type { Event } from './events.ts'
 import { findInstalled, type Host, notAsReported, stalePlan, verifyInstalled } from './host.ts'
 import { keepPrevious } from './keep.ts'
 import { done, type Outcome } from './outcome.ts'
+import { StallWatch } from './stall-watch.ts'
 import { uploadFiles } from './upload.ts'
 
 /** How a build is carried out. */
@@ -15,13 +16,15 @@ export interface BuildOptions {
   readonly signal: AbortSignal | undefined
   /** The plan comes from elsewhere, or from earlier: files are read again before they are sent. */
   readonly strict: boolean
+  /** As of `Patience`. */
+  readonly stallMs?: number | undefined
 }
 
 /** @throws {OllamaConfigError} `stale-plan`, `verification-failed`, and what the host answers */
 export async function* buildModel(
   change: DeriveChange | RebuildChange,
   host: Host,
-  { signal, strict }: BuildOptions,
+  options: BuildOptions,
 ): AsyncGenerator<Event, Outcome> {
   const { id, reference, after, build, precondition } = change
   const [present] = findInstalled(host.state, reference)
@@ -31,11 +34,21 @@ export async function* buildModel(
     return done(present)
   assertUntouched(change, present, 'built')
   const base = build.from === null ? undefined : startOf(build.from, precondition.base ?? null, change, host)
-  yield* uploadFiles(id, [...build.files, ...build.adapters], host, { signal, strict })
+  const files = [...build.files, ...build.adapters]
+  yield* uploadFiles(id, files, host, options)
   yield* keepPrevious(change, present, host)
-  for await (const line of host.backend.create(present?.name ?? reference, requestOf(build, base), { signal })) {
-    const { status, completedBytes = null, totalBytes = null } = line
-    yield { type: 'change-progress', id, status, completedBytes, totalBytes, waiting: false }
+  const watch = new StallWatch(`The build of "${reference}"`, options.stallMs)
+  const signal = options.signal === undefined ? watch.signal : AbortSignal.any([options.signal, watch.signal])
+  // What is quantized or checked is read, and may be written, without a line.
+  const hashedBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  try {
+    for await (const line of host.backend.create(present?.name ?? reference, requestOf(build, base), { signal })) {
+      const { status, completedBytes = null, totalBytes = null } = line
+      watch.see({ doing: status, bytes: completedBytes ?? 0, hashedBytes })
+      yield { type: 'change-progress', id, status, completedBytes, totalBytes, waiting: false }
+    }
+  } finally {
+    watch.stop()
   }
   const model = await verifyInstalled(reference, host)
   if (model.digest !== after?.digest) await assertAsDeclared(model, build, host)

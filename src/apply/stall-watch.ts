@@ -1,7 +1,5 @@
-/** Notices a pull that stands still: a server whose network hangs goes on sending lines in which nothing moves. */
-import type { PullProgress } from '../backend/backend.ts'
+/** Notices what stands still: a server whose network hangs goes on sending lines in which nothing moves. */
 import { OllamaConfigError } from '../errors.ts'
-import type { ChangeProgress } from './events.ts'
 
 /** The server's own six tries for a part take 63 seconds together, a silent part it gives up after 30. */
 export const defaultStallMs = 120_000
@@ -20,43 +18,54 @@ function afterTime(ms: number, callback: () => void): () => void {
   return () => clearTimeout(timer)
 }
 
-export class StallWatch {
-  readonly #stallMs: number
-  readonly #stalled = new AbortController()
-  readonly #reference: string
-  readonly #after: After
-  #cancel: (() => void) | undefined
-  /** What the last line told, but for lines in which bytes went back. */
-  #last = ''
-  #bytes = -1
+/** Where the work stands. */
+export interface Standing {
+  /** What is being done, to which part. */
+  readonly doing: string
+  readonly bytes: number
+  /** The server may hash so many bytes now, in silence. Default: 0. */
+  readonly hashedBytes?: number | undefined
+  /** Another client downloads this: it may take any time. Default: false. */
+  readonly waiting?: boolean | undefined
+}
 
-  /** Begins to watch. @param stallMs Longest time in which nothing moves, in milliseconds */
-  constructor(reference: string, stallMs: number, after: After = afterTime) {
-    this.#reference = reference
+export class StallWatch {
+  readonly #what: string
+  readonly #stallMs: number
+  readonly #after: After
+  readonly #stalled = new AbortController()
+  #cancel: (() => void) | undefined
+  #last: Standing = { doing: '', bytes: -1 }
+
+  /**
+   * Begins to watch.
+   *
+   * @param what In words for the error, such as `The pull of "x"`
+   * @param stallMs Longest time in which nothing moves, in milliseconds. Default: 120 000
+   */
+  constructor(what: string, stallMs: number = defaultStallMs, after: After = afterTime) {
+    this.#what = what
     this.#stallMs = stallMs
     this.#after = after
     this.#restart(stallMs)
   }
 
-  /** Up, with a `pull-stalled` error, when it stands still. */
+  /** Up, with an error `stalled`, when it stands still. */
   get signal(): AbortSignal {
     return this.#stalled.signal
   }
 
-  /** Takes in a line, and what it means for the pull as a whole. */
-  see({ status, digest, completedBytes = 0 }: PullProgress, { waiting, totalBytes }: ChangeProgress): void {
-    if (waiting) {
-      // Another client downloads this layer. The server may crash when its second client leaves, so it is waited for, however long.
+  see(now: Standing): void {
+    const { doing, bytes } = this.#last
+    this.#last = now
+    if (now.waiting) {
+      // The server may crash when the second client of a download leaves, so it is waited for, however long.
       this.stop()
       return
     }
-    const line = `${status} ${digest ?? ''}`
-    const moved = line !== this.#last || completedBytes > this.#bytes || this.#cancel === undefined
-    this.#last = line
-    this.#bytes = completedBytes
-    if (!moved) return
-    const isHashing = /^verifying/.test(status)
-    this.#restart(this.#stallMs + (isHashing ? (totalBytes ?? 0) / slowestHashBytesPerMs : 0))
+    // Bytes that go back are a part that is tried again.
+    const moved = now.doing !== doing || now.bytes > bytes || this.#cancel === undefined
+    if (moved) this.#restart(this.#stallMs + (now.hashedBytes ?? 0) / slowestHashBytesPerMs)
   }
 
   /** To be called at the end. */
@@ -67,14 +76,13 @@ export class StallWatch {
 
   #restart(ms: number): void {
     this.stop()
-    this.#cancel = this.#after(ms, () => this.#stalled.abort(stalled(this.#reference, ms)))
+    this.#cancel = this.#after(ms, () => this.#stalled.abort(stalled(this.#what, ms)))
   }
 }
 
-function stalled(reference: string, ms: number): OllamaConfigError {
-  const seconds = Math.round(ms / 100) / 10
-  return new OllamaConfigError('pull-stalled', `The pull of "${reference}" stood still for ${seconds} seconds`, {
-    hint: 'look at the network of the server, which keeps what it has downloaded; --stall-timeout 10m has more patience',
+function stalled(what: string, ms: number): OllamaConfigError {
+  return new OllamaConfigError('stalled', `${what} stood still for ${Math.round(ms / 100) / 10} seconds`, {
+    hint: 'look at the network and the log of the server; --stall-timeout 10m has more patience',
     retryable: true,
   })
 }

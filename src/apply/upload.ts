@@ -6,6 +6,8 @@ import type { OllamaConfigError } from '../errors.ts'
 import type { PlannedFile } from '../plan/plan.ts'
 import type { Event } from './events.ts'
 import { type Host, stalePlan } from './host.ts'
+import type { BuildOptions } from './make.ts'
+import { StallWatch } from './stall-watch.ts'
 
 const chunkBytes = 1024 * 1024
 
@@ -14,8 +16,9 @@ export async function* uploadFiles(
   id: string,
   files: readonly PlannedFile[],
   host: Host,
-  { signal, strict }: { readonly signal: AbortSignal | undefined; readonly strict: boolean },
+  options: BuildOptions,
 ): AsyncGenerator<Event, void> {
+  const { signal, strict } = options
   if (files.length === 0) return
   const lookup = host.backend.openBlobs()
   try {
@@ -23,7 +26,7 @@ export async function* uploadFiles(
       if (await lookup.has(file.digest, { signal })) continue
       // A plan from elsewhere must not make anybody send a file whose bytes its author does not know.
       if (strict) await assertUnchanged(file, signal)
-      yield* uploadFile(id, file, host, signal)
+      yield* uploadFile(id, file, host, options)
     }
   } finally {
     lookup.close()
@@ -34,14 +37,19 @@ async function* uploadFile(
   id: string,
   { name, file, digest, sizeBytes }: PlannedFile,
   host: Host,
-  signal: AbortSignal | undefined,
+  { signal: stop, stallMs }: BuildOptions,
 ): AsyncGenerator<Event, void> {
+  const status = `uploading ${printable(name, 100)}`
+  const watch = new StallWatch(`The upload of "${printable(name, 100)}"`, stallMs)
+  const signal = stop === undefined ? watch.signal : AbortSignal.any([stop, watch.signal])
   let sentBytes = 0
   let over = false
   let wake = () => {}
   const counted = async function* () {
     for await (const chunk of bytesOf(file, signal)) {
       sentBytes += chunk.byteLength
+      // It answers when it has hashed all of it.
+      watch.see({ doing: status, bytes: sentBytes, hashedBytes: sizeBytes })
       if (sentBytes > sizeBytes) throw changed(file)
       wake()
       yield chunk
@@ -50,12 +58,12 @@ async function* uploadFile(
     if (sentBytes < sizeBytes) throw changed(file)
   }
   const uploading = host.backend.upload({ digest, sizeBytes, bytes: counted() }, { signal }).finally(() => {
+    watch.stop()
     over = true
     wake()
   })
   // Whoever leaves the loop early has no more use for its error.
   uploading.catch(() => {})
-  const status = `uploading ${printable(name, 100)}`
   for (;;) {
     const woken = new Promise<void>((resolve) => {
       wake = resolve

@@ -56,6 +56,8 @@ export interface ConnectOptions {
   readonly env?: Environment | undefined
   readonly logger?: Logger | undefined
   readonly signal?: AbortSignal | undefined
+  /** Longest silence of a server in everything but pulls and builds, in milliseconds. Default: 30 000. */
+  readonly silenceMs?: number | undefined
   /** Longest time of one hook of a plugin that does not say it itself, in milliseconds. Default: 30 000. */
   readonly hookTimeoutMs?: number | undefined
   /** Base URL at which a registry is asked. Default: `https://HOST`, or `http://HOST` for an insecure model. */
@@ -86,9 +88,9 @@ export async function connect(place: Place, config: KnownConfig | Config, option
 export function hostOptions(
   address: Address,
   config: KnownConfig | Config,
-  { env = process.env, logger }: ConnectOptions,
+  { env = process.env, logger, silenceMs }: ConnectOptions,
 ): HostBackendOptions {
-  return { address, headers: resolveHeaders(configOf(config), env), logger }
+  return { address, headers: resolveHeaders(configOf(config), env), logger, silenceMs }
 }
 
 export function configOf(config: KnownConfig | Config): Config {

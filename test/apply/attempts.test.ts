@@ -3,8 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { applyTarget } from '../../src/apply/apply.ts'
 import type { Event } from '../../src/apply/events.ts'
-import { StallWatch } from '../../src/apply/stall-watch.ts'
-import type { PullProgress } from '../../src/backend/backend.ts'
+import { StallWatch, type Standing } from '../../src/apply/stall-watch.ts'
 import { OllamaConfigError } from '../../src/errors.ts'
 import type { Target } from '../../src/plan/plan.ts'
 import { pull } from '../cli/views/events.ts'
@@ -51,47 +50,46 @@ test('an end in the pause is an end, and the change was cancelled', async () => 
   assert.deepEqual(end, { type: 'apply-finished', outcome: 'interrupted' })
 })
 
-/** How long it may go on so after the last of these lines; `null`: for ever. */
-function patienceAfter(...lines: (PullProgress & { readonly waiting?: boolean })[]): number | null {
+/** How long it may go on so after the last of these; `null`: for ever. */
+function patienceAfter(...all: Standing[]): number | null {
   let nowMs = 0
   let endMs: number | null = null
-  const watch = new StallWatch('a:latest', 100, (ms) => {
+  const watch = new StallWatch('It', 100, (ms) => {
     endMs = nowMs + ms
     return () => {
       endMs = null
     }
   })
-  for (const { waiting = false, ...line } of lines) {
+  for (const standing of all) {
     nowMs += 10
-    const { status, completedBytes = null } = line
-    watch.see(line, { type: 'change-progress', id: 'a', status, completedBytes, totalBytes: 5_000_000, waiting })
+    watch.see(standing)
   }
   return endMs === null ? null : endMs - nowMs
 }
 
-test('only bytes and new statuses are movement; hashing takes as long as its size, and waiting for others for ever', () => {
-  const at = (completedBytes: number, digest = 'sha256:01') => ({ status: 'pulling', digest, completedBytes })
-  const hashing = { status: 'verifying sha256 digest' }
-  const waiting = { status: 'pulling', digest: 'sha256:01', waiting: true }
+test('only bytes and new words are movement; hashing takes as long as its size, and waiting for others for ever', () => {
+  const at = (bytes: number, doing = 'pulling 01') => ({ doing, bytes })
+  const hashing = { doing: 'verifying', bytes: 0, hashedBytes: 5_000_000 }
+  const waiting = { doing: 'pulling 01', bytes: 0, waiting: true }
   assert.equal(patienceAfter(), 100)
-  assert.equal(patienceAfter({ status: 'pulling manifest' }), 100)
-  assert.equal(patienceAfter({ status: 'pulling manifest' }, { status: 'pulling manifest' }), 90)
+  assert.equal(patienceAfter(at(0, 'pulling manifest')), 100)
+  assert.equal(patienceAfter(at(0, 'pulling manifest'), at(0, 'pulling manifest')), 90)
   assert.equal(patienceAfter(at(5), at(5), at(5)), 80)
   assert.equal(patienceAfter(at(5), at(6)), 100)
   assert.equal(patienceAfter(at(5), at(4)), 90, 'a part that is tried again')
   assert.equal(patienceAfter(at(5), at(4), at(5)), 100)
-  assert.equal(patienceAfter(at(5), at(5, 'sha256:02')), 100)
+  assert.equal(patienceAfter(at(5), at(5, 'pulling 02')), 100)
   assert.equal(patienceAfter(at(5), hashing), 600)
-  assert.equal(patienceAfter(at(5), hashing, { status: 'writing manifest' }), 100)
+  assert.equal(patienceAfter(at(5), hashing, at(0, 'writing manifest')), 100)
   assert.equal(patienceAfter(at(5), waiting), null)
   assert.equal(patienceAfter(at(5), waiting, waiting), null)
   assert.equal(patienceAfter(waiting, at(0)), 100)
 })
 
 test('the error names the model, the time and what to do', async () => {
-  const watch = new StallWatch('a:latest', 1)
+  const watch = new StallWatch('The pull of "a:latest"', 1)
   await new Promise<void>((resolve) => watch.signal.addEventListener('abort', () => resolve()))
   assert.ok(watch.signal.reason instanceof OllamaConfigError)
-  assert.equal(watch.signal.reason.code, 'pull-stalled')
+  assert.equal(watch.signal.reason.code, 'stalled')
   assert.match(watch.signal.reason.hint ?? '', /--stall-timeout/)
 })
