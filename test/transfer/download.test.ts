@@ -1,7 +1,8 @@
 /** The download engine against servers that do it right, wrong and not at all. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, link, lstat, mkdir, mkdtemp, open, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -198,6 +199,43 @@ test('a journal that is none, or of another size, is not believed', async (t) =>
     await it.fetch()
     await assertWhole(it)
     assert.equal(it.server.sentBytes, bytes.length)
+  }
+})
+
+test('links, pipes and second names in place of its files are replaced, and nothing behind them is touched', {
+  skip: process.platform === 'win32',
+  timeout: 30_000,
+}, async (t) => {
+  for (const nameOf of [(file: string) => file, journalOf]) {
+    for (const put of [symlink, link, async (_: string, file: string) => void execFileSync('mkfifo', [file])]) {
+      const it = await bench(t)
+      const elsewhere = `${it.file}-elsewhere`
+      await writeFile(elsewhere, 'of somebody else', { mode: 0o600 })
+      await put(elsewhere, nameOf(it.file))
+      await it.fetch()
+      await assertWhole(it)
+      const { size, mode } = await stat(elsewhere)
+      assert.deepEqual([size, mode & 0o777, (await lstat(it.file)).isFile()], [16, 0o600, true])
+    }
+    const blocked = await bench(t)
+    await mkdir(nameOf(blocked.file))
+    await assert.rejects(blocked.fetch(), failsWith('file-not-written', /there is a folder in its place/))
+  }
+})
+
+test('what another user left unfinished is begun anew', {
+  skip: process.platform === 'win32' || (process.getuid?.() === 0 && typeof process.seteuid !== 'function'),
+}, async (t) => {
+  const it = await bench(t)
+  await chmod(path.dirname(it.file), 0o777)
+  for (const file of [it.file, journalOf(it.file)]) await writeFile(file, 'theirs', { mode: 0o400 })
+  const isRoot = process.getuid?.() === 0
+  if (isRoot) process.seteuid?.(65534)
+  try {
+    await it.fetch()
+    await assertWhole(it)
+  } finally {
+    if (isRoot) process.seteuid?.(0)
   }
 })
 
