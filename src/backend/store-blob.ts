@@ -50,16 +50,18 @@ async function bring(blob: Layer, options: BringBlobOptions): Promise<void> {
   await publishPartial(layout, digest, file, { owner })
 }
 
+/** By its size: no byte is read. */
+export async function seemsThere(layout: Layout, { digest, sizeBytes }: Layer): Promise<boolean> {
+  const found = await stat(blobFile(layout, digest)).catch(() => undefined)
+  return found?.isFile() === true && found.size === sizeBytes
+}
+
 /** Only with the right size and the right hash: a pull mends what is damaged. */
-async function isThere(
-  { digest, sizeBytes }: Layer,
-  { layout, downloader, signal }: BringBlobOptions,
-): Promise<boolean> {
-  const file = blobFile(layout, digest)
-  const found = await stat(file).catch(() => undefined)
-  if (found === undefined || !found.isFile() || found.size !== sizeBytes) return false
+async function isThere(blob: Layer, { layout, downloader, signal }: BringBlobOptions): Promise<boolean> {
+  const { digest, sizeBytes } = blob
+  if (!(await seemsThere(layout, blob))) return false
   try {
-    return (await downloader.hash(file, sizeBytes, signal)) === digest
+    return (await downloader.hash(blobFile(layout, digest), sizeBytes, signal)) === digest
   } catch {
     // What cannot be read is replaced too.
     signal?.throwIfAborted()

@@ -1,5 +1,4 @@
 /** Builds a model from another one and a declaration in a store, as a server builds it, where that can be foreseen byte for byte. */
-import { stat } from 'node:fs/promises'
 import {
   type BuildFields,
   type DerivedBytes,
@@ -13,10 +12,11 @@ import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { readGguf } from '../store/gguf.ts'
-import { blobFile, type Layout } from '../store/layout.ts'
+import type { Layout } from '../store/layout.ts'
 import type { StoredModel } from '../store/manifests.ts'
 import { openBlob, readSmallBlob } from '../store/models.ts'
 import type { CallOptions, CreateRequest } from './backend.ts'
+import { seemsThere } from './store-blob.ts'
 import { showStored } from './store-shown.ts'
 
 /** Whether it can be built here at all; what its base makes of it is not known yet. */
@@ -58,11 +58,9 @@ export async function deriveInStore(
  * @throws {OllamaConfigError} `build-failed`
  */
 export async function assertTakenOver(layout: Layout, name: string, { blobs, texts }: DerivedBytes): Promise<void> {
-  for (const { digest, sizeBytes } of blobs) {
-    if (texts.has(digest)) continue
-    const found = await stat(blobFile(layout, digest)).catch(() => undefined)
-    if (found?.isFile() === true && found.size === sizeBytes) continue
-    const problem = `a part that it takes over is missing or damaged: the blob ${shortDigest(digest)}`
+  for (const blob of blobs) {
+    if (texts.has(blob.digest) || (await seemsThere(layout, blob))) continue
+    const problem = `a part that it takes over is missing or damaged: the blob ${shortDigest(blob.digest)}`
     throw notBuilt(name, problem, 'remove its base and apply again, which fetches it anew')
   }
 }

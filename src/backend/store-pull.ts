@@ -1,17 +1,20 @@
 /** Brings the blobs of a model into a store: what is there and right stays, the rest is fetched, all at once. */
-import { blobsOf, type Manifest, parseManifest, shortDigest } from '../artifact/manifest.ts'
+import { blobsOf, type Layer, type Manifest, parseManifest, shortDigest } from '../artifact/manifest.ts'
 import { formatReference, type Reference } from '../artifact/reference.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
+import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { DownloadClient } from '../registry/registry.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
 import { Turns } from '../runtime/turns.ts'
 import { BlobGoneError } from '../transfer/problems.ts'
 import type { PullOptions, PullProgress } from './backend.ts'
-import { type BringBlobOptions, bringBlob } from './store-blob.ts'
+import { type BringBlobOptions, bringBlob, seemsThere } from './store-blob.ts'
 
 /** Each has two files open; those of models in many tensor files would be thousands. */
 const blobsAtOnce = 16
+/** Of fetching what somebody else removed. */
+const maxTries = 3
 /** How often progress is told. */
 const tellEveryMs = 100
 
@@ -58,12 +61,25 @@ export interface PullBlobsOptions extends Omit<BringBlobOptions, 'onProgress'> {
   readonly locked: boolean
 }
 
-/** Ends when all blobs are there and right. The first that fails gives up the others; what came of them stays. */
+/**
+ * Ends when all blobs are there and right. The first that fails gives up the others; what came of them stays. No manifest names them
+ * yet: a server that starts, or deletes another model, may remove them meanwhile, and they are fetched again.
+ */
 export async function* pullBlobs(options: PullBlobsOptions): AsyncGenerator<PullProgress, void> {
+  const all = blobsOf(options.manifest)
+  for (let tries = 1, blobs = all; ; tries++) {
+    yield* bringAll(blobs, options)
+    const there = await Promise.all(all.map((blob) => seemsThere(options.layout, blob)))
+    blobs = all.filter((_, index) => !there[index])
+    if (blobs.length === 0) return
+    if (tries === maxTries) throw removedByOthers(options)
+  }
+}
+
+async function* bringAll(blobs: readonly Layer[], options: PullBlobsOptions): AsyncGenerator<PullProgress, void> {
   const left = new AbortController()
   const signal = sharedSignal(options.signal, left.signal)
   const turns = new Turns(blobsAtOnce)
-  const blobs = blobsOf(options.manifest)
   const completed = new Map<string, number>()
   let wake = () => {}
   let toldMs = 0
@@ -104,6 +120,14 @@ export async function* pullBlobs(options: PullBlobsOptions): AsyncGenerator<Pull
     left.abort(new DOMException('The pull was left', 'AbortError'))
     await Promise.all(work)
   }
+}
+
+function removedByOthers({ reference, layout }: PullBlobsOptions): OllamaConfigError {
+  return new OllamaConfigError(
+    'verification-failed',
+    `"${formatReference(reference)}" was not installed: another program removes its parts from ${quoted(layout.blobs)}`,
+    { hint: 'apply again when no server starts or deletes models on this folder' },
+  )
 }
 
 function toldOf({ locked, reference }: PullBlobsOptions, error: unknown): unknown {

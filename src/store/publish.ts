@@ -2,6 +2,7 @@
  * Puts blobs and manifests into a store: whole or not at all, blobs first. What is not finished has a name that a server does not
  * read: never in the fourth folder below manifests/, where every file is a tag.
  */
+import { constants } from 'node:fs'
 import { chmod, mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import path from 'node:path'
 import { parseListedName, type Reference, sameReference } from '../artifact/reference.ts'
@@ -136,13 +137,14 @@ export async function publishPartial(
   signal?.throwIfAborted()
   const file = blobFile(layout, digest)
   try {
-    const handle = await open(partial, 'r+')
+    // Whoever put a link in its place meanwhile gets nothing changed behind it.
+    const handle = await open(partial, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0))
     try {
+      await handle.chmod(fileMode)
       if (fsync) await handle.sync()
     } finally {
       await handle.close()
     }
-    await chmod(partial, fileMode)
     await give(partial, owner)
     await rename(partial, file)
     await syncFolder(layout.blobs)

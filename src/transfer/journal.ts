@@ -2,7 +2,9 @@
  * What an unfinished download has: one line per range with its checksum, appended when the bytes are written. What a crash leaves
  * is believed only where the bytes still have that checksum.
  */
-import { type FileHandle, open } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { openOwn } from './own-file.ts'
 import type { ByteRange } from './ranges.ts'
 
 export interface JournalEntry extends ByteRange {
@@ -25,7 +27,7 @@ export class Journal {
 
   /** Opens or makes it, and tells what it has. Entries of another size of the file are none. */
   static async open(file: string, sizeBytes: number): Promise<{ journal: Journal; entries: readonly JournalEntry[] }> {
-    const handle = await open(file, 'a+', 0o644)
+    const handle = await openOwn(file, constants.O_APPEND)
     try {
       const journal = new Journal(handle)
       const { size } = await handle.stat()

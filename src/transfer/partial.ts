@@ -1,6 +1,8 @@
 /** The file of an unfinished download, with its journal: what it has, writing to it, and going on after a crash. */
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, rm } from 'node:fs/promises'
 import { Journal } from './journal.ts'
+import { openOwn } from './own-file.ts'
 import { type ByteRange, frontierOf, type Ranges, withRange } from './ranges.ts'
 
 const readBytes = 1024 * 1024
@@ -24,11 +26,8 @@ export class Partial {
     const { journal, entries } = await Journal.open(journalOf(file), sizeBytes)
     let handle: FileHandle | undefined
     try {
-      // Not truncated: what a crash left is in it.
-      handle = await open(file, entries.length === 0 ? 'w+' : 'r+', 0o644).catch((error: unknown) => {
-        if (isMissing(error)) return open(file, 'w+', 0o644)
-        throw error
-      })
+      // What a crash left is in it.
+      handle = await openOwn(file, entries.length === 0 ? constants.O_TRUNC : 0)
       const { size } = await handle.stat()
       if (size !== sizeBytes) await handle.truncate(sizeBytes)
       const partial = new Partial(file, sizeBytes, handle, journal)
@@ -118,8 +117,4 @@ function piecesFrom(pieces: readonly Uint8Array[], skip: number): readonly Uint8
     left -= cut
     return cut === piece.byteLength ? [] : [piece.subarray(cut)]
   })
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }

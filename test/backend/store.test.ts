@@ -332,6 +332,27 @@ test('a pull under way loses no blob to an update, a build or a deletion beside 
   }
 })
 
+test('what a server removes before its manifest is there is fetched again', async (t) => {
+  const { remote, layout, backend, pull, listed } = await open(t, [
+    served('a', 'shared'),
+    served('b', 'shared', 'slow'),
+  ])
+  await pull('a')
+  const { digest } = blobOf('shared')
+  remote.fail({ kind: 'cdn', digest: blobOf('slow').digest }, { kind: 'hold' })
+  for await (const line of backend.pull(parseReference('b'), { insecure: false })) {
+    if (line.digest !== digest || !existsSync(manifestFile(layout, parseListedName('a')))) continue
+    // It found what it shares with the other one, which "ollama rm" takes away now.
+    rmSync(manifestFile(layout, parseListedName('a')))
+    rmSync(blobFile(layout, digest))
+    remote.heal()
+    remote.release()
+  }
+  assert.deepEqual(await listed(), { 'b:latest': remote.content('b').digest })
+  assert.equal(hasBlob(layout, 'shared'), true)
+  await assertSound(layout)
+})
+
 test('what is uploaded is there once it is right, or not at all', async (t) => {
   const { layout, backend } = await open(t, [])
   const lookup = backend.openBlobs()
