@@ -39,6 +39,8 @@ export function createRegistryClient(options: RegistryClientOptions): DownloadCl
 /** Real manifests have some kilobytes. */
 const maxManifestBytes = 4 * 1024 * 1024
 const maxTokenBytes = 64 * 1024
+/** In a signed address; what is shorter, such as a date, is no secret. */
+const shortestSecret = 20
 
 class Client implements DownloadClient {
   readonly #options: RegistryClientOptions
@@ -98,7 +100,7 @@ class Client implements DownloadClient {
     const direct = this.#direct.get(key)
     if (direct !== undefined) {
       const { response } = await connections.get(direct, headers, signal)
-      if (!isRefusal(response.status)) return response
+      if (!isRefusal(response.status)) return this.#told(response)
       await readBeginning(response, maxTokenBytes)
       if (this.#direct.get(key) === direct) this.#direct.delete(key)
     }
@@ -118,8 +120,21 @@ class Client implements DownloadClient {
     )
     if ('refusal' in asked) throw unauthorized(asked.refusal)
     const { response, url, asked: first } = asked.got
-    if (url.href !== first.href && !isRefusal(response.status)) this.#direct.set(key, url)
-    return response
+    if (url.href !== first.href) {
+      for (const value of url.searchParams.values()) if (value.length >= shortestSecret) this.#secrets.add(value)
+      if (!isRefusal(response.status)) this.#direct.set(key, url)
+    }
+    return this.#told(response)
+  }
+
+  /** What says why there are no bytes is shown, and may repeat a token or a signed address. */
+  #told(response: HttpResponse): HttpResponse {
+    if (response.status === 200 || response.status === 206) return response
+    const hide = (text: string) => this.#hide(text)
+    const body = async function* () {
+      yield new TextEncoder().encode(hide(await readBeginning(response, maxTokenBytes)))
+    }
+    return { ...response, body: body() }
   }
 
   async blob({ reference, insecure, digest, maxBytes, signal }: BlobRequest): Promise<string | null> {

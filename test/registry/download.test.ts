@@ -117,6 +117,37 @@ test('what is refused also at a fresh address is told as it is', async (t) => {
   assert.equal(registry.asked.length, 2)
 })
 
+test('an answer without bytes tells nothing of the token, nor of a signed address', async (t) => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'ollama-config-key-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const { file } = await makeOllamaKey(folder)
+  const signature = 'f'.repeat(64)
+  const repeat = (request: IncomingMessage, response: ServerResponse) =>
+    void response.writeHead(500).end(`no: ${request.url} ${request.headers.authorization}`)
+  const storage = await serve(t, repeat)
+  for (const isRedirected of [false, true]) {
+    const front = await serve(t, (request, response) => {
+      if (request.url?.startsWith('/token')) return void response.end('{"token":"secret-token"}')
+      if (request.headers.authorization === undefined) {
+        const challenge = `Bearer realm="http://${request.headers.host}/token",service="s",scope="x"`
+        return void response.writeHead(401, { 'www-authenticate': challenge }).end()
+      }
+      if (!isRedirected) return repeat(request, response)
+      response.writeHead(307, { location: `http://localhost:${storage.port}/x?Expires=604800&Sig=${signature}` }).end()
+    })
+    const open = clientFor(t, front.url, { readKey: () => readFile(file, 'utf8') })
+    // The second time the storage is asked directly.
+    for (const { status, body } of [await open(), await open()])
+      assert.deepEqual(
+        [status, body],
+        [
+          500,
+          isRedirected ? 'no: /x?Expires=604800&Sig=*** undefined' : `no: /v2/team/model/blobs/${digest} Bearer ***`,
+        ],
+      )
+  }
+})
+
 test('without a key a registry that wants one is an error', async (t) => {
   const registry = await serve(t, (request, response) => {
     const challenge = `Bearer realm="http://${request.headers.host}/token",service="s",scope="x"`
