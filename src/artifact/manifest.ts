@@ -3,7 +3,7 @@
  * registry sent is kept as it was and never printed anew, except where `formatManifest` gives back the very same bytes.
  */
 import { OllamaConfigError } from '../errors.ts'
-import { printable } from './text.ts'
+import { printable, quoted } from './text.ts'
 
 /** One entry of a manifest: a blob and what it is for. */
 export interface Layer {
@@ -54,7 +54,9 @@ export function parseManifest(text: string): Manifest {
     throw notManifest(`it is no JSON (${printable(text, 60)})`)
   }
   if (!isRecord(value)) throw notManifest('it is no JSON object')
+  assertSpelling(value)
   const { config = null, layers = null } = value
+  if (isRecord(config)) assertSpelling(config)
   if (config === null && layers === null) throw notManifest('it names no layers')
   if (layers !== null && !Array.isArray(layers)) throw notManifest('its layers are no list')
   if (layers !== null && layers.length > maxLayers) throw notManifest(`it has more than ${maxLayers} layers`)
@@ -67,12 +69,27 @@ export function parseManifest(text: string): Manifest {
 
 function readLayer(value: unknown, place: string): Layer {
   if (!isRecord(value)) throw notManifest(`its ${place} is no object`)
+  assertSpelling(value)
   const { mediaType, digest, size } = value
   if (typeof mediaType !== 'string') throw notManifest(`its ${place} has no media type`)
   const name = typeof digest === 'string' ? digest.toLowerCase().replace(/^sha256-/, 'sha256:') : ''
   if (!isDigest(name)) throw notManifest(`its ${place} has no SHA-256 digest`)
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) throw notManifest(`its ${place} has no size`)
   return { mediaType: printable(mediaType, 200), digest: name, sizeBytes: size }
+}
+
+const keys = ['config', 'layers', 'mediaType', 'digest', 'size', 'from']
+
+/**
+ * Go takes a key in any case: where a manifest has one in another, a server reads other blobs than we would.
+ *
+ * @throws {OllamaConfigError} `registry-error`
+ */
+export function assertSpelling(value: Readonly<Record<string, unknown>>): void {
+  const other = Object.keys(value).find(
+    (key) => !keys.includes(key) && keys.some((known) => known.toUpperCase() === key.toUpperCase()),
+  )
+  if (other !== undefined) throw notManifest(`its key ${quoted(other)} is spelled otherwise`)
 }
 
 /** The bytes most registries serve, and Ollama pushes: compact, keys in this order. */

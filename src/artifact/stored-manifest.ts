@@ -3,7 +3,7 @@
  * then is what the listed digest covers (manifest.go in v0.33).
  */
 import { OllamaConfigError } from '../errors.ts'
-import { imageType, isRecord, type Manifest, parseManifest } from './manifest.ts'
+import { assertSpelling, imageType, isRecord, type Manifest, parseManifest } from './manifest.ts'
 
 export interface StoredManifest {
   readonly manifest: Manifest
@@ -31,6 +31,7 @@ export function readStoredManifest(bytes: Uint8Array): StoredManifest {
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(0, end))
   // A server reads `{}` as a model without layers.
   const value = parse(text)
+  if (isRecord(value)) assertSpelling(value)
   const isEmpty = isRecord(value) && (value['config'] ?? null) === null && (value['layers'] ?? null) === null
   return {
     manifest: isEmpty ? { config: null, layers: [] } : parseManifest(text),

@@ -56,6 +56,11 @@ test('what is no manifest is refused, with what is wrong', () => {
     [{ layers: [{ ...good, size: '1' }] }, /layers\[0\] has no size/],
     [{ layers: [{ digest: digest('a'), size: 1 }] }, /no media type/],
     [{ config: 'x', layers: [] }, /config is no object/],
+    // Go takes them in any case: a server would read these.
+    [{ layers: [], Layers: [good] }, /"Layers" is spelled otherwise/],
+    [{ layers: [], layer\u017f: [good] }, /"layer\u017f" is spelled otherwise/],
+    [{ layers: [{ ...good, Digest: digest('b') }] }, /"Digest" is spelled otherwise/],
+    [{ layers: [], config: { mediaType: 'c', DIGEST: digest('b'), size: 1 } }, /"DIGEST" is spelled otherwise/],
   ]
   for (const [value, message] of cases) {
     const text = typeof value === 'string' ? value : JSON.stringify(value)

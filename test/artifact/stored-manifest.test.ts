@@ -106,6 +106,8 @@ test('no beginning of a manifest is taken for one, nor is anything else', () => 
   ]) {
     assert.throws(() => readStoredManifest(encode(text)), isOllamaConfigError, text)
   }
+  // A server reads these, so that nobody may take their blobs for unused.
+  assert.throws(() => read({ Layers: [layer('model')] }), isOllamaConfigError)
   const outside = layer('model', { digest: 'sha256:../../../etc/passwd' })
   assert.throws(() => read({ layers: [outside] }), isOllamaConfigError)
 })
