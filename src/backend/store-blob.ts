@@ -7,6 +7,7 @@ import { blobFile, type Layout, partialFile } from '../store/layout.ts'
 import type { Owner } from '../store/ownership.ts'
 import { publishPartial } from '../store/publish.ts'
 import type { Downloader } from '../transfer/downloader.ts'
+import { removeJournal } from '../transfer/partial.ts'
 import { registrySource } from '../transfer/source.ts'
 
 export interface BringBlobOptions {
@@ -48,6 +49,7 @@ async function bring(blob: Layer, options: BringBlobOptions): Promise<void> {
   const source = registrySource(registry, { reference, insecure, digest, silenceMs })
   await downloader.fetch({ digest, sizeBytes, file, source, onProgress, signal })
   await publishPartial(layout, digest, file, { owner })
+  await removeJournal(file).catch(() => {})
 }
 
 /** By its size: no byte is read. */

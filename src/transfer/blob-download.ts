@@ -171,8 +171,7 @@ export class BlobDownload {
     const isDone = this.#end !== undefined && !('error' in this.#end)
     // Nothing in it is of use: it would only be one more file to wonder about.
     const isUseless = this.#end?.error instanceof WrongBytesError || this.#partial.ranges.length === 0
-    if (isDone) await this.#partial.finish()
-    else if (isUseless) await this.#partial.discard()
+    if (isUseless && !isDone) await this.#partial.discard()
     else await this.#partial.close()
   }
 

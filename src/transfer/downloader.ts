@@ -52,8 +52,8 @@ export class Downloader {
   }
 
   /**
-   * Resolves when the file has all bytes and the right hash. It is not synced to the disk. What came stays for the next time when it
-   * fails, but for wrong bytes.
+   * Resolves when the file has all bytes and the right hash. It is not synced to the disk, and its journal is there until whoever puts
+   * it in its place calls `removeJournal`. What came stays for the next time when it fails, but for wrong bytes.
    *
    * @throws {OllamaConfigError} `registry-error`, `registry-unreachable`, `registry-unauthorized`, `digest-mismatch`, `disk-full`,
    * `file-not-written`

@@ -80,12 +80,6 @@ export class Partial {
     await this.#journal.close()
   }
 
-  /** The file is whole: only it stays. */
-  async finish(): Promise<void> {
-    await this.close()
-    await rm(journalOf(this.file), { force: true })
-  }
-
   async discard(): Promise<void> {
     await this.close().catch(() => {})
     await rm(this.file, { force: true })
@@ -108,6 +102,11 @@ export class Partial {
 
 export function journalOf(partialFile: string): string {
   return `${partialFile}-parts`
+}
+
+/** Once the file is in its place: until then a crash would cost all of it. */
+export async function removeJournal(partialFile: string): Promise<void> {
+  await rm(journalOf(partialFile), { force: true })
 }
 
 function piecesFrom(pieces: readonly Uint8Array[], skip: number): readonly Uint8Array[] {

@@ -1,7 +1,16 @@
 /** What only a store can do or get wrong: bytes as they were served, exact versions, blobs that models share, and what is left behind. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { configMediaType } from '../../src/artifact/manifest.ts'
@@ -187,7 +196,12 @@ test('blobs that are there and right are not fetched, and all others are', async
   mkdirSync(fileOf('short'))
   await assert.rejects(pull('a'), { code: 'file-not-written' })
   rmSync(fileOf('short'), { recursive: true })
-  assert.equal(await fetched('short'), true)
+  // It was fetched whole, and only could not be put in its place.
+  assert.equal(await fetched('short'), false)
+  assert.deepEqual(
+    readdirSync(layout.blobs).filter((name) => name.includes('ollama-config')),
+    [],
+  )
 })
 
 test('an update removes what only the old version had', async (t) => {

@@ -8,7 +8,7 @@ import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ErrorCode, isOllamaConfigError } from '../../src/errors.ts'
 import { Downloader, type DownloaderOptions } from '../../src/transfer/downloader.ts'
-import { journalOf } from '../../src/transfer/partial.ts'
+import { journalOf, removeJournal } from '../../src/transfer/partial.ts'
 import { BlobGoneError } from '../../src/transfer/problems.ts'
 import { type Behave, type BlobServer, madeUpBytes, serveBlob } from './blob-server.ts'
 
@@ -54,7 +54,6 @@ async function bench(
 
 async function assertWhole({ file, server }: Bench): Promise<void> {
   assert.ok(server.bytes.equals(await readFile(file)), 'the bytes are wrong')
-  assert.ok(!existsSync(journalOf(file)), 'the journal is left')
 }
 
 function failsWith(code: ErrorCode, message: RegExp): (error: unknown) => true {
@@ -140,6 +139,17 @@ test('all downloads together keep to the limit of connections', async (t) => {
   await assertWhole(one)
   await assertWhole(two)
   assert.ok(most <= 3, `${most} at once`)
+})
+
+test('what was fetched and is not in its place yet is not fetched again', async (t) => {
+  const it = await bench(t)
+  await it.fetch()
+  const asked = it.server.asked.length
+  await it.fetch()
+  await assertWhole(it)
+  assert.equal(it.server.asked.length, asked)
+  await removeJournal(it.file)
+  assert.ok(!existsSync(journalOf(it.file)))
 })
 
 test('what was fetched before an interruption is not fetched again', async (t) => {
