@@ -90,8 +90,8 @@ async function entriesOf(folder: string) {
   try {
     return await readdir(folder, { withFileTypes: true })
   } catch (error) {
-    // Not there yet, gone meanwhile, or a link to a file.
-    if (hasCode(error) && /^(ENOENT|ENOTDIR)$/.test(error.code)) return []
+    // Not there yet, gone meanwhile, a link to a file, or to itself.
+    if (hasCode(error) && /^(ENOENT|ENOTDIR|ELOOP)$/.test(error.code)) return []
     throw notReadable(error)
   }
 }

@@ -228,6 +228,7 @@ test('while a manifest is damaged everything stays', async (t) => {
             symlinkSync('/not/there', manifestFile(layout, parseReference('b')))
           },
           (layout: Layout) => symlinkSync('/not/there', path.join(layout.manifests, 'on-another-disk')),
+          (layout: Layout) => symlinkSync('itself', path.join(layout.manifests, 'itself')),
           (layout: Layout) => {
             rmSync(layout.manifests, { recursive: true })
             symlinkSync('/not/there', layout.manifests)

@@ -141,6 +141,7 @@ test('links to folders count as folders', { skip: isWindows }, async (t) => {
   const library = path.join(layout.manifests, 'registry.ollama.ai/library')
   symlinkSync(path.join(library, 'a'), path.join(library, 'b'))
   symlinkSync('/dev/null', path.join(library, 'c'))
+  symlinkSync('itself', path.join(library, 'itself'))
   assert.deepEqual((await found(layout)).names, ['a:latest', 'b:latest'])
 })
 
