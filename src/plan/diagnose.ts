@@ -83,7 +83,16 @@ function nameProblems({ actual, installed, resolution }: Findings): readonly Dia
   }
   for (const name of actual.unreadable) {
     found.push(
-      warning('unreadable-name', `${lister} ${JSON.stringify(name)}, which is no valid model name: it is left alone`),
+      resolution.kind === 'host'
+        ? warning(
+            'unreadable-name',
+            `${lister} ${JSON.stringify(name)}, which is no valid model name: it is left alone`,
+          )
+        : warning(
+            'unreadable-model',
+            `The store has ${JSON.stringify(name)}, of which the manifest or another part cannot be read: it counts as not there`,
+            '"ollama-config verify --all" with the same --store tells what is wrong with it',
+          ),
     )
   }
   return found

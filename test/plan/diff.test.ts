@@ -6,19 +6,25 @@ import type { Config } from '../../src/config/config.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import { diff } from '../../src/plan/diff.ts'
 import { formatVersion, type Plan, pendingChanges } from '../../src/plan/plan.ts'
+import { nothingResolved } from '../../src/plan/resolution.ts'
 import type { ActualState, InstalledModel } from '../../src/plan/state.ts'
 
 function installed(name: string, facts: Partial<InstalledModel> = {}): InstalledModel {
   return { name, reference: parseListedName(name), digest: `sha256:${name}`, sizeBytes: 1000, ...facts }
 }
 
-function difference(config: Config, models: readonly (string | InstalledModel)[], unreadable: readonly string[] = []) {
+function difference(
+  config: Config,
+  models: readonly (string | InstalledModel)[],
+  unreadable: readonly string[] = [],
+  kind: 'host' | 'store' = 'host',
+) {
   const state: ActualState = {
     serverVersion: '0.33.0',
     models: models.map((model) => (typeof model === 'string' ? installed(model) : model)),
     unreadable,
   }
-  return diff(resolveConfig(config).desired, state)
+  return diff(resolveConfig(config).desired, state, { ...nothingResolved, kind })
 }
 
 const summary = (config: Config, models: readonly (string | InstalledModel)[]) =>
@@ -90,6 +96,9 @@ test('diff() says what it could not make sense of', () => {
     'unreadable-name',
   ])
   assert.deepEqual(codes({ models: [] }, []), ['nothing-declared'])
+  // There the name is a good one, and what lies under it is not.
+  const [inStore] = difference({ models: ['a'] }, ['a:latest'], ['b:latest'], 'store').diagnostics
+  assert.match(inStore?.message ?? '', /^The store has "b:latest", of which .* cannot be read/)
 })
 
 test('diff() knows what a deletion frees, at most, and what no registry gives back', () => {
