@@ -47,6 +47,9 @@ export const errorCodes = [
   'store-unsupported',
   'store-unreadable',
   'store-busy',
+  // Installing and starting Ollama
+  'setup-failed',
+  'needs-root',
   // Lock file, record and other files of ours
   'locked-version-gone',
   'record-invalid',

@@ -21,6 +21,16 @@ export {
   type LoadedConfig,
   selectTarget,
 } from './runner/connection.ts'
+export {
+  type Examination,
+  type ExamineOptions,
+  examine,
+  type Finding,
+  type FindingStatus,
+  type Gpu,
+  type LoadedModel,
+  type Subject,
+} from './runner/doctor.ts'
 export { type AddedScripts, type InitOptions, type InitResult, initConfig, type KeptModel } from './runner/init.ts'
 export { type LoadConfigOptions, loadConfig } from './runner/load.ts'
 export { type LockChange, type LockModelsOptions, type LockResult, lockModels } from './runner/lock.ts'
@@ -35,6 +45,18 @@ export { findOutdated, type Outdated, type OutdatedTarget } from './runner/outda
 export { isLocal } from './runner/place.ts'
 export { type CreatePlanOptions, createPlan } from './runner/plan.ts'
 export { createRollbackPlan } from './runner/rollback.ts'
+export {
+  type Machine,
+  type Method,
+  type MethodName,
+  planSetup,
+  type RunSetupOptions,
+  runSetup,
+  type SetupOptions,
+  type SetupPlan,
+  type SetupResult,
+  type StartWay,
+} from './runner/setup.ts'
 export { lockPathOf, type SurveyOptions } from './runner/survey.ts'
 export { pullModelsWithValidation, type ValidatedPull, type ValidatedPullOptions } from './runner/validated-pull.ts'
 export {

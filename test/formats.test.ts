@@ -27,6 +27,7 @@ const examples = fileURLToPath(new URL('./fixtures/formats/', import.meta.url))
 /** Each format with the version that is written now. */
 const current: Readonly<Record<string, string>> = {
   declared: formatVersion,
+  doctor: formatVersion,
   error: formatVersion,
   events: formatVersion,
   lock: lockFormatVersion,
@@ -44,6 +45,7 @@ const messageFields = ['images', 'thinking', 'tool_call_id', 'tool_calls', 'tool
 /** Fields that a document may lack. All others have to be there. */
 const optional: Readonly<Record<string, readonly string[]>> = {
   declared: ['aliasOf', 'files', 'from', 'neededBy'],
+  doctor: ['hint'],
   error: ['diagnostics', 'hint', 'path'],
   events: [
     ...['blocked', 'built', 'diagnostics', 'fetched', 'hint', 'lock', 'made', 'method', 'path', 'reference', 'text'],
@@ -223,6 +225,7 @@ test('the schemas know actions, outcomes and other closed sets', () => {
     ['events', ['type']],
     ['events', ['time']],
     ['outdated', ['targets', 0, 'models', 0, 'status']],
+    ['doctor', ['findings', 0, 'status']],
     ['lock', ['models', 'mine:latest', 'declaration']],
     ['record', ['configs', '/home/ada/project/ollama.config.json', 'models', 'a:latest', 'at']],
   ]
@@ -354,6 +357,9 @@ test('what the commands write with --json fits the schemas, and so do lock file 
     pending: ['pull:a:latest', 'pull:b:latest', 'delete:old:latest'],
   })
   await json('plan', 1, 'check')
+  await json('doctor', 0, 'doctor')
+  await json('doctor', 1, 'doctor', '--config', 'wrong.config.json')
+  await json('doctor', 1, 'doctor', '--host', '127.0.0.1:9')
   await json('plan', 0, 'plan', '--offline')
   await json('outdated', 0, 'outdated')
   await json('lock-result', 0, 'lock')

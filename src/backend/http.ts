@@ -49,7 +49,7 @@ export interface HostBackendOptions {
 export function createHostBackend(options: HostBackendOptions): Backend {
   const { address, mutexFile, silenceMs = 30_000, totalMs = 120_000 } = options
   const secrets = secretsOf(address.headers, options.headers)
-  return new HostBackend((connections) => connect(options, connections), address, {
+  return new HostBackend((connections) => connectHost(options, connections), address, {
     limits: { silenceMs, totalMs },
     secrets,
     mutexFile,
@@ -66,7 +66,7 @@ export async function importHostClient(options: HostBackendOptions): Promise<(si
   const { address } = options
   const secrets = secretsOf(address.headers, options.headers)
   const place = placeOf(address)
-  const http = connect(options)
+  const http = connectHost(options)
   const contextOf = (method: string, path: string, model: string | undefined): CallContext => ({
     ...place,
     method,
@@ -84,7 +84,8 @@ export async function importHostClient(options: HostBackendOptions): Promise<(si
     })
 }
 
-function connect({ address, headers, logger }: HostBackendOptions, connections?: number): HttpClient {
+/** @param connections As `HttpOptions.connections` */
+export function connectHost({ address, headers, logger }: HostBackendOptions, connections?: number): HttpClient {
   return createHttpClient({
     url: address.url,
     socketPath: address.socketPath,
@@ -95,7 +96,7 @@ function connect({ address, headers, logger }: HostBackendOptions, connections?:
   })
 }
 
-function placeOf({ origin, loopback, socketPath }: Address): Place {
+export function placeOf({ origin, loopback, socketPath }: Address): Place {
   return { origin, loopback, socket: socketPath !== undefined }
 }
 

@@ -10,10 +10,12 @@ import {
   type CommandName,
   type CommonFlags,
   commands,
+  type DoctorFlags,
   type Flags,
   type InitFlags,
   type PlanFlags,
   type RollbackFlags,
+  type SetupFlags,
   type UpdateFlags,
   type Values,
   type VerifyFlags,
@@ -31,6 +33,8 @@ export type Invocation =
   | { readonly command: 'collect'; readonly flags: CollectFlags }
   | { readonly command: 'init'; readonly flags: InitFlags }
   | { readonly command: 'plugins'; readonly flags: CommonFlags }
+  | { readonly command: 'setup'; readonly flags: SetupFlags }
+  | { readonly command: 'doctor'; readonly flags: DoctorFlags }
   | { readonly command: 'demo' }
   | { readonly command: 'help'; readonly topic: CommandName | undefined }
   | { readonly command: 'version' }
@@ -75,6 +79,10 @@ export function parseArguments(words: readonly string[]): Invocation {
       return { command, ...parseWords(command, commands.collect, rest) }
     case 'plugins':
       return { command, ...parseWords(command, commands.plugins, rest) }
+    case 'setup':
+      return { command, ...parseWords(command, commands.setup, rest) }
+    case 'doctor':
+      return { command, ...parseWords(command, commands.doctor, rest) }
     case 'demo':
       parseWords(command, commands.demo, rest)
       return { command }
@@ -82,7 +90,10 @@ export function parseArguments(words: readonly string[]): Invocation {
 }
 
 /** `60s`, `2m`, `500ms`, `1h`; a bare number means seconds. In milliseconds; `undefined`: the default. */
-export function parseDuration(flag: '--wait' | '--stall-timeout', text: string | undefined): number | undefined {
+export function parseDuration(
+  flag: '--wait' | '--stall-timeout' | '--timeout',
+  text: string | undefined,
+): number | undefined {
   if (text === undefined) return undefined
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim())
   if (match === null) throw usage(`${flag} ${JSON.stringify(text)} is not a time`, 'write 60s, 2m or 1h')
@@ -124,6 +135,10 @@ const synonyms: Readonly<Record<string, CommandName>> = {
   cleanup: 'collect',
   fsck: 'verify',
   repair: 'verify',
+  diagnose: 'doctor',
+  health: 'doctor',
+  start: 'setup',
+  serve: 'setup',
 }
 
 /** Two commands are near to it. */

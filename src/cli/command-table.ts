@@ -190,6 +190,23 @@ const initFlags = {
   help: outputFlags.help,
 } as const satisfies Flags
 
+const doctorFlags = { ...configFlags, host: hostFlags.host, ...outputFlags } as const satisfies Flags
+
+const { json: _, ...humanFlags } = outputFlags
+
+const setupFlags = {
+  ...configFlags,
+  host: hostFlags.host,
+  run: { type: 'boolean', summary: 'do it; without, it is only told how' },
+  with: { type: 'string', value: 'NAME', summary: 'install with brew, docker, pacman, script or winget' },
+  timeout: {
+    type: 'string',
+    value: 'TIME',
+    summary: 'wait that long for the server to answer, such as 30s, 2m; default 60s',
+  },
+  ...humanFlags,
+} as const satisfies Flags
+
 export const commands = {
   init: {
     summary: 'write ollama.config.ts: an example, a list of models, or what is installed; replaces nothing',
@@ -280,6 +297,28 @@ export const commands = {
     flags: commonFlags,
     examples: [['ollama-config plugins --json', 'for programs']],
   },
+  setup: {
+    summary: 'tell how Ollama is installed and started here, and with --run do it; never calls sudo',
+    flags: setupFlags,
+    examples: [
+      ['ollama-config setup', 'which command installs it on this machine; runs nothing'],
+      ['ollama-config setup --run', 'install what is missing, start the server, wait until it answers'],
+      ['ollama-config setup --run --with docker --timeout 5m', 'in a container'],
+      ['ollama-config setup --run && ollama-config apply --yes', 'for scripts'],
+    ],
+  },
+  doctor: {
+    summary: 'tell on one screen what is right and what is wrong, and what to do about it',
+    flags: doctorFlags,
+    examples: [
+      [
+        'ollama-config doctor',
+        'the server, its settings, this machine and the config; exits with 1 when something is wrong',
+      ],
+      ['sudo ollama-config doctor', 'also the environment of a server that belongs to another user'],
+      ['ollama-config doctor --json', 'for programs'],
+    ],
+  },
   demo: {
     summary: 'show plan and apply in a few seconds, offline, with models made up on the spot',
     flags: { help: outputFlags.help },
@@ -306,5 +345,7 @@ export type RollbackFlags = Values<typeof rollbackFlags>
 export type VerifyFlags = Values<typeof verifyFlags>
 export type CollectFlags = Values<typeof collectFlags>
 export type InitFlags = Values<typeof initFlags>
+export type SetupFlags = Values<typeof setupFlags>
+export type DoctorFlags = Values<typeof doctorFlags>
 /** The flags that every command has. */
 export type CommonFlags = Values<typeof commonFlags>

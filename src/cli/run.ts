@@ -76,6 +76,10 @@ async function execute(invocation: Invocation, context: Context): Promise<number
       return (await import('./commands/init.ts')).init(invocation.flags, context)
     case 'plugins':
       return (await import('./commands/plugins.ts')).plugins(invocation.flags, context)
+    case 'setup':
+      return (await import('./commands/setup.ts')).setup(invocation.flags, context)
+    case 'doctor':
+      return (await import('./commands/doctor.ts')).doctor(invocation.flags, context)
     case 'demo':
       return (await import('./commands/demo.ts')).demo(context)
     case 'help':
@@ -97,7 +101,11 @@ function writesJsonLines([command = '', ...flags]: readonly string[]): boolean {
 
 /** These change one file after the other, and have no report that says how far they came. */
 function mayHaveChanged([command = '', ...flags]: readonly string[]): boolean {
-  return command === 'collect' || (command === 'verify' && flags.includes('--repair'))
+  return (
+    command === 'collect' ||
+    (command === 'verify' && flags.includes('--repair')) ||
+    (command === 'setup' && flags.includes('--run'))
+  )
 }
 
 function showError(error: unknown, words: readonly string[], context: Context): void {

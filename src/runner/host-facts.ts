@@ -9,7 +9,7 @@ export function hostFacts(place: Place, serverVersion: string | null): HostFacts
 }
 
 /** `null` where Deno was not permitted to tell. */
-function memoryOfThisMachine(): number | null {
+export function memoryOfThisMachine(): number | null {
   try {
     return totalmem()
   } catch {

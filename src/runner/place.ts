@@ -52,6 +52,14 @@ export function selectPlace(options: ConnectOptions, configHost: string | undefi
   return { place: { kind: 'store', folder: storeFolder(store, env) }, source: 'flag' }
 }
 
+/** Who named a host. */
+export const sourceWords: Readonly<Record<HostSelection['source'], string>> = {
+  flag: 'from --host',
+  config: 'from the config',
+  environment: 'from OLLAMA_HOST',
+  default: 'the default',
+}
+
 /** As it is shown, and as a plan names it. */
 export function addressOf(place: Place): string {
   return place.kind === 'host' ? place.address.origin : place.folder

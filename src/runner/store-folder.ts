@@ -67,18 +67,27 @@ async function assertOfServer(
   actual: ActualState,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { readManifests } = await import('../store/manifests.ts')
   const folder = quoted(layout.folder)
-  const { models, damaged } = await readManifests(layout, { signal }).catch((error: unknown) => {
+  const isItsOwn = await holdsModels(layout, actual.models, signal).catch((error: unknown) => {
     signal?.throwIfAborted()
     const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
     throw refused(place, `they lie in ${folder}. ${message}`)
   })
+  if (!isItsOwn) throw refused(place, `they lie in ${folder}, and that folder of this machine has other models`)
+}
+
+/** Whether a folder has all that a server lists, and not by accident nothing. @throws {OllamaConfigError} `store-unreadable` */
+export async function holdsModels(
+  layout: Layout,
+  listed: ActualState['models'],
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const { readManifests } = await import('../store/manifests.ts')
+  const { models, damaged } = await readManifests(layout, { signal })
   const here = new Set(models.map(({ name, digest }) => `${name} ${digest}`))
   const isHere = ({ name, digest }: { readonly name: string; readonly digest: string }) =>
     here.has(`${name} ${digest}`) || damaged.includes(name)
-  if (actual.models.some(isHere) && actual.models.every(isHere)) return
-  throw refused(place, `they lie in ${folder}, and that folder of this machine has other models`)
+  return listed.some(isHere) && listed.every(isHere)
 }
 
 function refused({ address }: HostPlace, why: string): OllamaConfigError {

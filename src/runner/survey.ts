@@ -137,7 +137,8 @@ export function assertDeclarationsLocked(
   )
 }
 
-async function readRecordOf(
+/** What cannot be read is a diagnostic: the record only informs. */
+export async function readRecordOf(
   config: KnownConfig | Config,
   target: Place,
   options: ConnectOptions,

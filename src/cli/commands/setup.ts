@@ -1,0 +1,55 @@
+/** `ollama-config setup`: how Ollama is installed and started here; with `--run` it is done. */
+import path from 'node:path'
+import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
+import { type LoadedConfig, loadConfig, planSetup, runSetup, type SetupOptions } from '../../runner.ts'
+import { parseDuration } from '../arguments.ts'
+import type { SetupFlags } from '../command-table.ts'
+import { type Context, columnsOf, exitCodes } from '../context.ts'
+import { createLogger } from '../log.ts'
+import { formatSetup, readyText } from '../views/setup.ts'
+import { commandLine } from './session.ts'
+
+const methodNames = ['brew', 'docker', 'pacman', 'script', 'winget'] as const
+
+export async function setup(flags: SetupFlags, context: Context): Promise<number> {
+  const { env, signal, stdout, stderr } = context
+  const cwd = path.resolve(context.cwd, flags.cwd ?? '.')
+  const logger = createLogger(flags, { stderr, cwd })
+  const options: SetupOptions = { host: flags.host, env, signal, logger, method: methodOf(flags.with) }
+  const timeoutMs = parseDuration('--timeout', flags.timeout)
+  const config = await load(flags, cwd, context)
+  const write = (text: string) => stdout.write(text)
+  const view = { columns: columnsOf(stdout), next: commandLine(['apply'], flags, context) }
+  if (!flags.run) {
+    const plan = await planSetup(config, options)
+    const words = ['setup', '--run', ...(flags.with === undefined ? [] : ['--with', flags.with])]
+    write(formatSetup(plan, { ...view, runCommand: commandLine(words, flags, context) }))
+    return exitCodes.done
+  }
+  const onStep = (text: string) => void stderr.write(`${text}\n`)
+  const result = await runSetup(config, { ...options, timeoutMs, onStep })
+  write(readyText(result, view))
+  return exitCodes.done
+}
+
+/** Only its host and headers matter: where the command line names the host, a config that does not load yet is none. */
+async function load(flags: SetupFlags, cwd: string, context: Context): Promise<LoadedConfig | undefined> {
+  const { env, signal } = context
+  try {
+    return await loadConfig({ cwd, configFile: flags.config, host: flags.host, env, signal })
+  } catch (error) {
+    signal.throwIfAborted()
+    const optional = flags.host !== undefined || (isOllamaConfigError(error) && error.code === 'config-not-found')
+    if (flags.config === undefined && optional) return undefined
+    throw error
+  }
+}
+
+function methodOf(text: string | undefined): SetupOptions['method'] {
+  if (text === undefined) return undefined
+  const known = methodNames.find((name) => name === text)
+  if (known !== undefined) return known
+  throw new OllamaConfigError('usage', `--with ${JSON.stringify(text)} is no way to install Ollama`, {
+    hint: `write one of ${methodNames.join(', ')}`,
+  })
+}

@@ -1,0 +1,91 @@
+/**
+ * The environment of a server. No endpoint tells it: it is known where its process can be read, or its service; else it is said to be
+ * unknown.
+ */
+import { findServerProcess, type ServerProcess } from './server-process.ts'
+import { readService, type Service } from './service.ts'
+import { ownId, userName } from './users.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+export interface ServerEnvironment {
+  /** Only what the checks ask for: the rest is nobody's business. */
+  readonly values: Environment
+  readonly source: 'process' | 'systemd' | 'launchd' | 'unknown'
+  /** Whether what is not in `values` is not set. */
+  readonly complete: boolean
+  /** What runs it, as far as that is known: changing its environment differs. */
+  readonly manager: 'systemd' | 'launchd' | null
+  /** Whose process it is; `null` when it is not known. */
+  readonly user: string | null
+  /** Whether that is this user; `null` when it is not known. */
+  readonly own: boolean | null
+  /** Why something is not known. */
+  readonly reason: string
+}
+
+/** All that is looked at. */
+export const environmentNames = [
+  ...['HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy'],
+  ...['OLLAMA_NOPRUNE', 'OLLAMA_MODELS', 'HOME'],
+] as const
+
+export interface EnvironmentOptions {
+  readonly env: Environment
+  readonly platform: string
+  /** Of the server; `null` when it is another machine's, or a socket. */
+  readonly port: number | null
+  /** Default: `/proc`. */
+  readonly proc?: string | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export async function readServerEnvironment(options: EnvironmentOptions): Promise<ServerEnvironment> {
+  const { env, platform, port, proc, signal } = options
+  if (port === null) return unknown('the server is on another machine')
+  const [found, service] = await Promise.all([
+    platform === 'linux' ? findServerProcess(port, proc) : undefined,
+    readService({ env, platform, names: environmentNames, signal }),
+  ])
+  signal?.throwIfAborted()
+  const who = await ownerOf(found)
+  const unit = isOf(service, found) ? service : undefined
+  const manager = unit?.manager ?? null
+  if (found !== undefined && found.environment !== null) {
+    const values = chosen(found.environment)
+    return { values, source: 'process', complete: true, manager, ...who, reason: '' }
+  }
+  const reason = reasonFor(found, who.user, platform)
+  if (unit === undefined) return { ...unknown(reason), ...who }
+  const { environment, complete } = unit
+  return { values: chosen(environment), source: unit.manager, complete, manager, ...who, reason }
+}
+
+/** Whether the service is what answers. One that does not run may be started one day, and is not asked about. */
+function isOf(service: Service | undefined, found: ServerProcess | undefined): boolean {
+  if (service === undefined || service.active === false) return false
+  return found === undefined || service.pid === null || service.pid === found.pid
+}
+
+async function ownerOf(found: ServerProcess | undefined): Promise<Pick<ServerEnvironment, 'user' | 'own'>> {
+  const uid = found?.uid ?? null
+  const own = ownId()
+  return { user: await userName(uid), own: uid === null || own === undefined ? null : uid === own }
+}
+
+function reasonFor(found: ServerProcess | undefined, user: string | null, platform: string): string {
+  if (found !== undefined) return `its process belongs to ${user ?? 'another user'}`
+  return platform === 'linux'
+    ? 'its process is not found here, as of one in a container'
+    : 'this system does not tell it of other programs'
+}
+
+function unknown(reason: string): ServerEnvironment {
+  return { values: {}, source: 'unknown', complete: false, manager: null, user: null, own: null, reason }
+}
+
+function chosen(environment: Environment): Environment {
+  return Object.fromEntries(
+    environmentNames.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
+  )
+}

@@ -1,0 +1,281 @@
+/** Carries out `planSetup` and `runSetup`. Imported only by them. */
+import { platform } from 'node:os'
+import path from 'node:path'
+import { parseAddress } from '../backend/address.ts'
+import type { Backend } from '../backend/backend.ts'
+import type { Config } from '../config/config.ts'
+import { readService } from '../doctor/service.ts'
+import { type ErrorCode, isOllamaConfigError, OllamaConfigError } from '../errors.ts'
+import { stateFolder } from '../record/state-folder.ts'
+import { findProgram } from '../runtime/find-program.ts'
+import { sleep } from '../runtime/sleep.ts'
+import { describeMachine, findOllama } from '../setup/machine.ts'
+import { type Machine, type Method, type MethodName, methodsFor } from '../setup/methods.ts'
+import { runInTerminal } from '../setup/run.ts'
+import { endOfLog, type StartedServer, startServer } from '../setup/serve.ts'
+import { type StartWay, startWay, stayCommand } from '../setup/start.ts'
+import { connect, type Environment, type KnownConfig, selectTarget } from './connection.ts'
+import { type HostPlace, homeOf, sourceWords } from './place.ts'
+import type { RunSetupOptions, SetupOptions, SetupPlan, SetupResult } from './setup.ts'
+
+/** A server that runs answers at once. */
+const probeMs = 1500
+const defaultTimeoutMs = 60_000
+
+interface Setup {
+  readonly plan: SetupPlan
+  readonly machine: Machine
+  readonly place: HostPlace
+  readonly backend: Backend
+  readonly env: Environment
+  /** OLLAMA_HOST for a server of ours; `undefined` where the environment has it, or the default is meant. */
+  readonly listen: string | undefined
+}
+
+export async function makePlan(config: KnownConfig | undefined, options: SetupOptions): Promise<SetupPlan> {
+  return (await look(config, options)).plan
+}
+
+async function look(given: KnownConfig | undefined, options: SetupOptions): Promise<Setup> {
+  const { env = process.env, signal } = options
+  const config: KnownConfig | Config = given ?? { models: [] }
+  const { place, source } = selectTarget(config, options)
+  if (place.kind !== 'host') throw new OllamaConfigError('usage', 'A store needs no server', { hint: 'leave it out' })
+  const machine = options.machine ?? describeMachine(env, platform())
+  const backend = await connect(place, config, options)
+  const program = findOllama(env, machine.platform) ?? null
+  const listen = source === 'flag' || source === 'config' ? hostOf(place) : undefined
+  const common = { address: backend.address, source: sourceWords[source], program }
+  const found = { machine, place, backend, env, listen }
+  const answer = await versionAt(backend, signal)
+  if ('version' in answer) {
+    const nothing = { methods: [], start: null, stay: null }
+    return { ...found, plan: { ...common, state: 'ready', serverVersion: answer.version, ...nothing } }
+  }
+  assertStartable(place, answer.error)
+  const methods = program === null ? choose(methodsFor(machine), options.method) : []
+  const unit = await unitFor(place, machine, options)
+  // One that is active starts just now.
+  const way =
+    methods[0]?.startsServer || unit === 'active' ? null : startWay({ machine, hasUnit: unit !== undefined, listen })
+  const plan: SetupPlan = {
+    ...common,
+    state: program === null ? 'install' : 'start',
+    serverVersion: null,
+    methods: methods.map((method) => atPort(method, place)),
+    start: way,
+    stay: way === null ? null : (stayCommand(machine, way) ?? null),
+  }
+  return { ...found, plan }
+}
+
+export async function carryOut(config: KnownConfig | undefined, options: RunSetupOptions): Promise<SetupResult> {
+  const { signal, onStep } = options
+  const setup = await look(config, options)
+  const { plan, machine, env } = setup
+  if (plan.state === 'ready')
+    return { installed: false, started: false, serverVersion: plan.serverVersion, logFile: null }
+  const [method] = plan.methods
+  if (method?.needsRoot) throw needsRoot(`Installing Ollama with ${method.title}`, method.rootCommand)
+  if (plan.start?.needsRoot) throw needsRoot('Starting Ollama, which is a service here,', plan.start.command)
+  if (method !== undefined) await install(method, setup, options)
+  const program = findOllama(env, machine.platform)
+  if (method !== undefined && method.name !== 'docker' && program === undefined)
+    throw new OllamaConfigError('setup-failed', `${method.title} is done, but there is no ollama on PATH`, {
+      hint: 'look at what it printed; open a new terminal where PATH was changed',
+    })
+  // A package may have brought a unit.
+  const way = method === undefined || method.startsServer ? plan.start : await startAfterInstall(setup, options)
+  if (way?.needsRoot) throw needsRoot('Ollama is installed; starting it, which is a service here,', way.command)
+  let server: StartedServer | undefined
+  if (way !== null) {
+    onStep?.(`Starting: ${way.command}`)
+    server = way.kind === 'systemd' ? await startUnit(setup, signal) : serve(program ?? 'ollama', setup)
+  }
+  onStep?.(`Waiting for an answer at ${plan.address}`)
+  try {
+    const serverVersion = await answered(setup, server, options)
+    return { installed: method !== undefined, started: true, serverVersion, logFile: server?.logFile ?? null }
+  } catch (error) {
+    // Nothing that nobody knows of is left running.
+    server?.stop()
+    throw error
+  }
+}
+
+async function startAfterInstall({ place, machine, listen }: Setup, options: SetupOptions): Promise<StartWay | null> {
+  const unit = await unitFor(place, machine, options)
+  return unit === 'active' ? null : startWay({ machine, hasUnit: unit !== undefined, listen })
+}
+
+async function install(method: Method, { env, machine }: Setup, { signal, onStep }: RunSetupOptions): Promise<void> {
+  const [program, ...words] = method.run
+  const file = findProgram(program, env, machine.platform)
+  onStep?.(`Running: ${method.command}`)
+  const code = file === undefined ? null : await runInTerminal(file, words, { env, signal })
+  if (code === 0) return
+  const how = code === null ? 'could not be run to its end' : `ended with exit code ${code}`
+  throw new OllamaConfigError('setup-failed', `The installation ${how}: ${method.command}`, {
+    hint:
+      method.name === 'docker'
+        ? 'if there is such a container already: docker start ollama'
+        : 'look at what it printed',
+  })
+}
+
+async function startUnit({ env, machine }: Setup, signal: AbortSignal | undefined): Promise<undefined> {
+  const file = findProgram('systemctl', env, machine.platform)
+  const code = file === undefined ? null : await runInTerminal(file, ['start', 'ollama'], { env, signal })
+  if (code === 0) return undefined
+  throw new OllamaConfigError('setup-failed', 'The service ollama could not be started', {
+    hint: 'journalctl -e -u ollama',
+  })
+}
+
+function serve(program: string, { env, listen, machine }: Setup): StartedServer {
+  const home = homeOf(env)
+  const logFile = home === undefined ? undefined : path.join(stateFolder(env, machine.platform, home), 'serve.log')
+  return startServer(program, { env: listen === undefined ? env : { ...env, OLLAMA_HOST: listen }, logFile })
+}
+
+/** What a server that starts, or none, answers. Anything else will not get better by waiting. */
+const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'host-unreachable',
+  'host-timeout',
+  'host-error',
+  'stream-ended',
+])
+
+type Answer = { readonly version: string | null } | { readonly error: OllamaConfigError }
+
+/** @throws {OllamaConfigError} when something else answers there */
+async function versionAt(backend: Backend, signal: AbortSignal | undefined, limitMs = probeMs): Promise<Answer> {
+  const late = AbortSignal.timeout(limitMs)
+  try {
+    const { serverVersion } = await backend.readState({
+      signal: signal === undefined ? late : AbortSignal.any([signal, late]),
+    })
+    return { version: serverVersion }
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (late.aborted)
+      return { error: new OllamaConfigError('host-timeout', `${backend.address} does not answer`, { hint: slowHint }) }
+    if (isOllamaConfigError(error) && passing.has(error.code)) return { error }
+    throw error
+  }
+}
+
+const slowHint = 'look at the log of the server, or wait longer with --timeout'
+const firstPauseMs = 50
+const longestPauseMs = 1000
+
+/** Waits until it answers, at growing intervals. @throws {OllamaConfigError} `host-timeout`; `setup-failed` when it has ended */
+async function answered(
+  { backend, plan }: Setup,
+  server: StartedServer | undefined,
+  { signal, timeoutMs = defaultTimeoutMs }: RunSetupOptions,
+): Promise<string | null> {
+  const deadlineMs = performance.now() + timeoutMs
+  const ended = server?.ended.then((how) => ({ how }))
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, pauseMs * 1.5)) {
+    const leftMs = deadlineMs - performance.now()
+    // Another one may have been quicker to take the port: whoever answers will do.
+    const answer = await versionAt(backend, signal, Math.ceil(Math.max(1, Math.min(longestPauseMs * 5, leftMs))))
+    if ('version' in answer) return answer.version
+    if (performance.now() >= deadlineMs) {
+      const message = `Ollama did not answer at ${plan.address} within ${timeoutMs / 1000} s`
+      throw withLog('host-timeout', message, slowHint, server)
+    }
+    const awake = new AbortController()
+    const pause = sleep(pauseMs, signal === undefined ? awake.signal : AbortSignal.any([signal, awake.signal]))
+    const end = await Promise.race([pause, ...(ended === undefined ? [] : [ended])])
+    awake.abort()
+    pause.catch(() => {})
+    if (end === undefined) continue
+    const last = await versionAt(backend, signal)
+    if ('version' in last) return last.version
+    throw withLog(
+      'setup-failed',
+      `"ollama serve" ${end.how} before it answered`,
+      'mend what it says, and try again',
+      server,
+    )
+  }
+}
+
+function withLog(code: ErrorCode, message: string, hint: string, server: StartedServer | undefined): OllamaConfigError {
+  const file = server?.logFile
+  const frame = file === undefined ? '' : endOfLog(file)
+  return new OllamaConfigError(code, message, {
+    hint: file === undefined ? hint : `${hint}; all of its log: ${file}`,
+    ...(frame === '' ? {} : { details: { frame } }),
+  })
+}
+
+function choose(methods: readonly Method[], wanted: MethodName | undefined): readonly Method[] {
+  const chosen = wanted === undefined ? methods[0] : methods.find(({ name }) => name === wanted)
+  if (chosen !== undefined) return [chosen, ...methods.filter((method) => method !== chosen)]
+  if (wanted !== undefined)
+    throw new OllamaConfigError('usage', `Ollama cannot be installed with ${wanted} here: it is not on PATH`, {
+      hint: methods.length === 0 ? downloadHint : `there is ${methods.map(({ name }) => name).join(', ')}`,
+    })
+  throw new OllamaConfigError('setup-failed', 'Nothing that installs Ollama was found on PATH', { hint: downloadHint })
+}
+
+const downloadHint = 'see https://ollama.com/download'
+
+/** Docker alone can be told the port. */
+function atPort(method: Method, place: HostPlace): Method {
+  const port = portOf(place)
+  if (method.name !== 'docker' || port === '11434') return method
+  const change = (text: string) => text.replace('11434:11434', `${port}:11434`)
+  const [program, ...words] = method.run
+  const command = change(method.command)
+  return { ...method, command, rootCommand: command, run: [program, ...words.map(change)] }
+}
+
+/** @throws {OllamaConfigError} where no server of this machine can be meant */
+function assertStartable({ address }: HostPlace, error: OllamaConfigError): void {
+  if (!address.loopback)
+    throw new OllamaConfigError(error.code, error.message, {
+      hint: 'that is another machine: install and start Ollama there, or name this one with --host 127.0.0.1',
+      cause: error,
+    })
+  const { protocol, pathname } = new URL(address.url)
+  if (address.socketPath === undefined && protocol === 'http:' && pathname === '/') return
+  throw new OllamaConfigError('usage', `A server cannot be started at ${address.origin}: nothing answers there`, {
+    hint: 'start what listens there, or name a plain address such as --host 127.0.0.1:11434',
+  })
+}
+
+function portOf({ address }: HostPlace): string {
+  return new URL(address.url).port || '80'
+}
+
+function hostOf(place: HostPlace): string {
+  return `${new URL(place.address.url).hostname}:${portOf(place)}`
+}
+
+/** A unit that listens elsewhere is none for this address. */
+async function unitFor(
+  place: HostPlace,
+  machine: Machine,
+  { env = process.env, signal }: SetupOptions,
+): Promise<'active' | 'inactive' | undefined> {
+  if (machine.platform !== 'linux') return undefined
+  const service = await readService({ env, platform: machine.platform, names: [], signal })
+  if (service === undefined) return undefined
+  try {
+    const address = parseAddress(service.environment['OLLAMA_HOST'] ?? '')
+    if (portOf({ kind: 'host', address }) !== portOf(place)) return undefined
+    return service.active ? 'active' : 'inactive'
+  } catch {
+    return undefined
+  }
+}
+
+function needsRoot(what: string, command: string): OllamaConfigError {
+  return new OllamaConfigError('needs-root', `${what} needs root, and ollama-config never calls sudo`, {
+    hint: `run it yourself: ${command}`,
+  })
+}

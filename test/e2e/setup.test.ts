@@ -1,0 +1,367 @@
+/** `setup` as a whole, with stand-ins for package managers, the installer and Ollama itself on PATH, and real servers on loopback. */
+import assert from 'node:assert/strict'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import path from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type Machine, planSetup, type RunSetupOptions, runSetup } from '../../src/index.ts'
+import { startOllamaServer } from '../support/ollama-server.ts'
+import { type Programs, posixOnly, standInPrograms } from '../support/programs.ts'
+import { runCli, spawnCli, tempFolder } from '../support/run-cli.ts'
+
+/** What a stand-in for `ollama serve` does, as a module: it writes the number of its process, and listens at OLLAMA_HOST. */
+const serverCode = `
+import { createServer } from 'node:http'
+import { writeFileSync } from 'node:fs'
+const [host, port] = (process.env.OLLAMA_HOST ?? '127.0.0.1:11434').split(':')
+writeFileSync(new URL('pid', import.meta.url), String(process.pid))
+console.error('listening, proxy http://user:hunter2@proxy:1/ \\u001b[31m')
+createServer((request, response) => {
+  const answers = { '/api/version': { version: '0.33.0' }, '/api/tags': { models: [] } }
+  response.end(JSON.stringify(answers[request.url] ?? {}))
+}).listen(Number(port), host)
+`
+
+interface World {
+  readonly cwd: string
+  readonly programs: Programs
+  /** Where nobody listens yet. */
+  readonly host: string
+  readonly env: Readonly<Record<string, string>>
+  /** The script of an `ollama` that serves. */
+  readonly serving: string
+  /** The process of the server that was started; `undefined` when there was none. */
+  pid(): number | undefined
+}
+
+async function world(t: TestContext): Promise<World> {
+  const folder = tempFolder(t, { 'server.mjs': serverCode })
+  const cwd = path.join(folder, 'project')
+  mkdirSync(cwd)
+  const programs = standInPrograms(folder)
+  // Everything that must never be called by us.
+  for (const name of ['sudo', 'doas', 'pkexec']) programs.add(name)
+  const runtime = 'Deno' in globalThis ? `'${process.execPath}' run --allow-all` : `'${process.execPath}'`
+  const pid = () => {
+    const file = path.join(folder, 'pid')
+    return existsSync(file) ? Number(readFileSync(file, 'utf8')) : undefined
+  }
+  t.after(() => {
+    const started = pid()
+    if (started !== undefined && isAlive(started)) process.kill(started, 'SIGKILL')
+  })
+  return {
+    cwd,
+    programs,
+    host: `127.0.0.1:${await freePort()}`,
+    env: { PATH: programs.path, HOME: cwd },
+    serving: `[ "$1" = serve ] && exec ${runtime} '${folder}/server.mjs'`,
+    pid,
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    // One that ended, and whose parent did not ask, is still there.
+    const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'utf8') : ''
+    return !/\) Z /.test(stat)
+  } catch {
+    return false
+  }
+}
+
+/** Looks again and again until it is so; the test's own time is the limit. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5))
+}
+
+const anywhere: Machine = {
+  platform: 'darwin',
+  isRoot: false,
+  has: (name) => name === 'brew',
+  hasSystemd: false,
+  ownsLocalBin: false,
+}
+const optionsOf = ({ host, env }: World, more: Partial<RunSetupOptions> = {}): RunSetupOptions => ({
+  host,
+  env,
+  machine: anywhere,
+  ...more,
+})
+
+test('without --run nothing is run, whatever there is', posixOnly, async (t) => {
+  const here = await world(t)
+  const { programs, cwd, env, host } = here
+  for (const name of ['curl', 'brew', 'pacman', 'docker', 'winget']) programs.add(name)
+  const install = await runCli(['setup', '--host', host], { cwd, env })
+  assert.equal(install.code, 0)
+  assert.match(install.stdout, /^Ollama is not installed here, and no server answers at http:\S+ \(from --host\)\.\n/)
+  const [expected, other] =
+    process.platform === 'darwin' ? ['brew install ollama', 'docker'] : ['pacman -S ollama', 'script']
+  assert.match(install.stdout, new RegExp(`\\n {2}(?:sudo )?${expected}\\n`))
+  assert.match(install.stdout, new RegExp(`Other ways \\(--with NAME\\):\\n(?: {2}.*\\n)* {2}${other} `))
+  programs.add('ollama')
+  const start = await runCli(['setup', '--host', host], { cwd, env })
+  assert.match(start.stdout, /^Ollama is here, but no server answers[\s\S]*\n {2}OLLAMA_HOST=\S+ ollama serve\n/)
+  assert.match(start.stdout, /To have it done: ollama-config setup --run --host 127/)
+  assert.deepEqual(
+    programs.calls().filter((call) => !call.startsWith('systemctl show')),
+    [],
+  )
+})
+
+test('a server that answers is left alone', posixOnly, async (t) => {
+  const { programs, cwd, env } = await world(t)
+  for (const name of ['curl', 'brew', 'ollama']) programs.add(name)
+  const server = await startOllamaServer({ models: ['a'] })
+  t.after(() => server.close())
+  for (const words of [[], ['--run']]) {
+    const { code, stdout } = await runCli(['setup', ...words], { cwd, env: { ...env, OLLAMA_HOST: server.url } })
+    assert.deepEqual([code, stdout], [0, 'Ollama 0.33.0 answers already: nothing to do.\nNext: ollama-config apply\n'])
+  }
+  assert.deepEqual(programs.calls(), [])
+})
+
+test('--run installs what is missing, starts the server and waits until it answers', posixOnly, async (t) => {
+  const here = await world(t)
+  const { programs, env, host, serving, cwd } = here
+  const file = path.join(programs.path, 'ollama')
+  programs.add('ollama', serving)
+  const text = readFileSync(file, 'utf8')
+  writeFileSync(path.join(cwd, 'ollama-file'), text)
+  chmodSync(file, 0o644)
+  programs.add('brew', `cp '${path.join(cwd, 'ollama-file')}' '${file}'; chmod 755 '${file}'`)
+  const steps: string[] = []
+  const result = await runSetup(undefined, optionsOf(here, { onStep: (step) => steps.push(step) }))
+  const logFile = result.logFile ?? ''
+  assert.deepEqual(result, { installed: true, started: true, serverVersion: '0.33.0', logFile })
+  assert.match(readFileSync(logFile, 'utf8'), /listening/)
+  assert.deepEqual(programs.calls(), ['brew install ollama', 'ollama serve'])
+  assert.deepEqual(steps, [
+    'Running: brew install ollama',
+    `Starting: OLLAMA_HOST=${host} ollama serve`,
+    `Waiting for an answer at http://${host}`,
+  ])
+  // It goes on, and the next run finds it.
+  assert.ok(isAlive(here.pid() ?? 0))
+  const again = await runCli(['setup', '--run', '--host', host], { cwd, env })
+  assert.match(again.stdout, /^Ollama 0\.33\.0 answers already/)
+})
+
+test('the official script runs as it is written; nothing else is', posixOnly, async (t) => {
+  const here = await world(t)
+  const { programs, serving, env } = here
+  const file = path.join(programs.path, 'ollama')
+  programs.add('ollama', serving)
+  const text = readFileSync(file, 'utf8')
+  writeFileSync(path.join(here.cwd, 'ollama-file'), text)
+  chmodSync(file, 0o644)
+  programs.add('curl', `echo "cp '${here.cwd}/ollama-file' '${file}' && chmod 755 '${file}'"`)
+  const machine = { ...anywhere, platform: 'linux', isRoot: true, has: (name: string) => name === 'curl' }
+  const withShell = { ...env, PATH: `${programs.path}:/usr/bin:/bin` }
+  // A systemd of the machine that the test runs on is not asked.
+  programs.add('systemctl', 'exit 1')
+  const result = await runSetup(undefined, optionsOf(here, { machine, env: withShell }))
+  assert.deepEqual([result.installed, result.serverVersion], [true, '0.33.0'])
+  const calls = programs.calls().filter((call) => !call.startsWith('systemctl'))
+  assert.deepEqual(calls, ['curl -fsSL https://ollama.com/install.sh', 'ollama serve'])
+})
+
+test('what needs root is not run, and the command is told', posixOnly, async (t) => {
+  const here = await world(t)
+  const { programs } = here
+  for (const name of ['curl', 'pacman']) programs.add(name)
+  const linux = (program: string): Machine => ({ ...anywhere, platform: 'linux', has: (name) => name === program })
+  for (const [program, hint] of [
+    ['pacman', 'run it yourself: sudo pacman -S ollama'],
+    ['curl', 'run it yourself: curl -fsSL https://ollama.com/install.sh | sudo sh'],
+  ] as const)
+    await assert.rejects(runSetup(undefined, optionsOf(here, { machine: linux(program) })), {
+      code: 'needs-root',
+      hint,
+    })
+  // A service belongs to root as well.
+  programs.add('ollama')
+  programs.add(
+    'systemctl',
+    'printf "LoadState=loaded\\nActiveState=inactive\\nMainPID=0\\nEnvironment=OLLAMA_HOST=$LISTEN\\n"',
+  )
+  const service = { machine: linux('none'), env: { ...here.env, LISTEN: here.host } }
+  await assert.rejects(runSetup(undefined, optionsOf(here, service)), {
+    code: 'needs-root',
+    hint: 'run it yourself: sudo systemctl start ollama',
+  })
+  // A unit for another address is none for this one.
+  const elsewhere = await planSetup(undefined, optionsOf(here, { ...service, env: { ...here.env, LISTEN: ':1' } }))
+  assert.equal(elsewhere.start?.kind, 'serve')
+  assert.deepEqual(
+    [...new Set(programs.calls().map((call) => call.split(' --')[0]))],
+    ['systemctl show ollama.service'],
+  )
+})
+
+test('root starts the service by its manager, and waits for it', posixOnly, async (t) => {
+  const here = await world(t)
+  const { programs, serving, host } = here
+  programs.add('ollama', serving)
+  const show = `printf "LoadState=loaded\\nActiveState=inactive\\nMainPID=0\\nEnvironment=OLLAMA_HOST=${host}\\n"`
+  const start = `OLLAMA_HOST=${host} '${programs.path}/ollama' serve > /dev/null 2>&1 &`
+  programs.add('systemctl', `if [ "$1" = show ]; then ${show}; else ${start} fi`.replace('& fi', '&\nfi'))
+  const machine = { ...anywhere, platform: 'linux', isRoot: true }
+  const result = await runSetup(undefined, optionsOf(here, { machine }))
+  assert.deepEqual(result, { installed: false, started: true, serverVersion: '0.33.0', logFile: null })
+  assert.ok(programs.calls().includes('systemctl start ollama'))
+})
+
+test('a service that is active is only waited for', posixOnly, async (t) => {
+  const here = await world(t)
+  const { programs, serving, host } = here
+  programs.add('ollama', serving)
+  const show = `printf "LoadState=loaded\\nActiveState=active\\nMainPID=0\\nEnvironment=OLLAMA_HOST=${host}\\n"`
+  // The first who looks finds it starting.
+  const server = `OLLAMA_HOST=${host} '${programs.path}/ollama' serve > /dev/null 2>&1 &`
+  programs.add('systemctl', `${show}\n${server}`)
+  const result = await runSetup(undefined, optionsOf(here, { machine: { ...anywhere, platform: 'linux' } }))
+  assert.deepEqual(result, { installed: false, started: true, serverVersion: '0.33.0', logFile: null })
+  assert.ok(programs.calls().every((call) => !call.startsWith('systemctl start')))
+})
+
+test('an installation that fails, or leaves no ollama, is told', posixOnly, async (t) => {
+  const here = await world(t)
+  here.programs.add('brew', 'exit 7')
+  await assert.rejects(runSetup(undefined, optionsOf(here)), {
+    code: 'setup-failed',
+    message: 'The installation ended with exit code 7: brew install ollama',
+  })
+  here.programs.add('brew')
+  await assert.rejects(runSetup(undefined, optionsOf(here)), { code: 'setup-failed', message: /no ollama on PATH/ })
+  const none = { ...anywhere, has: () => false }
+  await assert.rejects(runSetup(undefined, optionsOf(here, { machine: none })), {
+    code: 'setup-failed',
+    hint: 'see https://ollama.com/download',
+  })
+  await assert.rejects(planSetup(undefined, optionsOf(here, { method: 'winget' })), {
+    code: 'usage',
+    message: /with winget here/,
+    hint: 'there is brew',
+  })
+})
+
+test('a server that ends at its start is told with the end of its log, without secrets', posixOnly, async (t) => {
+  const here = await world(t)
+  const { programs, cwd, env, host } = here
+  programs.add(
+    'ollama',
+    'echo "proxy http://user:hunter2@proxy:1/ \\033[31mred"; echo "Error: listen: address in use" >&2; exit 1',
+  )
+  const { code, stderr } = await runCli(['setup', '--run', '--host', host], { cwd, env })
+  assert.equal(code, 1)
+  assert.match(stderr, /"ollama serve" ended with exit code 1 before it answered/)
+  assert.match(stderr, /\n {2}proxy http:\/\/…@proxy:1\/ red\n {2}Error: listen: address in use\n/)
+  assert.match(stderr, /all of its log: .*serve\.log/)
+  assert.doesNotMatch(stderr, /hunter2|\x1b/)
+})
+
+test('one that never answers is given up in time, and not left running', posixOnly, async (t) => {
+  const here = await world(t)
+  const { programs, cwd, env, host } = here
+  programs.add('ollama', `echo "still loading"; echo $$ > '${cwd}/../pid'; exec sleep 600`)
+  const { code, stderr } = await runCli(['setup', '--run', '--host', host, '--timeout', '1s'], { cwd, env })
+  assert.equal(code, 1)
+  assert.match(stderr, /Ollama did not answer at http:\S+ within 1 s\n\n {2}still loading\n/)
+  const pid = here.pid()
+  assert.ok(pid !== undefined)
+  await until(() => !isAlive(pid))
+})
+
+test('Ctrl-C while it waits ends it, and the server that never answered', posixOnly, async (t) => {
+  const here = await world(t)
+  const { programs, cwd, env, host } = here
+  programs.add('ollama', `echo $$ > '${cwd}/../pid'; exec sleep 600`)
+  const { kill, done } = spawnCli(['setup', '--run', '--host', host], { cwd, env })
+  await until(() => (here.pid() ?? 0) > 0)
+  const pid = here.pid() ?? 0
+  kill('SIGINT')
+  const { code, stderr } = await done
+  assert.equal(code, 130)
+  assert.match(stderr, /Interrupted: run the same command again/)
+  await until(() => !isAlive(pid))
+})
+
+test('Ctrl-C while it installs ends that too', posixOnly, async (t) => {
+  const here = await world(t)
+  here.programs.add('brew', `echo $$ > '${here.cwd}/../pid'; exec sleep 600`)
+  const stop = new AbortController()
+  const running = runSetup(undefined, optionsOf(here, { signal: stop.signal }))
+  await until(() => (here.pid() ?? 0) > 0)
+  stop.abort(new Error('stop'))
+  await assert.rejects(running, { message: 'stop' })
+  assert.ok(!isAlive(here.pid() ?? 0))
+})
+
+test(
+  'only a server of this machine is started, at a plain address, and nothing in the place of another program',
+  posixOnly,
+  async (t) => {
+    const here = await world(t)
+    const { programs } = here
+    programs.add('ollama')
+    programs.add('brew')
+    const cases: readonly [host: string, code: string][] = [
+      ['unix:///nowhere/ollama.sock', 'usage'],
+      ['https://127.0.0.1:9', 'usage'],
+      ['http://127.0.0.1:9/prefix', 'usage'],
+      // Reserved for documentation: no host has this name.
+      ['http://host.invalid:11434', 'host-unreachable'],
+    ]
+    for (const [host, code] of cases)
+      await assert.rejects(runSetup(undefined, optionsOf(here, { host })), { code }, host)
+    const web = await startOllamaServer({})
+    t.after(() => web.close())
+    web.fail({}, { kind: 'status', status: 404, body: '<html>' })
+    await assert.rejects(runSetup(undefined, optionsOf(here, { host: web.url })), { code: 'host-not-ollama' })
+    assert.deepEqual(programs.calls(), [])
+  },
+)
+
+test('Docker gets the port that is wanted, and its server is only waited for', posixOnly, async (t) => {
+  const here = await world(t)
+  const { programs, serving, host, env } = here
+  programs.add('hidden', serving)
+  programs.add('docker', `OLLAMA_HOST=${host} '${programs.path}/hidden' serve > /dev/null 2>&1 &`)
+  const machine = { ...anywhere, has: (name: string) => name === 'docker' }
+  const result = await runSetup(undefined, optionsOf(here, { machine, env }))
+  assert.deepEqual(result, { installed: true, started: true, serverVersion: '0.33.0', logFile: null })
+  const port = host.split(':')[1]
+  assert.deepEqual(programs.calls(), [
+    `docker run -d -v ollama:/root/.ollama -p ${port}:11434 --name ollama ollama/ollama`,
+    'hidden serve',
+  ])
+})
+
+test(
+  'the config says which host, and one that does not load yet matters only where it is asked',
+  posixOnly,
+  async (t) => {
+    const here = await world(t)
+    const { cwd, env, host } = here
+    here.programs.add('ollama')
+    writeFileSync(path.join(cwd, 'ollama.config.json'), JSON.stringify({ models: [], host }))
+    const found = await runCli(['setup'], { cwd, env })
+    assert.match(found.stdout, new RegExp(`no server answers at http://${host} \\(from the config\\)`))
+    writeFileSync(path.join(cwd, 'ollama.config.json'), '{')
+    assert.equal((await runCli(['setup'], { cwd, env })).code, 3)
+    assert.equal((await runCli(['setup', '--host', host], { cwd, env })).code, 0)
+    assert.equal((await runCli(['setup', '--with', 'apt'], { cwd, env })).code, 3)
+    assert.equal((await runCli(['setup', '--run', '--timeout', 'soon'], { cwd, env })).code, 3)
+  },
+)
