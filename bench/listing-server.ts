@@ -8,7 +8,7 @@ export interface ListingServer {
 
 const program = `
 const { createServer } = require('node:http')
-const listing = require('node:fs').readFileSync(0, 'utf8')
+const listing = require('node:fs').readFileSync(0)
 createServer((request, response) => {
   response.setHeader('content-type', 'application/json; charset=utf-8')
   response.end(request.url === '/api/version' ? '{"version":"0.33.0"}' : listing)

@@ -1,4 +1,4 @@
-/** `npm run bench -- start|plan|plugins|registry|tree|download|verify`: each prints the machine, the spread and the ratio to its limit. */
+/** `npm run bench -- start|plan|plugins|registry|tree|download|verify|load`: each prints the machine, the spread and the ratio to its limit. */
 const benches: Readonly<Record<string, () => Promise<void>>> = {
   start: async () => (await import('./start.ts')).benchStart(),
   plan: async () => (await import('./plan.ts')).benchPlan(),
@@ -6,6 +6,7 @@ const benches: Readonly<Record<string, () => Promise<void>>> = {
   registry: async () => (await import('./registry.ts')).benchRegistry(),
   download: async () => (await import('./download.ts')).benchDownload(),
   verify: async () => (await import('./verify.ts')).benchVerify(),
+  load: async () => (await import('./load.ts')).benchLoad(),
   tree: async () => (await import('./tree.ts')).benchTree(),
 }
 

@@ -197,13 +197,19 @@ function startOf(change: Pending): string | null {
 
 /** Each after those that it depends on; else as they come. */
 function inOrder(changes: readonly Making[]): readonly Making[] {
-  const waiting = [...changes]
   const ordered: Making[] = []
+  let waiting = changes
   while (waiting.length > 0) {
     const open = new Set(waiting.map(({ id }) => id))
-    const at = waiting.findIndex(({ dependsOn }) => !dependsOn.some((id) => open.has(id)))
-    // A plan from elsewhere may go round in circles: its first is refused by the host then.
-    ordered.push(...waiting.splice(Math.max(0, at), 1))
+    for (const change of waiting) {
+      if (change.dependsOn.some((id) => open.has(id))) continue
+      open.delete(change.id)
+      ordered.push(change)
+    }
+    const rest = waiting.filter(({ id }) => open.has(id))
+    // A plan from elsewhere may go round in circles: all of that is refused by the host then.
+    if (rest.length === waiting.length) return [...ordered, ...rest]
+    waiting = rest
   }
   return ordered
 }

@@ -1,7 +1,8 @@
 /** The host as apply last saw it, and looking models up in that. */
-import { parseListedName, sameReference } from '../artifact/reference.ts'
+import { parseListedName, referenceKey } from '../artifact/reference.ts'
 import type { Backend } from '../backend/backend.ts'
 import { OllamaConfigError } from '../errors.ts'
+import { groupByKey } from '../plan/installed.ts'
 import { wordFor } from '../plan/plan.ts'
 import type { ActualState, InstalledModel } from '../plan/state.ts'
 
@@ -13,13 +14,7 @@ export interface Host {
 
 /** What is listed under this name: more than one entry only where they differ. */
 export function findInstalled(state: ActualState, name: string): readonly InstalledModel[] {
-  const reference = parseListedName(name)
-  const found = state.models.filter((model) => sameReference(model.reference, reference))
-  return found.filter((model, index) => found.findIndex((other) => isSameEntry(model, other)) === index)
-}
-
-function isSameEntry(a: InstalledModel, b: InstalledModel): boolean {
-  return a.name === b.name && a.digest === b.digest
+  return groupByKey(state.models).get(referenceKey(parseListedName(name))) ?? []
 }
 
 /**

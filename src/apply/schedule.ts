@@ -22,6 +22,10 @@ export async function* runScheduled<T>(
   { limit, mayShare = false, run }: ScheduleOptions<T>,
 ): AsyncGenerator<T, void> {
   const waiting = [...changes]
+  // Each is compared with what runs whenever something ends.
+  const missing = new Map(mayShare ? [] : changes.map((change) => [change, missingDigests(change)]))
+  const areIndependent = (a: Fetch, b: Fetch) =>
+    !removesBlobs(a) && !removesBlobs(b) && haveNothingInCommon(missing.get(a), missing.get(b))
   const running = new Set<Fetch>()
   const channel = new Rendezvous<T>()
   const start = (change: Fetch) => {
@@ -42,11 +46,9 @@ export async function* runScheduled<T>(
   }
 }
 
-function areIndependent(a: Fetch, b: Fetch): boolean {
-  if (removesBlobs(a) || removesBlobs(b)) return false
-  const missing = missingDigests(a)
-  const others = missingDigests(b)
-  return missing !== undefined && others !== undefined && [...missing].every((digest) => !others.has(digest))
+/** Where the blobs of one are not known, they may be the same. */
+function haveNothingInCommon(a: ReadonlySet<string> | undefined, b: ReadonlySet<string> | undefined): boolean {
+  return a !== undefined && b !== undefined && [...a].every((digest) => !b.has(digest))
 }
 
 /** At its end the server removes what only the old version had, which another pull may have taken for present. */

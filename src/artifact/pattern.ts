@@ -66,6 +66,43 @@ export function matchesPattern(pattern: Pattern, reference: Reference): boolean 
   )
 }
 
+/** Patterns by what they may cover. */
+export interface PatternIndex {
+  /** Of the patterns, in their order, those whose parts without `*` fit the reference: few, where there are many. */
+  candidates(reference: Reference): readonly Pattern[]
+}
+
+/** For many patterns over many references: most patterns name a namespace, and many a model, so that few have to be compared. */
+export function indexPatterns(patterns: readonly Pattern[]): PatternIndex {
+  if (patterns.length === 0) return { candidates: () => [] }
+  const order = new Map(patterns.map((pattern, index) => [pattern, index]))
+  const byPlace = new Map<string, Pattern[]>()
+  for (const pattern of order.keys()) {
+    const place = placeOf(pattern)
+    const others = byPlace.get(place)
+    if (others === undefined) byPlace.set(place, [pattern])
+    else others.push(pattern)
+  }
+  return {
+    candidates(reference) {
+      const found = placesOf(reference).flatMap((place) => byPlace.get(place) ?? [])
+      return found.length < 2 ? found : found.sort((a, b) => (order.get(a) ?? 0) - (order.get(b) ?? 0))
+    },
+  }
+}
+
+/** As far from the front as no part has a `*`. */
+function placeOf(pattern: Pattern): string {
+  const [everywhere, namespace, model] = placesOf(pattern)
+  if (/\*/.test(pattern.host + pattern.namespace)) return everywhere
+  return pattern.model.includes('*') ? namespace : model
+}
+
+function placesOf({ host, namespace, model }: Pick<Reference, 'host' | 'namespace' | 'model'>) {
+  const space = `${host}/${namespace}`.toLowerCase()
+  return ['', space, `${space}/${model.toLowerCase()}`] as const
+}
+
 /** Walks both strings once, going back only to the last `*`, so that no pattern can take exponential time. */
 function matchesPart(pattern: string, text: string): boolean {
   const wanted = pattern.toLowerCase()

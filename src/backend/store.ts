@@ -1,7 +1,7 @@
 /** A model directory as a backend: no server is needed, and one may run on it. */
 import { stat } from 'node:fs/promises'
 import { blobsOf } from '../artifact/manifest.ts'
-import { formatReference, parseListedName, type Reference, sameReference } from '../artifact/reference.ts'
+import { formatReference, parseListedName, type Reference } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { ActualState } from '../plan/state.ts'
@@ -216,12 +216,11 @@ class StoreBackend implements Backend {
   /** Two are found only where names differ in case, which a server never makes. The one that is spelled so comes first. */
   async #findAll(reference: Reference, signal: AbortSignal | undefined): Promise<Found> {
     assertKnownLayout(this.#layout)
-    const { models, damaged } = await readManifests(this.#layout, { signal })
+    const { models: found, damaged } = await readManifests(this.#layout, { signal, only: reference })
     const name = formatReference(reference)
-    const found = models.filter((model) => sameReference(model.reference, reference))
     return {
       found: [...found.filter((model) => model.name === name), ...found.filter((model) => model.name !== name)],
-      damaged: damaged.find((other) => sameReference(parseListedName(other), reference)),
+      damaged: damaged[0],
     }
   }
 

@@ -1,8 +1,9 @@
 /** Which models a registry has to be asked about before the plan can be made: few, and none when nothing is to be done. */
 import { type Reference, referenceKey } from '../artifact/reference.ts'
+import { groupByKey } from './installed.ts'
 import { type Intent, isHadByLock, isUpdated, type Resolution } from './resolution.ts'
 import type { ActualState, DesiredState, InstalledModel } from './state.ts'
-import { reasonToSpare } from './undeclared.ts'
+import { sparing } from './undeclared.ts'
 
 export interface Question {
   readonly key: string
@@ -22,13 +23,14 @@ export function questions(
   resolution: Resolution,
   intent: Intent,
 ): readonly Question[] {
-  const installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model]))
+  const installed = groupByKey(actual.models)
   const asked: Question[] = []
   const declared = new Set<string>()
   for (const { reference, insecure, recipe } of desired.models) {
     const key = referenceKey(reference)
     declared.add(key)
-    if (recipe !== undefined || reference.cloud || !isInQuestion(key, installed.get(key), resolution, intent)) continue
+    if (recipe !== undefined || reference.cloud || !isInQuestion(key, installed.get(key)?.[0], resolution, intent))
+      continue
     const pin = isUpdated(key, intent) ? undefined : resolution.pins.get(key)
     asked.push({ key, reference, insecure, purpose: isHadByLock(pin, resolution) ? 'locked' : 'fetch' })
   }
@@ -37,9 +39,16 @@ export function questions(
   const plainHosts = new Set(
     desired.models.filter(({ insecure }) => insecure).map(({ reference }) => reference.host.toLowerCase()),
   )
-  for (const [key, model] of installed) {
-    if (declared.has(key) || model.parentModel !== undefined || wasBroughtIn(key, model, resolution)) continue
-    if (reasonToSpare({ key, model, ambiguous: false }, desired, resolution) !== undefined) continue
+  const reasonToSpare = sparing(desired, resolution)
+  for (const [key, [model]] of installed) {
+    if (
+      model === undefined ||
+      declared.has(key) ||
+      model.parentModel !== undefined ||
+      wasBroughtIn(key, model, resolution)
+    )
+      continue
+    if (reasonToSpare({ key, model, ambiguous: false }) !== undefined) continue
     asked.push({
       key,
       reference: model.reference,

@@ -1,5 +1,5 @@
 /** What a plan has to say that belongs to no single change, or that people must not overlook. */
-import { matchesPattern } from '../artifact/pattern.ts'
+import { indexPatterns, matchesPattern, type Pattern } from '../artifact/pattern.ts'
 import { compareText, formatReference, isAddressable, parseListedName, referenceKey } from '../artifact/reference.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
 import { printable } from '../artifact/text.ts'
@@ -47,9 +47,15 @@ function warning(code: string, message: string, hint?: string, path?: string, re
 }
 
 function patternProblems({ desired, actual }: Findings): readonly Diagnostic[] {
-  return desired.keep.flatMap((pattern, index) => {
-    if (actual.models.some((model) => matchesPattern(pattern, model.reference))) return []
-    const path = `keep[${index}]`
+  const useful = new Set<Pattern>()
+  const index = indexPatterns(desired.keep)
+  for (const { reference } of desired.keep.length === 0 ? [] : actual.models) {
+    for (const pattern of index.candidates(reference))
+      if (!useful.has(pattern) && matchesPattern(pattern, reference)) useful.add(pattern)
+  }
+  return desired.keep.flatMap((pattern, at) => {
+    if (useful.has(pattern)) return []
+    const path = `keep[${at}]`
     const hint = pattern.text.includes('/')
       ? undefined
       : 'it covers the default registry only: "*/*/*" covers every model of every registry'

@@ -9,7 +9,7 @@ import { groupByKey } from './installed.ts'
 import type { Change, Drift } from './plan.ts'
 import { asDeclared, type Intent, nothingResolved, type Resolution } from './resolution.ts'
 import type { ActualState, DesiredState, InstalledModel } from './state.ts'
-import { deletion, reasonToSpare } from './undeclared.ts'
+import { deletion, sparing } from './undeclared.ts'
 
 export interface Difference {
   readonly changes: readonly Change[]
@@ -29,11 +29,12 @@ export function diff(
   const declared = declaredChanges(desired, { serverVersion, installed }, resolution, intent)
   const entries: { readonly key: string; readonly change: Change }[] = []
   for (const [key, change] of declared) entries.push({ key, change })
+  const reasonToSpare = sparing(desired, resolution)
   for (const [key, models] of installed) {
     if (declared.has(key)) continue
     for (const model of models) {
       const undeclared = { key, model, ambiguous: models.length > 1 }
-      const reason = reasonToSpare(undeclared, desired, resolution)
+      const reason = reasonToSpare(undeclared)
       const change =
         reason === undefined ? deletion(undeclared, resolution, intent) : noOp(model.reference, model, reason)
       entries.push({ key, change })
@@ -68,12 +69,11 @@ function driftOf(
     .sort((a, b) => compareText(a.reference, b.reference))
 }
 
-/** Two spellings of one name, or one name twice in a listing, would otherwise share an id. */
+/** Two spellings of one name, or one name twice in a listing, would otherwise share an id. They come one after the other. */
 function withUniqueIds(changes: readonly Change[]): readonly Change[] {
-  const seen = new Map<string, number>()
-  return changes.map((change) => {
-    const count = (seen.get(change.id) ?? 0) + 1
-    seen.set(change.id, count)
+  let count = 0
+  return changes.map((change, index) => {
+    count = change.id === changes[index - 1]?.id ? count + 1 : 1
     return count === 1 ? change : { ...change, id: `${change.id}#${count}` }
   })
 }

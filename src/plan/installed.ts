@@ -2,8 +2,14 @@
 import { compareText, referenceKey } from '../artifact/reference.ts'
 import type { InstalledModel } from './state.ts'
 
-/** By `referenceKey`. Hand-made files can make a server list two names that differ only in case. */
+const grouped = new WeakMap<readonly InstalledModel[], ReadonlyMap<string, readonly InstalledModel[]>>()
+
+/**
+ * By `referenceKey`. A listing is grouped once, however often something is looked up in it: both may be thousands. Hand-made files can make a server list two names that differ only in case.
+ */
 export function groupByKey(models: readonly InstalledModel[]): ReadonlyMap<string, readonly InstalledModel[]> {
+  const known = grouped.get(models)
+  if (known !== undefined) return known
   const groups = new Map<string, InstalledModel[]>()
   for (const model of models) {
     const key = referenceKey(model.reference)
@@ -12,5 +18,6 @@ export function groupByKey(models: readonly InstalledModel[]): ReadonlyMap<strin
     else if (group.every(({ name, digest }) => name !== model.name || digest !== model.digest)) group.push(model)
   }
   for (const group of groups.values()) group.sort((a, b) => compareText(a.name, b.name))
+  grouped.set(models, groups)
   return groups
 }

@@ -1,5 +1,5 @@
 /** What becomes of an installed model that the config does not declare: spared, with the reason, or proposed for deletion. */
-import { matchesPattern } from '../artifact/pattern.ts'
+import { indexPatterns, matchesPattern } from '../artifact/pattern.ts'
 import { formatReference, isAddressable, referenceKey } from '../artifact/reference.ts'
 import { factsOf } from './facts.ts'
 import type { DeleteChange, Reason } from './plan.ts'
@@ -15,28 +15,33 @@ export interface Undeclared {
 }
 
 /** Why an undeclared model is not to be deleted; `undefined` when nothing speaks for it. */
-export function reasonToSpare(
-  { key, model, ambiguous }: Undeclared,
-  desired: DesiredState,
-  resolution: Resolution,
-): Reason | undefined {
-  if (model.remoteHost !== undefined) return { code: 'undeclared-cloud', text: 'cloud models are never deleted' }
-  const copy = copyOf(key, model, resolution)
-  if (copy !== undefined) {
-    const spared = reasonToSpareCopy(key, copy, desired, resolution)
-    if (spared !== undefined) return spared
+export type Sparing = (undeclared: Undeclared) => Reason | undefined
+
+/** Made once for a plan, which may look at thousands of models, patterns and copies. */
+export function sparing(desired: DesiredState, resolution: Resolution): Sparing {
+  const { prune } = desired
+  const keep = indexPatterns(desired.keep)
+  const waiting = copiesForRollback(desired, resolution)
+  return ({ key, model, ambiguous }) => {
+    if (model.remoteHost !== undefined) return { code: 'undeclared-cloud', text: 'cloud models are never deleted' }
+    const copy = copyOf(key, model, resolution)
+    if (copy !== undefined) {
+      const spared = (text: string): Reason => ({ code: 'previous-version', text })
+      if (!copy.own) return spared(`previous version of ${copy.reference}, kept by another config`)
+      if (waiting.has(key)) return spared(`previous version of ${copy.reference}, kept for rollback`)
+    }
+    if (prune === false) return { code: 'prune-disabled', text: 'not in the config, which says prune: false' }
+    if (desired.models.length === 0)
+      return { code: 'nothing-declared', text: 'a config that declares no model deletes nothing' }
+    const pattern = keep.candidates(model.reference).find((candidate) => matchesPattern(candidate, model.reference))
+    if (pattern !== undefined) return { code: 'kept', text: `kept by "${pattern.text}"` }
+    if (ambiguous || !isAddressable(model.name)) {
+      const who = resolution.kind === 'host' ? 'the server' : 'a server'
+      return { code: 'not-addressable', text: `${who} would take its name for that of another model` }
+    }
+    if (prune === 'managed' && copy?.broughtIn !== true) return reasonNotManaged(key, model, resolution)
+    return undefined
   }
-  if (desired.prune === false) return { code: 'prune-disabled', text: 'not in the config, which says prune: false' }
-  if (desired.models.length === 0)
-    return { code: 'nothing-declared', text: 'a config that declares no model deletes nothing' }
-  const pattern = desired.keep.find((candidate) => matchesPattern(candidate, model.reference))
-  if (pattern !== undefined) return { code: 'kept', text: `kept by "${pattern.text}"` }
-  if (ambiguous || !isAddressable(model.name)) {
-    const who = resolution.kind === 'host' ? 'the server' : 'a server'
-    return { code: 'not-addressable', text: `${who} would take its name for that of another model` }
-  }
-  if (desired.prune === 'managed' && copy?.broughtIn !== true) return reasonNotManaged(key, model, resolution)
-  return undefined
 }
 
 /** With `prune: 'managed'` only what this config brought in, and nobody else wants, may go. */
@@ -58,20 +63,18 @@ function copyOf(key: string, model: InstalledModel, { copies }: Resolution): Pre
   return copy?.digest === model.digest ? copy : undefined
 }
 
-/** The newest copy of each declared model waits for a rollback. */
-function reasonToSpareCopy(
-  key: string,
-  copy: PreviousVersion,
-  { models }: DesiredState,
-  { copies }: Resolution,
-): Reason | undefined {
-  const spared = (text: string): Reason => ({ code: 'previous-version', text })
-  if (!copy.own) return spared(`previous version of ${copy.reference}, kept by another config`)
-  if (!models.some(({ reference }) => referenceKey(reference) === copy.of)) return undefined
-  const newer = [...copies].some(
-    ([name, other]) => name !== key && other.own && other.of === copy.of && other.at > copy.at,
-  )
-  return newer ? undefined : spared(`previous version of ${copy.reference}, kept for rollback`)
+/** The newest copies of each declared model, by the `referenceKey` of the copy: they wait for a rollback. */
+function copiesForRollback({ models }: DesiredState, { copies }: Resolution): ReadonlySet<string> {
+  const waiting = new Set<string>()
+  // Nearly always there is none.
+  if (copies.size === 0) return waiting
+  const newest = new Map<string, string>()
+  for (const { own, of, at } of copies.values()) if (own && at > (newest.get(of) ?? '')) newest.set(of, at)
+  const declared = new Set(models.map(({ reference }) => referenceKey(reference)))
+  for (const [key, { own, of, at }] of copies) {
+    if (own && declared.has(of) && at >= (newest.get(of) ?? '')) waiting.add(key)
+  }
+  return waiting
 }
 
 /** The entry that proposes to delete it. Its bytes are counted once all changes are known. */

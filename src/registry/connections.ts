@@ -4,6 +4,7 @@ import { createHttpClient, type Exchange, type HttpClient, type HttpResponse } f
 import type { Logger } from '../runtime/logger.ts'
 import { proxyFor, proxyName, refusalOf } from '../runtime/proxy.ts'
 import { isReset, TransportError } from '../runtime/transport-error.ts'
+import { WaitingLine } from './line.ts'
 
 const mostAtOnce = 8
 /** One registry that does not answer must not keep the others from being asked. */
@@ -35,7 +36,7 @@ export interface Answer {
 export class Connections {
   readonly #options: ConnectionsOptions
   readonly #clients = new Map<string, HttpClient>()
-  readonly #waiting: { readonly origin: string; readonly go: () => void }[] = []
+  readonly #line = new WaitingLine()
   readonly #byOrigin = new Map<string, number>()
   #running = 0
 
@@ -130,21 +131,7 @@ export class Connections {
       this.#take(origin, 1)
       return
     }
-    await new Promise<void>((resolve, reject) => {
-      const waiter = {
-        origin,
-        go: () => {
-          signal?.removeEventListener('abort', leave)
-          resolve()
-        },
-      }
-      const leave = () => {
-        this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
-        reject(signal?.reason)
-      }
-      this.#waiting.push(waiter)
-      signal?.addEventListener('abort', leave, { once: true })
-    })
+    await this.#line.wait(origin, signal)
   }
 
   #hasPlace(origin: string): boolean {
@@ -159,11 +146,8 @@ export class Connections {
 
   #free(origin: string): void {
     this.#take(origin, -1)
-    const index = this.#waiting.findIndex((waiter) => this.#hasPlace(waiter.origin))
-    const [next] = index < 0 ? [] : this.#waiting.splice(index, 1)
-    if (next === undefined) return
-    this.#take(next.origin, 1)
-    next.go()
+    const next = this.#line.next((waiting) => this.#hasPlace(waiting))
+    if (next !== undefined) this.#take(next, 1)
   }
 }
 

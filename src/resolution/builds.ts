@@ -61,7 +61,7 @@ class BuildSurvey {
   readonly #resolution: Resolution
   readonly #judge: Judge
   readonly #declared: ReadonlyMap<string, DesiredModel>
-  readonly #installed: ReadonlyMap<string, InstalledModel>
+  readonly #installed: ReadonlyMap<string, readonly InstalledModel[]>
   readonly #settled = new Map<string, Promise<Change>>()
   readonly #predicted = new Map<string, Promise<Derived | null>>()
   readonly #contents = new Map<string, Promise<ModelContent | null>>()
@@ -77,9 +77,9 @@ class BuildSurvey {
     this.#options = options
     this.#resolution = { ...resolution, builds: this.builds }
     const { serverVersion, models } = actual
-    this.#judge = judgeModels(desired, { serverVersion, installed: groupByKey(models) }, intent)
+    this.#installed = groupByKey(models)
+    this.#judge = judgeModels(desired, { serverVersion, installed: this.#installed }, intent)
     this.#declared = new Map(desired.models.map((model) => [referenceKey(model.reference), model]))
-    this.#installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model]))
     this.#inTime = sharedSignal(signal, this.#over.signal, AbortSignal.timeout(budgetMs))
   }
 
@@ -111,13 +111,13 @@ class BuildSurvey {
 
   #installedSource(model: DesiredModel): InstalledModel | undefined {
     const source = this.#source(model)
-    return source === undefined ? undefined : this.#installed.get(referenceKey(source.reference))
+    return source === undefined ? undefined : this.#installed.get(referenceKey(source.reference))?.[0]
   }
 
   async #find(key: string, model: DesiredModel, build: Build, source: Change | undefined): Promise<BuildFindings> {
     const [files, adapters] = await Promise.all([this.#planned(build.files), this.#planned(build.adapters)])
     const declaration = hashOfBuild(build, files, adapters)
-    const installed = this.#installed.get(key)
+    const installed = this.#installed.get(key)?.[0]
     const moved = source !== undefined && isMoved(source)
     const isKnown =
       installed !== undefined &&
@@ -177,7 +177,7 @@ class BuildSurvey {
     const content = await this.#contentAfter(source, mayAsk)
     if (content === null || !isPredictable(content)) return null
     // The spelling in which it is installed, as it will be sent.
-    const baseName = this.#installed.get(referenceKey(source.reference))?.name ?? formatReference(source.reference)
+    const baseName = this.#installed.get(referenceKey(source.reference))?.[0]?.name ?? formatReference(source.reference)
     return predictDerived(content, baseName, { ...build, adapters }, sha256)
   }
 
@@ -195,7 +195,7 @@ class BuildSurvey {
     const { recipe } = model
     const source = this.#source(model)
     if (recipe?.kind === 'alias') return source === undefined ? null : this.#contentAfter(source, mayAsk)
-    const installed = this.#installed.get(key)
+    const installed = this.#installed.get(key)?.[0]
     const staying = digestBefore(change) !== null && installed !== undefined ? installed : undefined
     if (recipe?.kind === 'build') {
       const predicted = await this.#predict(model, recipe, this.builds.get(key)?.adapters ?? [], mayAsk)

@@ -1,13 +1,14 @@
 /** Gathers what a plan looks at: asks registries about the few models in question, and the host about their blobs. */
 import { blobsOf } from '../artifact/manifest.ts'
-import { referenceKey } from '../artifact/reference.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
 import type { Backend, BlobLookup } from '../backend/backend.ts'
 import { type Question, questions } from '../plan/ask.ts'
+import { groupByKey } from '../plan/installed.ts'
 import type { Intent, Resolution } from '../plan/resolution.ts'
 import type { ActualState, DesiredState } from '../plan/state.ts'
 import type { RegistryClient } from '../registry/registry.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
+import { Queue } from '../runtime/queue.ts'
 import type { Recalled } from './recall.ts'
 
 export interface ResolveOptions {
@@ -54,7 +55,7 @@ async function askRegistries(
   blobs: BlobSurvey,
 ): Promise<ReadonlyMap<string, ManifestAnswer>> {
   const registry = await openRegistry()
-  const installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model.digest]))
+  const installed = groupByKey(actual.models)
   const over = new AbortController()
   const timer = setTimeout(() => over.abort(), budgetMs)
   const both = sharedSignal(signal, over.signal)
@@ -63,7 +64,11 @@ async function askRegistries(
       async ({ key, reference, insecure, purpose }): Promise<readonly [string, ManifestAnswer]> => {
         try {
           const answer = await registry.manifest({ reference, insecure, signal: both })
-          if (purpose === 'fetch' && answer.kind === 'found' && answer.served.digest !== installed.get(key)) {
+          if (
+            purpose === 'fetch' &&
+            answer.kind === 'found' &&
+            answer.served.digest !== installed.get(key)?.[0]?.digest
+          ) {
             blobs.ask(blobsOf(answer.served.manifest).map(({ digest }) => digest))
           }
           return [key, answer]
@@ -97,7 +102,7 @@ class BlobSurvey {
   readonly #over: AbortSignal
   readonly #found = new Map<string, boolean>()
   readonly #asked = new Set<string>()
-  readonly #waiting: string[] = []
+  readonly #waiting = new Queue<string>()
   readonly #workers = new Set<Promise<void>>()
 
   /** @param budgetMs For the host, beside that for the registries; the rest is then unknown. */

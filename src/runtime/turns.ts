@@ -1,7 +1,9 @@
 /** So many at once, in order; the rest wait. */
+import { Queue } from './queue.ts'
+
 export class Turns {
   #free: number
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting = new Queue<() => void>()
 
   constructor(atOnce: number) {
     this.#free = atOnce

@@ -40,6 +40,8 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined
   /** Waits before a manifest that is incomplete is read again: servers write in place. Default: a tenth of a second. */
   readonly pause?: ((signal: AbortSignal | undefined) => Promise<void>) | undefined
+  /** Reads nothing but the manifests of this name, whatever its case. Default: all. */
+  readonly only?: Reference | undefined
 }
 
 const maxManifestBytes = 4 * 1024 * 1024
@@ -49,12 +51,13 @@ const shortPause = (signal: AbortSignal | undefined) => sleep(100, signal)
 /** @throws {OllamaConfigError} `store-unreadable` */
 export async function readManifests(
   { folder, manifests }: Layout,
-  { signal, pause = shortPause }: ReadOptions = {},
+  { signal, pause = shortPause, only }: ReadOptions = {},
 ): Promise<StoredManifests> {
   signal?.throwIfAborted()
   const turns = new Turns(readsAtOnce)
   for (const needed of [folder, manifests]) await assertFolder(needed)
-  const files = await filesAtDepth(manifests, 4, turns)
+  const wanted = only === undefined ? [] : [only.host, only.namespace, only.model, only.tag]
+  const files = await filesAtDepth(manifests, 4, turns, wanted)
   signal?.throwIfAborted()
   const read = await Promise.all(files.map((file) => turns.run(() => readTag(manifests, file, () => pause(signal)))))
   const models = read.filter((model) => model !== undefined && typeof model !== 'string')
@@ -64,13 +67,21 @@ export async function readManifests(
   }
 }
 
-async function filesAtDepth(folder: string, depth: number, turns: Turns): Promise<readonly string[]> {
-  const entries = await turns.run(() => entriesOf(folder))
+/** @param wanted Names of the folders and the file, in any case; empty: all */
+async function filesAtDepth(
+  folder: string,
+  depth: number,
+  turns: Turns,
+  wanted: readonly string[],
+): Promise<readonly string[]> {
+  const [part, ...rest] = wanted
+  const all = await turns.run(() => entriesOf(folder))
+  const entries = part === undefined ? all : all.filter(({ name }) => name.toLowerCase() === part.toLowerCase())
   if (depth === 1) return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => path.join(folder, name))
   const below = entries
     // A link to a folder counts as one.
     .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
-    .map(({ name }) => filesAtDepth(path.join(folder, name), depth - 1, turns))
+    .map(({ name }) => filesAtDepth(path.join(folder, name), depth - 1, turns, rest))
   return (await Promise.all(below)).flat()
 }
 

@@ -39,14 +39,16 @@ export async function verifyBlobs(
   // For as many listeners as there are threads.
   const signal = sharedSignal(given)
   // The largest first: at the end no core has a long one left while the others are idle.
-  const waiting = distinctBlobs(models).toSorted((a, b) => b.sizeBytes - a.sizeBytes)
-  const totalBytes = waiting.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  const blobs = distinctBlobs(models).toSorted((a, b) => b.sizeBytes - a.sizeBytes)
+  // All threads take from one iterator.
+  const waiting = blobs.values()
+  const totalBytes = blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   const checked: CheckedBlob[] = []
   let readBytes = 0
   const work = async () => {
     const thread = new HashThread()
     try {
-      for (let blob = waiting.shift(); blob !== undefined; blob = waiting.shift()) {
+      for (const blob of waiting) {
         let told = 0
         const tell = (bytes: number) => {
           readBytes += bytes - told
@@ -60,7 +62,7 @@ export async function verifyBlobs(
       thread.close()
     }
   }
-  await Promise.all(Array.from({ length: Math.min(threads, waiting.length) }, work))
+  await Promise.all(Array.from({ length: Math.min(threads, blobs.length) }, work))
   return checked.sort((a, b) => compareText(blobKey(a), blobKey(b)))
 }
 

@@ -87,7 +87,12 @@ export interface OllamaServer {
   waitForRequest(match: RequestMatch): Promise<ServerRequest>
   /** Lets everything go on that a fault `hold` stopped. */
   release(): void
-  readonly stats: { readonly pullsAtOnce: number; readonly requestsAtOnce: number; openConnections(): number }
+  readonly stats: {
+    readonly pullsAtOnce: number
+    readonly requestsAtOnce: number
+    readonly connectionsAtOnce: number
+    openConnections(): number
+  }
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -183,6 +188,7 @@ export async function startOllamaServer(options: OllamaServerOptions = {}): Prom
   }
 
   const sockets = new Set<Socket>()
+  let mostSockets = 0
   // Go takes a request without a Host header; Node's own refusal would hide that.
   const server = createServer({ requireHostHeader: false }, (incoming, response) => {
     incoming.on('error', () => {})
@@ -196,6 +202,7 @@ export async function startOllamaServer(options: OllamaServerOptions = {}): Prom
   })
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
+    mostSockets = Math.max(mostSockets, sockets.size)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => {})
   })
@@ -267,6 +274,9 @@ export async function startOllamaServer(options: OllamaServerOptions = {}): Prom
       },
       get requestsAtOnce() {
         return mostAtOnce
+      },
+      get connectionsAtOnce() {
+        return mostSockets
       },
       openConnections: () => sockets.size,
     },

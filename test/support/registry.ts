@@ -40,6 +40,8 @@ export interface TestRegistry {
   readonly problems: readonly string[]
   /** Most requests under way at the same time. */
   readonly mostAtOnce: number
+  /** Most connections open at the same time, idle ones too. */
+  readonly connectionsAtOnce: number
   /** Adds a model, or moves its tag to other content; the host part of the name does not count. */
   publish(model: string | ServedModel): void
   /** Takes the tag away; its manifest can still be had by digest. */
@@ -140,6 +142,14 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
     storage: `http://localhost:${port}`,
   }
 
+  let connections = 0
+  let mostConnections = 0
+  for (const server of servers) {
+    server.on('connection', (socket) => {
+      mostConnections = Math.max(mostConnections, ++connections)
+      socket.on('close', () => connections--)
+    })
+  }
   const close = async () => {
     faults.release()
     await Promise.all(servers.filter((server) => server.listening).map(closeServer))
@@ -151,6 +161,9 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
     problems: context.problems,
     get mostAtOnce() {
       return mostAtOnce
+    },
+    get connectionsAtOnce() {
+      return mostConnections
     },
     publish: (model) => shelf.publish(model),
     unpublish: (name) => shelf.unpublish(name),
