@@ -1,17 +1,13 @@
 /** Reads the small blobs of a model, and what is told of its weights, as far as a build takes them over. Pure. */
 import type { ConfigFields, ModelContent } from './derived.ts'
+import { readJsonText } from './json-text.ts'
 import { isRecord, type Layer } from './manifest.ts'
 import type { Weights } from './weights.ts'
 
-/** `undefined` for what is no JSON object. */
+/** `undefined` for what is no JSON object, or too deep to be walked. */
 export function readJsonRecord(text: string | null | undefined): Readonly<Record<string, unknown>> | undefined {
-  if (text === null || text === undefined) return undefined
-  try {
-    const value: unknown = JSON.parse(text)
-    return isRecord(value) ? value : undefined
-  } catch {
-    return undefined
-  }
+  const value = text === null || text === undefined ? undefined : readJsonText(text)
+  return isRecord(value) ? value : undefined
 }
 
 /** Of the text of a config blob. */
@@ -34,9 +30,15 @@ function readWeights(info: Readonly<Record<string, unknown>>): Weights {
   const architecture = info['general.architecture']
   return {
     architecture: typeof architecture === 'string' ? architecture : '',
-    parameterCount: Number(info['general.parameter_count'] ?? Number.NaN),
-    fileType: Number(info['general.file_type'] ?? 0),
+    parameterCount: numberAt(info, 'general.parameter_count') ?? Number.NaN,
+    fileType: numberAt(info, 'general.file_type') ?? 0,
   }
+}
+
+/** Nothing is turned into a number that is none: of some objects that fails. */
+function numberAt(info: Readonly<Record<string, unknown>>, key: string): number | undefined {
+  const value = info[key]
+  return typeof value === 'number' ? value : undefined
 }
 
 /** What a model's parts say together. */

@@ -46,6 +46,20 @@ export function visible(line: string): string {
   return line.replace(escapeSequences, '').replace(invisible, '')
 }
 
+// What JSON may hold as it is; the rest is an escape sequence there already. A pair of surrogates is one character.
+const invisibleInJson =
+  /[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu
+
+/** JSON in which nothing acts on a terminal, hides or reorders: it says the same. */
+export function escapedInvisible(json: string): string {
+  return json.replace(invisibleInJson, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )
+}
+
 /** A value of the user's or of a server's, in quotes, for a message. */
 export function quoted(text: string): string {
   return JSON.stringify(printable(text, 100))
@@ -55,6 +69,21 @@ export function quoted(text: string): string {
 export function quotedName(text: string): string {
   const at = text.lastIndexOf('@')
   return quoted(at < 0 || text.startsWith('sha256:', at + 1) ? text : `…${text.slice(at)}`)
+}
+
+/**
+ * Without these characters at its end. A loop: a regular expression that ends with `$` looks again from each character of a run, which
+ * takes the square of its length.
+ */
+export function withoutEnd(text: string, characters: string): string {
+  let end = text.length
+  while (end > 0 && characters.includes(text.charAt(end - 1))) end--
+  return text.slice(0, end)
+}
+
+/** A setting as Ollama reads it from the environment: without spaces and quotes around it. */
+export function settingOf(text: string): string {
+  return withoutEnd(text.trim().replace(/^["']+/, ''), `"'`)
 }
 
 /** Half of a surrogate pair is no character: in its place Go, and so the server, reads and stores U+FFFD. */

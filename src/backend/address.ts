@@ -2,7 +2,7 @@
  * Which Ollama server, read as Ollama itself reads OLLAMA_HOST (envconfig.Host and ConnectableHost in v0.33), plus unix
  * sockets and user info. Pure.
  */
-import { printable, quoted } from '../artifact/text.ts'
+import { printable, quoted, settingOf, withoutEnd } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 
 export interface Address {
@@ -48,7 +48,7 @@ export function selectHost(candidates: HostCandidates): HostSelection {
     { source: 'environment', text: candidates.env, label: 'from OLLAMA_HOST' },
   ] as const
   for (const { source, text, label } of sources) {
-    if (text !== undefined && unquote(text) !== '') return { source, address: readAddress(text, ` ${label}`) }
+    if (text !== undefined && settingOf(text).trim() !== '') return { source, address: readAddress(text, ` ${label}`) }
   }
   return { source: 'default', address: parseAddress('') }
 }
@@ -63,7 +63,7 @@ export function parseAddress(text: string): Address {
 }
 
 function readAddress(text: string, label: string): Address {
-  const trimmed = unquote(text)
+  const trimmed = settingOf(text).trim()
   const invalid = (problem: string, hint?: string) =>
     new OllamaConfigError('invalid-address', `Host ${quoted(redact(trimmed))}${label} is not valid: ${problem}`, {
       hint: hint ?? 'write it as in "http://127.0.0.1:11434"',
@@ -93,7 +93,7 @@ function readAddress(text: string, label: string): Address {
   const url = /[\s\\?#]/.test(host) ? undefined : parseUrl(`${scheme}://${host}:${port}${path}`)
   if (url === undefined) throw invalid('it is no host name or IP address, with a port or without')
   const hostname = connectable(url.hostname)
-  const prefix = url.pathname.replace(/\/+$/, '')
+  const prefix = withoutEnd(url.pathname, '/')
   const origin = `${scheme}://${hostname}:${port}${prefix}`
   return {
     url: origin,
@@ -113,14 +113,6 @@ function warningOf(host: string, badPort: true | undefined, defaultPort: number)
   }
   if (!/^\d+$/.test(host)) return {}
   return { warning: `"${host}" is read as the name of a host, as Ollama does: a port is written ":${host}"` }
-}
-
-/** Ollama trims every setting of spaces and quotes. */
-function unquote(text: string): string {
-  return text
-    .trim()
-    .replace(/^["']+|["']+$/g, '')
-    .trim()
 }
 
 function cutScheme(text: string): { readonly scheme: string; readonly defaultPort: number; readonly rest: string } {

@@ -36,7 +36,7 @@ export function toHostError(error: unknown, context: CallContext): OllamaConfigE
     case 'timeout':
       return fail(
         'host-timeout',
-        `${context.origin} does not answer ${callOf(context)} in time: ${error.message}`,
+        `${context.origin} does not answer ${callOf(context)} in time: ${printable(error.message, 200)}`,
         'the server may be busy or hang: look at its log, or restart it',
         context,
         error,

@@ -1,5 +1,5 @@
 /** Keeps secrets that a server echoes out of messages: a proxy that refuses a token may quote it. */
-import { printable } from '../artifact/text.ts'
+import { printable, wellFormed } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 
 type Headers = Readonly<Record<string, string>>
@@ -16,8 +16,8 @@ export function secretsOf(...all: readonly (Headers | undefined)[]): readonly st
     .flatMap((headers) => Object.entries(headers ?? {}))
     .filter(([name]) => !harmless.has(name.toLowerCase()))
     .flatMap(([, value]) => [value, ...credentialsOf(value)])
-    // What is echoed has mostly been made printable before.
-    .flatMap((value) => [value, printable(value, value.length)])
+    // What is echoed has mostly been made printable before, or stands in a URL.
+    .flatMap((value) => [value, printable(value, value.length), encodeURIComponent(wellFormed(value))])
     .filter(({ length }) => length >= minLength)
   return [...new Set(secrets)].sort((a, b) => b.length - a.length)
 }

@@ -89,8 +89,7 @@ function templateIn(text: string, told: Told): string {
   const ends = markers.flatMap((marker) => placesOf(marker, text)).sort((a, b) => a - b)
   if (system === '' && last === '') ends.push(text.length)
   const [first = text.length] = ends
-  const closed = text.startsWith('TEMPLATE "') ? ends.find((end) => isClosed(text.slice(9, end))) : undefined
-  return text.slice(0, closed ?? first)
+  return text.slice(0, closedEnd(text, ends) ?? first)
 }
 
 function systemSection({ system }: Told): string {
@@ -103,10 +102,23 @@ function lastSection({ parameters, license, messages }: Told): string {
   return license === null ? (messages.length > 0 ? '\nMESSAGE ' : '') : '\nLICENSE '
 }
 
-/** Whether it is a text in quotes, as the server prints one. */
-function isClosed(value: string): boolean {
-  const inner = /^"""(.*)"""$/s.exec(value)?.[1] ?? /^"(.*)"$/s.exec(value)?.[1]
-  return inner !== undefined && printedText(inner) === value
+/**
+ * The first of them that closes a text in quotes, as `printedText` prints one. Of a text there may be as many ends as it has lines: none
+ * is looked at from its beginning.
+ */
+function closedEnd(text: string, ends: readonly number[]): number | undefined {
+  const begin = 'TEMPLATE '.length
+  if (!text.startsWith('"', begin)) return undefined
+  const quote = text.startsWith('"""', begin) ? '"""' : '"'
+  const start = begin + quote.length
+  const [lineEnd, inner] = [text.indexOf('\n', start), text.indexOf('"', start)]
+  return ends.find((end) => {
+    const last = end - quote.length
+    if (last <= start || !text.endsWith(quote, end)) return false
+    const has = (at: number) => at >= 0 && at < last
+    const isQuoted = has(lineEnd) || text[start] === ' ' || text[last - 1] === ' '
+    return isQuoted && has(inner) === (quote === '"""')
+  })
 }
 
 function placesOf(marker: string, text: string): readonly number[] {
@@ -125,11 +137,13 @@ const nameColumns = 30
 
 /** One line per value, `name` padded to 30 columns and the value in Go's syntax; a list gives a line for each item. */
 export function readParameters(text: string): ShownParameters {
-  const values = new Map<string, readonly (string | number | boolean)[]>()
+  const values = new Map<string, (string | number | boolean)[]>()
   for (const line of text.split('\n')) {
     const [name, value] = columnsOf(line)
     if (name === undefined || value === undefined) continue
-    values.set(name, [...(values.get(name) ?? []), readGoValue(value)])
+    const list = values.get(name)
+    if (list === undefined) values.set(name, [readGoValue(value)])
+    else list.push(readGoValue(value))
   }
   return Object.fromEntries(
     [...values].map(([name, list]): [string, Parameter] => [name, list.length === 1 ? (list[0] ?? '') : list]),
@@ -147,7 +161,7 @@ function readGoValue(text: string): string | number | boolean {
   if (text === 'true' || text === 'false') return text === 'true'
   if (text.startsWith('"') && text.endsWith('"') && text.length > 1) return unquoted(text.slice(1, -1))
   const number = Number(text)
-  return text.trim() === '' || Number.isNaN(number) ? text : number
+  return text.trim() === '' || !Number.isFinite(number) ? text : number
 }
 
 const goEscapes: Readonly<Record<string, string>> = { a: '\x07', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' }

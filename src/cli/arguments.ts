@@ -1,5 +1,6 @@
 /** How words become a command with its flags. */
 import { parseArgs } from 'node:util'
+import { printable, quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { suggest } from '../suggest.ts'
 import {
@@ -52,7 +53,7 @@ export function parseArguments(words: readonly string[]): Invocation {
   if (first === '--help' || first === '-h') return { command: 'help', topic: undefined }
   if (first === 'help') return { command: 'help', topic: rest[0] === undefined ? undefined : commandName(rest[0]) }
   if (first.startsWith('-')) {
-    throw usage(`A command is missing before "${first}"`, missingCommandHint(words))
+    throw usage(`A command is missing before ${quoted(first)}`, missingCommandHint(words))
   }
   const command = commandName(first)
   if (rest.includes('--help') || rest.includes('-h')) return { command: 'help', topic: command }
@@ -96,7 +97,7 @@ export function parseDuration(
 ): number | undefined {
   if (text === undefined) return undefined
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim())
-  if (match === null) throw usage(`${flag} ${JSON.stringify(text)} is not a time`, 'write 60s, 2m or 1h')
+  if (match === null) throw usage(`${flag} ${quoted(text)} is not a time`, 'write 60s, 2m or 1h')
   const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] ?? 's'] ?? 1000
   return Number(match[1]) * unit
 }
@@ -106,7 +107,7 @@ export function parseCount(flag: '--concurrency' | '--connections', text: string
   if (text === undefined) return undefined
   const count = /^\d{1,3}$/.test(text.trim()) ? Number(text) : 0
   if (count >= 1 && count <= maxCount) return count
-  throw usage(`${flag} ${JSON.stringify(text)} is not a number from 1 to ${maxCount}`, `write ${flag} 2`)
+  throw usage(`${flag} ${quoted(text)} is not a number from 1 to ${maxCount}`, `write ${flag} 2`)
 }
 
 /** Each pull opens up to 16 connections of the server. */
@@ -152,14 +153,15 @@ function isCommand(word: string): word is CommandName {
 function missingCommandHint(words: readonly string[]): string {
   const command = words.find(isCommand)
   if (command === undefined) return 'see ollama-config --help'
-  return `the command comes first: ollama-config ${[command, ...words.filter((word) => word !== command)].join(' ')}`
+  const line = [command, ...words.filter((word) => word !== command)].join(' ')
+  return `the command comes first: ollama-config ${printable(line, 200)}`
 }
 
 function commandName(word: string): CommandName {
   if (isCommand(word)) return word
   const near = suggest(word, Object.keys(commands)) ?? (Object.hasOwn(synonyms, word) ? synonyms[word] : undefined)
   throw usage(
-    `There is no command "${word}"`,
+    `There is no command ${quoted(word)}`,
     word === 'prune' ? pruneHint : near === undefined ? 'see ollama-config --help' : `did you mean "${near}"?`,
   )
 }
@@ -194,7 +196,7 @@ function parseWords<Info extends CommandInfo>(
         values[before.name] = token.value
         continue
       }
-      if (follows) missed ??= `--${before.name}=${token.value}`
+      if (follows) missed ??= `--${before.name}=${printable(token.value, 100)}`
       found.push(token.value)
       continue
     }
@@ -238,8 +240,8 @@ function checkCount(
   const hint = missed === undefined ? help : `as the value of the flag it is written ${missed}`
   throw usage(
     most === 0
-      ? `${command} takes no argument: found "${extra}"`
-      : `${command} takes one ${name}: found "${extra}" too`,
+      ? `${command} takes no argument: found ${quoted(extra)}`
+      : `${command} takes one ${name}: found ${quoted(extra)} too`,
     hint,
   )
 }
@@ -249,7 +251,7 @@ function unknownFlag(command: string, written: string, known: readonly string[])
     return usage(`${command} has no flag ${written}`, 'ollama-config plan shows what apply would do')
   const near = suggest(written.replace(/^-+/, ''), known)
   return usage(
-    `${command} has no flag ${written}`,
+    `${command} has no flag ${printable(written, 100)}`,
     near === undefined ? `see ollama-config ${command} --help` : `did you mean --${near}?`,
   )
 }

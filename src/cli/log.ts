@@ -1,6 +1,7 @@
 /** The logger of the CLI: `--verbose` to stderr, `--log-file` as JSON lines. */
 import { appendFileSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { jsonText } from '../artifact/json-text.ts'
 import { printable, quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -27,7 +28,7 @@ export function createLogger(
     if (file === undefined || lost) return
     try {
       // Written at once: a log is read after a crash.
-      appendFileSync(file, `${JSON.stringify({ time: new Date().toISOString(), level, message, ...fields })}\n`)
+      appendFileSync(file, `${jsonText({ time: new Date().toISOString(), level, message, ...fields })}\n`)
     } catch (error) {
       // The work goes on without its log.
       lost = true

@@ -75,7 +75,7 @@ async function failure(path: string, finding: Finding, cause?: unknown): Promise
   const place = finding.place === undefined ? undefined : inUnits(finding.place, text)
   const frame = place === undefined ? '' : codeFrame(text, place.line, place.column)
   const where = place === undefined ? '' : `:${place.line}:${place.column}`
-  return new OllamaConfigError('config-load-failed', `${what} ${file}${where}: ${oneLine(reason)}`, {
+  return new OllamaConfigError('config-load-failed', `${what} ${printable(file, 1000)}${where}: ${oneLine(reason)}`, {
     hint: hint ?? 'mend it and run the command again',
     details: {
       file,

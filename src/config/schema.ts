@@ -1,5 +1,6 @@
 /** The shape of a config, checked. Every problem is reported, each with its path, what was expected and what was found. */
 import * as v from 'valibot'
+import { fitsJson } from '../artifact/json-text.ts'
 import type { Diagnostic } from '../errors.ts'
 import { isPlugin, isPluginFactory, type Plugin } from '../plugin.ts'
 import { suggest } from '../suggest.ts'
@@ -11,7 +12,10 @@ import { formatPath } from './key-path.ts'
 const parametersSchema = v.optional(v.custom<ModelParameters>(isPlainObject))
 const textsSchema = v.optional(v.lazy((input) => (Array.isArray(input) ? v.array(v.string()) : v.string())))
 const callEntries = {
-  function: v.object({ name: v.string(), arguments: v.custom<Readonly<Record<string, unknown>>>(isPlainObject) }),
+  function: v.object({
+    name: v.string(),
+    arguments: v.custom<Readonly<Record<string, unknown>>>((input) => isPlainObject(input) && fitsJson(input)),
+  }),
 }
 const messageEntries = {
   role: v.picklist(['system', 'user', 'assistant', 'tool']),
@@ -96,6 +100,7 @@ export const expectations: Readonly<Record<string, string>> = {
   'models[].messages[].images': 'a list of texts',
   'models[].messages[].tool_calls': 'a list such as [{ function: { name: "day", arguments: {} } }]',
   'models[].messages[].tool_calls[].function': 'an object such as { name: "day", arguments: {} }',
+  'models[].messages[].tool_calls[].function.arguments': 'an object that JSON can hold, of no more than 1000 levels',
   'models[].messages[].tool_name': 'text',
   'models[].messages[].tool_call_id': 'text',
   'models[].license': 'text, or a list of texts',

@@ -1,6 +1,7 @@
 /** Plans as files: text → plan, checked as strictly as anything that comes from elsewhere and may delete models. Pure. */
+import { fitsJson, jsonText } from '../artifact/json-text.ts'
 import { formatReference, parseListedName, parseReference, sameReference } from '../artifact/reference.ts'
-import { quoted } from '../artifact/text.ts'
+import { quoted, visible } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import {
   textAt as anyTextAt,
@@ -20,7 +21,7 @@ import {
 import { type Action, formatVersion, knownActions, type Plan } from './plan.ts'
 
 export function formatPlanFile(plan: Plan): string {
-  return `${JSON.stringify(plan, null, 2)}\n`
+  return `${jsonText(plan, 2)}\n`
 }
 
 /**
@@ -133,10 +134,10 @@ function checkChange(value: unknown, place: string): Links {
   return { place, id, action, reference, dependsOn, needs: startToBring(change, precondition, place) }
 }
 
-/** A text that may be shown: nothing in it acts on a terminal. */
+/** A text that may be shown: nothing in it acts on a terminal, hides or reorders. */
 function textAt(value: unknown, place: string): string {
   const text = anyTextAt(value, place)
-  if (/[\x00-\x1f\x7f-\x9f]/.test(text)) throw wrong(place, 'free of control characters')
+  if (text.includes('\t') || visible(text) !== text) throw wrong(place, 'free of control characters')
   return text
 }
 
@@ -263,7 +264,8 @@ function checkStoredMessage(value: unknown, place: string): void {
     listAt(message['tool_calls'], `${place}.tool_calls`, (call, where) => {
       const called = fieldsAt(fieldsAt(call, where)['function'], `${where}.function`)
       anyTextAt(called['name'], `${where}.function.name`)
-      fieldsAt(called['arguments'], `${where}.function.arguments`)
+      if (!fitsJson(fieldsAt(called['arguments'], `${where}.function.arguments`)))
+        throw wrong(`${where}.function.arguments`, 'an object that JSON can hold')
     })
 }
 

@@ -62,8 +62,8 @@ export function differencesOf(
     const wanted = build.messages.length > 0 ? build.messages : (base?.messages ?? [])
     add('messages', messagesDifference(shown.messages, wanted))
   }
-  found.push(...parameterDifferences(shown, base, { ...rendering.parameters, ...build.parameters }))
-  return found.sort((a, b) => compareText(a.field, b.field))
+  const parameters = parameterDifferences(shown, base, { ...rendering.parameters, ...build.parameters })
+  return [...found, ...parameters].sort((a, b) => compareText(a.field, b.field))
 }
 
 function isSame(a: readonly string[], b: readonly string[]): boolean {

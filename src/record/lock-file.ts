@@ -1,6 +1,7 @@
 /** Reads and writes the lock file. It is printed so that one layer is one line: a diff shows what changed, and merges work. */
 import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { jsonText } from '../artifact/json-text.ts'
 import { formatManifest, type Manifest, parseManifest } from '../artifact/manifest.ts'
 import { compareText, parseListedName, referenceKey } from '../artifact/reference.ts'
 import { printable, quoted } from '../artifact/text.ts'
@@ -86,7 +87,7 @@ function readLockValue(value: unknown, text: string, name: string): Lock {
     )
   }
   const twice = findKeyTwice(text)
-  if (twice !== undefined) throw new ShapeError(`${twice.place} has ${quoted(twice.key)} twice`)
+  if (twice !== undefined) throw new ShapeError(`${printable(twice.place, 300)} has ${quoted(twice.key)} twice`)
   const models = entriesAt(lock['models'], 'models', readEntry)
   const seen = new Map<string, string>()
   for (const model of Object.keys(models)) {
@@ -180,27 +181,27 @@ export function formatLock({ models }: Lock): string {
     .sort(([a], [b]) => compareText(a, b))
     .map(
       ([name, entry]) =>
-        `    ${JSON.stringify(name)}: {\n${isLockedPull(entry) ? pullLines(entry) : derivationLines(entry)}\n    }`,
+        `    ${jsonText(name)}: {\n${isLockedPull(entry) ? pullLines(entry) : derivationLines(entry)}\n    }`,
     )
   const body = entries.length === 0 ? '{}' : `{\n${entries.join(',\n')}\n  }`
-  return `{\n  "formatVersion": ${JSON.stringify(lockFormatVersion)},\n  "models": ${body}\n}\n`
+  return `{\n  "formatVersion": ${jsonText(lockFormatVersion)},\n  "models": ${body}\n}\n`
 }
 
 function pullLines({ digest, registry, config, layers, manifest }: LockedPull): string {
   const rows = (layers ?? []).map((layer) => `        ${spaced(layerJson(layer))}`)
   return [
-    `      "digest": ${JSON.stringify(digest)}`,
-    `      "registry": ${JSON.stringify(registry)}`,
+    `      "digest": ${jsonText(digest)}`,
+    `      "registry": ${jsonText(registry)}`,
     `      "config": ${config === null ? 'null' : spaced(layerJson(config))}`,
     `      "layers": ${layers === null ? 'null' : rows.length === 0 ? '[]' : `[\n${rows.join(',\n')}\n      ]`}`,
-    ...(manifest === undefined ? [] : [`      "manifest": ${JSON.stringify(manifest)}`]),
+    ...(manifest === undefined ? [] : [`      "manifest": ${jsonText(manifest)}`]),
   ].join(',\n')
 }
 
 function derivationLines({ digest, declaration, base }: LockedDerivation): string {
   return [
-    `      "digest": ${JSON.stringify(digest)}`,
-    `      "declaration": ${JSON.stringify(declaration)}`,
+    `      "digest": ${jsonText(digest)}`,
+    `      "declaration": ${jsonText(declaration)}`,
     `      "base": ${base === null ? 'null' : spaced(base)}`,
   ].join(',\n')
 }
@@ -208,7 +209,7 @@ function derivationLines({ digest, declaration, base }: LockedDerivation): strin
 /** `{ "a": 1, "b": 2 }` on one line. */
 function spaced(value: object): string {
   return `{ ${Object.entries(value)
-    .map(([key, item]) => `${JSON.stringify(key)}: ${JSON.stringify(item)}`)
+    .map(([key, item]) => `${jsonText(key)}: ${jsonText(item)}`)
     .join(', ')} }`
 }
 

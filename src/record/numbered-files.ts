@@ -95,7 +95,7 @@ export class NumberedFiles<T> {
     }
     const numbers = await this.#numbers()
     // The number may have been free only because it had been cleaned away: then what was built on is old.
-    if (Math.max(...numbers) > number && !(await this.#isIn(mark))) {
+    if (numbers.some((other) => other > number) && !(await this.#isIn(mark))) {
       await rm(file, { force: true })
       return false
     }

@@ -1,6 +1,7 @@
 /** Reads and writes the record of one host, whatever other processes do meanwhile. */
 import { link } from 'node:fs/promises'
 import path from 'node:path'
+import { jsonText } from '../artifact/json-text.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import {
   bytesAt,
@@ -71,7 +72,7 @@ function printContent({ value: { host, configs }, writes }: Content<HostRecord>)
     })),
     writes: writes.join(' '),
   }
-  return `${JSON.stringify(record, null, 1)}\n`
+  return `${jsonText(record, 1)}\n`
 }
 
 function inputJson({ file, digest, sizeBytes, modifiedMs }: RecordedInput): object {

@@ -13,7 +13,9 @@ export function parseChallenge(header: string | undefined): Challenge | undefine
   const parameters = /^\s*bearer\s+(.*)$/is.exec(header ?? '')?.[1]
   if (parameters === undefined) return undefined
   const values = new Map<string, string>()
-  for (const [, name = '', quoted, bare = ''] of parameters.matchAll(/([a-z_]+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))/gi)) {
+  // From the beginning of a word only, and its end is not looked for anew: else the time is the square of the length.
+  const pair = /(?<![a-z_])([a-z_]+)(?![a-z_])\s*=\s*(?:"([^"]*)"|([^\s,"]+))/gi
+  for (const [, name = '', quoted, bare = ''] of parameters.matchAll(pair)) {
     values.set(name.toLowerCase(), quoted ?? bare)
   }
   try {
@@ -44,12 +46,15 @@ export function tokenRequest(
   nowMs: number,
 ): TokenRequest {
   const url = new URL(realm)
-  url.searchParams.append('nonce', nonce)
-  for (const one of scope.split(' ').filter((text) => text !== '')) url.searchParams.append('scope', one)
-  url.searchParams.append('service', service)
-  url.searchParams.append('ts', String(Math.floor(nowMs / 1000)))
+  // Not those of the URL, which is printed anew with each that is added.
+  const query = new URLSearchParams(url.search)
+  query.append('nonce', nonce)
+  for (const one of scope.split(' ').filter((text) => text !== '')) query.append('scope', one)
+  query.append('service', service)
+  query.append('ts', String(Math.floor(nowMs / 1000)))
   // Go writes query keys in alphabetical order, and the text that is signed holds the whole URL.
-  url.searchParams.sort()
+  query.sort()
+  url.search = query.toString()
   return { url, authorization: `${key.publicKey}:${key.sign(`GET,${url.href},${emptyBodyHash}`)}` }
 }
 

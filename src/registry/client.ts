@@ -39,8 +39,6 @@ export function createRegistryClient(options: RegistryClientOptions): DownloadCl
 /** Real manifests have some kilobytes. */
 const maxManifestBytes = 4 * 1024 * 1024
 const maxTokenBytes = 64 * 1024
-/** In a signed address; what is shorter, such as a date, is no secret. */
-const shortestSecret = 20
 
 class Client implements DownloadClient {
   readonly #options: RegistryClientOptions
@@ -99,8 +97,8 @@ class Client implements DownloadClient {
     const key = `${reference.host}/${reference.namespace}/${reference.model} ${digest}`
     const direct = this.#direct.get(key)
     if (direct !== undefined) {
-      const { response } = await connections.get(direct, headers, signal)
-      if (!isRefusal(response.status)) return this.#told(response)
+      const { response, url } = await connections.get(direct, headers, signal)
+      if (!isRefusal(response.status)) return this.#discreet(response, url)
       await readBeginning(response, maxTokenBytes)
       if (this.#direct.get(key) === direct) this.#direct.delete(key)
     }
@@ -120,21 +118,24 @@ class Client implements DownloadClient {
     )
     if ('refusal' in asked) throw unauthorized(asked.refusal)
     const { response, url, asked: first } = asked.got
-    if (url.href !== first.href) {
-      for (const value of url.searchParams.values()) if (value.length >= shortestSecret) this.#secrets.add(value)
-      if (!isRefusal(response.status)) this.#direct.set(key, url)
-    }
-    return this.#told(response)
+    if (url.href !== first.href && !isRefusal(response.status)) this.#direct.set(key, url)
+    return this.#discreet(response, url)
   }
 
-  /** What says why there are no bytes is shown, and may repeat a token or a signed address. */
-  #told(response: HttpResponse): HttpResponse {
-    if (response.status === 200 || response.status === 206) return response
-    const hide = (text: string) => this.#hide(text)
-    const body = async function* () {
-      yield new TextEncoder().encode(hide(await readBeginning(response, maxTokenBytes)))
+  /** An answer that is only shown may repeat a token, or that by which an address is signed. */
+  async #discreet(response: HttpResponse, { search }: URL): Promise<HttpResponse> {
+    const { status } = response
+    if (status === 200 || status === 206) return response
+    const said = this.#hide(await readBeginning(response, maxTokenBytes))
+    const signed = [search.slice(1), ...new URLSearchParams(search).values()].filter((text) => text.length >= 8)
+    const text = signed.reduce((shown, secret) => shown.replaceAll(secret, '***'), said)
+    return {
+      status,
+      header: (name) => response.header(name),
+      body: piecesOf(text),
+      consume: async (take) => take(new TextEncoder().encode(text)),
+      cancel: () => {},
     }
-    return { ...response, body: body() }
   }
 
   async blob({ reference, insecure, digest, maxBytes, signal }: BlobRequest): Promise<string | null> {
@@ -255,6 +256,10 @@ class Client implements DownloadClient {
       text,
     )
   }
+}
+
+async function* piecesOf(text: string): AsyncGenerator<Uint8Array, undefined> {
+  yield new TextEncoder().encode(text)
 }
 
 /** What a storage says when a signed URL has grown old; some say that there is no such thing. */

@@ -41,7 +41,10 @@ export function failureAnswer(error: unknown, host: string): ManifestAnswer {
       'check HTTPS_PROXY and NO_PROXY, with user and password as in http://user:password@proxy',
     )
   if (problem === 'redirect')
-    return unknown(`${host} cannot be asked: ${message}`, 'check that the host in the name is a model registry')
+    return unknown(
+      `${host} cannot be asked: ${printable(message, 200)}`,
+      'check that the host in the name is a model registry',
+    )
   const reason = reasonOf(code, message)
   if (reason === plainHttp)
     return unknown(

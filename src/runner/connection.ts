@@ -132,13 +132,13 @@ async function readServerKey(env: Environment): Promise<string | undefined> {
 }
 
 function resolveHeaders({ headers = {} }: Config, env: Environment): Record<string, string> {
-  const values: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) {
-    const text = typeof value === 'string' ? value : env[value.env]
+  const values = Object.entries(headers).map(([name, value]) => {
+    // Of what every object has, such as `constructor`, nothing is a variable.
+    const text = typeof value === 'string' ? value : Object.hasOwn(env, value.env) ? env[value.env] : undefined
     if (text === undefined) throw missingVariable(name, typeof value === 'string' ? '' : value.env)
-    values[name] = text
-  }
-  return values
+    return [name, text] as const
+  })
+  return Object.fromEntries(values)
 }
 
 function missingVariable(header: string, variable: string): OllamaConfigError {

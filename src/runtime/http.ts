@@ -3,6 +3,7 @@
  * reach a unix socket, and Deno and Bun send even loopback requests of it to HTTP_PROXY.
  */
 import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
+import { withoutEnd } from '../artifact/text.ts'
 import { hasCode, TransportError } from './transport-error.ts'
 
 export interface HttpOptions {
@@ -81,7 +82,7 @@ export interface HttpClient {
 
 export function createHttpClient(options: HttpOptions): HttpClient {
   const base = new URL(options.url)
-  const prefix = base.pathname.replace(/\/+$/, '')
+  const prefix = withoutEnd(base.pathname, '/')
   let kept: Promise<Agent> | undefined
   const agent = () => {
     if (options.connections === undefined) return createAgent(base, options)

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { isDigest } from '../artifact/manifest.ts'
 import { formatReference, parseListedName, type Reference } from '../artifact/reference.ts'
-import { quoted } from '../artifact/text.ts'
+import { quoted, settingOf } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 
 export interface Layout {
@@ -24,7 +24,7 @@ export function defaultFolder(
   home: string,
 ): string {
   const { join } = platform === 'win32' ? path.win32 : path.posix
-  const set = (env['OLLAMA_MODELS'] ?? '').trim().replace(/^["']+|["']+$/g, '')
+  const set = settingOf(env['OLLAMA_MODELS'] ?? '')
   return set === '' ? join(home, '.ollama', 'models') : set
 }
 

@@ -1,7 +1,7 @@
 /** The file of an unfinished download, with its journal: what it has, writing to it, and going on after a crash. */
 import { constants } from 'node:fs'
 import { type FileHandle, rm } from 'node:fs/promises'
-import { Journal } from './journal.ts'
+import { Journal, type JournalEntry } from './journal.ts'
 import { openOwn } from './own-file.ts'
 import { type ByteRange, frontierOf, type Ranges, withRange } from './ranges.ts'
 
@@ -31,10 +31,7 @@ export class Partial {
       const { size } = await handle.stat()
       if (size !== sizeBytes) await handle.truncate(sizeBytes)
       const partial = new Partial(file, sizeBytes, handle, journal)
-      for (const entry of entries) {
-        signal?.throwIfAborted()
-        if (await partial.#has(entry)) partial.#ranges = withRange(partial.#ranges, entry)
-      }
+      partial.#ranges = await partial.#believed(entries, signal)
       return partial
     } catch (error) {
       await handle?.close().catch(() => {})
@@ -84,6 +81,24 @@ export class Partial {
     await this.close().catch(() => {})
     await rm(this.file, { force: true })
     await rm(journalOf(this.file), { force: true })
+  }
+
+  /** Nobody has to look at more bytes than there are twice over, or for every range at all others, whatever a journal says. */
+  async #believed(entries: readonly JournalEntry[], signal: AbortSignal | undefined): Promise<Ranges> {
+    const ranges: ByteRange[] = []
+    let leftBytes = 2 * this.sizeBytes
+    for (const entry of entries.toSorted((a, b) => a.from - b.from || b.to - a.to)) {
+      const last = ranges.at(-1)
+      const { from, to } = entry
+      if (last !== undefined && to <= last.to) continue
+      signal?.throwIfAborted()
+      leftBytes -= to - from
+      if (leftBytes < 0) break
+      if (!(await this.#has(entry))) continue
+      if (last === undefined || from > last.to) ranges.push({ from, to })
+      else ranges[ranges.length - 1] = { from: last.from, to }
+    }
+    return ranges
   }
 
   async #has({ from, to, crc }: ByteRange & { readonly crc: number }): Promise<boolean> {

@@ -58,6 +58,9 @@ test('a merge that takes the lines of both sides is refused, whichever lines com
   const both = `${a?.replace(/\n {2}\}\n\}\n$/, ',')}${b?.replace(/^[\s\S]*"models": \{/, '')}`
   assert.throws(() => parseLock(both, 'x'), refused(/models has "m:latest" twice/))
   const twoLists = a?.replace('"models"', '"models": {},\n  "models"') ?? ''
+  // What stands in the file acts on no terminal.
+  const odd = '{"formatVersion":"1.0","models":{},"\\u001b[2J":{"a":1,"a":2}}'
+  assert.throws(() => parseLock(odd, 'x'), refused(/not valid: +has "a" twice/))
   assert.throws(() => parseLock(twoLists, 'x'), refused(/the file has "models" twice/))
 })
 

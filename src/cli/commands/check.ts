@@ -1,4 +1,5 @@
 /** `ollama-config check`: one line, and 0 or 1. */
+import { printable } from '../../artifact/text.ts'
 import { pendingChanges, planErrors } from '../../plan/plan.ts'
 import { createPlan } from '../../runner.ts'
 import type { CheckFlags } from '../command-table.ts'
@@ -27,7 +28,7 @@ export async function check(flags: CheckFlags, context: Context): Promise<number
   if (flags.json) {
     context.stdout.write(planDocument(result))
   } else if (errors[0] !== undefined) {
-    context.stdout.write(`${errors[0].message}\n`)
+    context.stdout.write(`${printable(errors[0].message, 1000)}\n`)
   } else if (pending.length > 0) {
     const names = pending
       .slice(0, namesShown)

@@ -1,4 +1,5 @@
 /** `ollama-config collect`: removes blobs that no model needs, and what broken downloads left. */
+import { jsonText } from '../../artifact/json-text.ts'
 import { printable } from '../../artifact/text.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
 import { collectLeftovers, type FoundLeftovers, findLeftovers } from '../../runner.ts'
@@ -26,7 +27,7 @@ export async function collect(flags: CollectFlags, context: Context): Promise<nu
   }
   const onBusy = (holder: string) => void stderr.write(`${waitingText({ type: 'waiting', holder })}\n`)
   const result = await collectLeftovers({ folder, leftovers: removable }, { signal, onBusy, now })
-  if (flags.json) context.stdout.write(`${JSON.stringify({ ...found, ...result }, null, 2)}\n`)
+  if (flags.json) context.stdout.write(`${jsonText({ ...found, ...result }, 2)}\n`)
   const { removed, spared } = result
   if (removable.length > 0) write([`Removed ${summaryOf(removed)}.`, ...sparedLines(spared)])
   return damaged.length > 0 || spared.some(({ reason }) => reason === 'in-use') ? exitCodes.failed : exitCodes.done

@@ -1,6 +1,8 @@
 /** `ollama-config lock`: writes the lock file. */
 import path from 'node:path'
+import { jsonText } from '../../artifact/json-text.ts'
 import { shortDigest } from '../../artifact/manifest.ts'
+import { printable } from '../../artifact/text.ts'
 import { formatVersion } from '../../plan/plan.ts'
 import { type LockResult, lockModels } from '../../runner.ts'
 import type { CommonFlags } from '../command-table.ts'
@@ -27,15 +29,16 @@ export function showLock(
   const failed = diagnostics.some(({ severity }) => severity === 'error')
   const code = failed ? exitCodes.failed : exitCodes.done
   const name = path.relative(context.cwd, file)
+  const shown = printable(name.startsWith('..') ? file : name, 1000)
   if (flags.json) {
-    context.stdout.write(`${JSON.stringify({ formatVersion, file, changes, diagnostics }, null, 2)}\n`)
+    context.stdout.write(`${jsonText({ formatVersion, file, changes, diagnostics }, 2)}\n`)
     return code
   }
   const style = createStyle(describeTerminal(context, flags).stdoutColor)
   const digest = (text: string | null) => (text === null ? 'no entry' : shortDigest(text))
-  const width = Math.max(0, ...changes.map(({ reference }) => reference.length))
+  const width = changes.reduce((most, { reference }) => Math.max(most, reference.length), 0)
   const count = Object.keys(written.models).length
-  const total = `${name.startsWith('..') ? file : name} pins ${count === 1 ? '1 model' : `${count} models`}`
+  const total = `${shown} pins ${count === 1 ? '1 model' : `${count} models`}`
   context.stdout.write(
     [
       ...diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style, columnsOf(context.stdout))),

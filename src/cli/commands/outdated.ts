@@ -1,4 +1,5 @@
 /** `ollama-config outdated`: what registries serve now, against what is installed and locked. */
+import { jsonText } from '../../artifact/json-text.ts'
 import { findOutdated } from '../../runner.ts'
 import type { CommonFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
@@ -11,7 +12,7 @@ export async function outdated(flags: CommonFlags, context: Context): Promise<nu
   const { loaded, connection, waitMs } = await openSession(flags, context)
   const result = await withHostSource(loaded, connection, () => findOutdated(loaded, { ...connection, waitMs }))
   if (flags.json) {
-    context.stdout.write(`${JSON.stringify(result, null, 2)}\n`)
+    context.stdout.write(`${jsonText(result, 2)}\n`)
     return exitCodes.done
   }
   const { stdoutColor } = describeTerminal(context, flags)

@@ -1,5 +1,7 @@
 /** `ollama-config plan`: shows what apply would do. */
+import { jsonText } from '../../artifact/json-text.ts'
 import { formatReference } from '../../artifact/reference.ts'
+import { printable } from '../../artifact/text.ts'
 import { formatVersion, pendingChanges, planErrors } from '../../plan/plan.ts'
 import { createPlan, selectTarget } from '../../runner.ts'
 import type { PlanFlags } from '../command-table.ts'
@@ -64,10 +66,10 @@ function configText({ loaded, file }: Session, json: boolean): string {
     ...(recipe?.kind === 'build' && recipe.from === null ? { files: recipe.files.map(({ name }) => name) } : {}),
     ...(neededBy === undefined ? {} : { neededBy }),
   }))
-  if (json) return `${JSON.stringify({ formatVersion, file: loaded.file, models }, null, 2)}\n`
+  if (json) return `${jsonText({ formatVersion, file: loaded.file, models }, 2)}\n`
   const count = models.filter(({ neededBy }) => neededBy === undefined).length
   return [
-    `${file} is fine. It declares ${count === 1 ? '1 model' : `${count} models`}:`,
+    `${printable(file, 1000)} is fine. It declares ${count === 1 ? '1 model' : `${count} models`}:`,
     ...models.map((model) => `  ${model.reference}${noteOf(model)}`),
     '',
   ].join('\n')

@@ -1,4 +1,5 @@
 /** `ollama-config plugins`: the plugins of the config, and those in its folder `discover`. Asks no server. */
+import { jsonText } from '../../artifact/json-text.ts'
 import { formatVersion } from '../../plan/plan.ts'
 import { listPlugins } from '../../runner.ts'
 import type { CommonFlags } from '../command-table.ts'
@@ -12,7 +13,7 @@ export async function plugins(flags: CommonFlags, context: Context): Promise<num
   const { loaded, connection } = await openSession(flags, context)
   const list = await listPlugins(loaded, connection)
   if (flags.json) {
-    context.stdout.write(`${JSON.stringify({ formatVersion, file: loaded.file, ...list }, null, 2)}\n`)
+    context.stdout.write(`${jsonText({ formatVersion, file: loaded.file, ...list }, 2)}\n`)
   } else {
     const style = createStyle(describeTerminal(context, flags).stdoutColor)
     context.stdout.write(formatPlugins(list, { style, columns: columnsOf(context.stdout) }))

@@ -1,7 +1,7 @@
 /** What every command does first: find the config, choose the server or the store, know the terminal. */
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { quoted } from '../../artifact/text.ts'
+import { quoted, visible } from '../../artifact/text.ts'
 import { OllamaConfigError } from '../../errors.ts'
 import { type ConnectOptions, type LoadedConfig, loadConfig, selectTarget } from '../../runner.ts'
 import { parseCount, parseDuration } from '../arguments.ts'
@@ -122,5 +122,7 @@ export function programOf({ env }: Pick<Context, 'env'>): string {
 }
 
 export function shellWord(text: string): string {
-  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text}'`
+  if (/^[\w./:@%+=-]+$/.test(text)) return text
+  // What cannot be shown cannot be copied either.
+  return visible(text) === text ? `'${text}'` : '…'
 }

@@ -1,4 +1,5 @@
 /** `ollama-config verify`: reads every byte of the models, and fetches again what is damaged. */
+import { jsonText } from '../../artifact/json-text.ts'
 import { isOllamaConfigError } from '../../errors.ts'
 import { isSound, type VerifyProgress, verifyModels } from '../../runner.ts'
 import type { VerifyFlags } from '../command-table.ts'
@@ -37,7 +38,7 @@ export async function verify(flags: VerifyFlags, models: readonly string[], cont
   const result = await ('file' in loaded ? withHostSource(loaded, connection, verifying) : verifying()).finally(() =>
     progress.clear(),
   )
-  if (flags.json) stdout.write(`${JSON.stringify(result, null, 2)}\n`)
+  if (flags.json) stdout.write(`${jsonText(result, 2)}\n`)
   else {
     const words = ['verify', ...models, ...(flags.all ? ['--all'] : []), '--repair']
     stdout.write(

@@ -1,6 +1,7 @@
 /** JSON for programs: one document for `plan`, JSON lines for `apply`. */
 import type { Event } from '../../apply/events.ts'
 import type { Report } from '../../apply/report.ts'
+import { jsonText } from '../../artifact/json-text.ts'
 import { isConfigError, toErrorData } from '../../errors.ts'
 import { formatVersion, type Plan, pendingChanges } from '../../plan/plan.ts'
 import { version } from '../../version.ts'
@@ -11,11 +12,11 @@ const progressEveryMs = 1000
 /** The plan, and the ids of its changes that the same flags would apply. */
 export function planDocument(plan: Plan): string {
   const pending = pendingChanges(plan).map(({ id }) => id)
-  return `${JSON.stringify({ ...plan, pending }, null, 2)}\n`
+  return `${jsonText({ ...plan, pending }, 2)}\n`
 }
 
 export function errorDocument(error: unknown): string {
-  return `${JSON.stringify({ formatVersion, error: errorJson(error) }, null, 2)}\n`
+  return `${jsonText({ formatVersion, error: errorJson(error) }, 2)}\n`
 }
 
 /** Writes the lines of `apply --json`: `version`, `plan`, events, then `report` or `error`. */
@@ -52,7 +53,7 @@ export class JsonLines {
   }
 
   #line(value: object): void {
-    this.#write(`${JSON.stringify(value)}\n`)
+    this.#write(`${jsonText(value)}\n`)
   }
 }
 

@@ -34,13 +34,15 @@ export function leftoverLines(leftovers: readonly Leftover[]): readonly string[]
   for (const leftover of leftovers) {
     const name = shortName(leftover.file)
     const key = `${leftover.kind} ${name}`
-    groups.set(key, [...(groups.get(key) ?? []), leftover])
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [leftover])
+    else group.push(leftover)
   }
   return [...groups.values()].flatMap(([first, ...rest]) => {
     if (first === undefined) return []
     const all = [first, ...rest]
     const bytes = all.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0)
-    const ageMs = Math.min(...all.map((one) => one.ageMs))
+    const ageMs = all.reduce((least, one) => Math.min(least, one.ageMs), first.ageMs)
     const count = rest.length === 0 ? '' : `, ${all.length} files`
     return [
       `  - ${padEnd(shortName(first.file), 12)}  ${padEnd(formatBytes(bytes), 7)}  ${kindWords[first.kind]}${count}, ${formatDuration(ageMs)} old`,

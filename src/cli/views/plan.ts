@@ -1,6 +1,7 @@
 /** The plan as text for people. */
 import { formatBytes } from '../../artifact/bytes.ts'
 import { shortDigest } from '../../artifact/manifest.ts'
+import { printable } from '../../artifact/text.ts'
 import {
   type AliasChange,
   type BuildMethod,
@@ -40,10 +41,10 @@ export interface PlanViewOptions {
 export function formatPlan(plan: Plan, { style, file, all, asks = false, columns }: PlanViewOptions): string {
   return plan.targets
     .map((target) => {
-      const server = target.serverVersion === null ? '' : ` (Ollama ${target.serverVersion})`
+      const server = target.serverVersion === null ? '' : ` (Ollama ${printable(target.serverVersion, 80)})`
       const place = target.kind === 'host' ? `${style.bold('Host')}    ` : `${style.bold('Store')}   `
       const blocks = [
-        `${file === undefined ? '' : `${style.bold('Config')}  ${file}\n`}${place}${target.address}${server}`,
+        `${file === undefined ? '' : `${style.bold('Config')}  ${printable(file, 1000)}\n`}${place}${printable(target.address, 1000)}${server}`,
         ...(target.diagnostics.length === 0
           ? []
           : [target.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style, columns)).join('\n')]),

@@ -1,5 +1,6 @@
 /** The report as text: one summary line, and what is left. */
 import { countResults, type Report } from '../../apply/report.ts'
+import { printable } from '../../artifact/text.ts'
 import { formatDiagnostic } from './problems.ts'
 import type { Style } from './style.ts'
 import { fold } from './text.ts'
@@ -19,8 +20,8 @@ export function formatReport(report: Report, { style, told, columns }: ReportVie
   const failed = results.filter(({ outcome }) => outcome === 'failed')
   const left = results.filter(({ outcome, skipReason }) => outcome === 'cancelled' || skipReason === 'interrupted')
   const lines = (told ? [] : failed).flatMap(({ action, reference, error }) => [
-    `  ${style.red('x')} ${failureText(action, reference, error?.message ?? 'failed')}`,
-    ...(error?.hint === undefined ? [] : [`    ${style.dim(error.hint)}`]),
+    `  ${style.red('x')} ${failureText(action, reference, printable(error?.message ?? 'failed', 1000))}`,
+    ...(error?.hint === undefined ? [] : [`    ${style.dim(printable(error.hint))}`]),
   ])
   for (const diagnostic of report.targets.flatMap(({ diagnostics }) => diagnostics)) {
     lines.push(formatDiagnostic(diagnostic, style, columns))

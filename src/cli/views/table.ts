@@ -17,7 +17,7 @@ export function formatTable(
   // A column in which nothing is known takes room for nothing.
   const used = header.flatMap((_, column) => (rows.every((row) => row[column] === '-') ? [] : [column]))
   const widths = header.map((title, column) =>
-    Math.max(...[title, ...rows.map((row) => row[column] ?? '')].map(textWidth)),
+    rows.reduce((width, row) => Math.max(width, textWidth(row[column] ?? '')), textWidth(title)),
   )
   const lineOf = (row: readonly string[]) =>
     used

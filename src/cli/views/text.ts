@@ -51,9 +51,10 @@ export function wrap(text: string, columns: number): string[] {
     }
     if (line !== '') lines.push(line)
     line = word
-    while (textWidth(line) > room) {
+    for (;;) {
       // A single character may be wider than the room: take one at least, so that this ends.
       const head = takeStart(line, room) || firstCharacter(line)
+      if (head.length === line.length) break
       lines.push(head)
       line = line.slice(head.length)
     }

@@ -27,7 +27,7 @@ const problemWords: Readonly<Record<DamagedPart['problem'], string>> = {
 export function formatVerification(verification: Verification, options: VerificationViewOptions): string {
   const { folder, models, leftovers } = verification
   const { style, columns, collectCommand } = options
-  const width = Math.max(0, ...models.map(({ reference }) => textWidth(printable(reference))))
+  const width = models.reduce((most, { reference }) => Math.max(most, textWidth(printable(reference))), 0)
   const spare = leftovers.filter(({ spared }) => spared === null)
   const blocks = [
     [`Files  ${printable(folder, 1000)}`],
