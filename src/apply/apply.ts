@@ -45,7 +45,7 @@ export interface ApplyTargetOptions extends Patience {
   /** Refuse everything when a precondition of any change no longer holds. Default: only that change fails, or is found done. */
   readonly strict?: boolean | undefined
   readonly signal?: AbortSignal | undefined
-  /** Epoch milliseconds. */
+  /** Milliseconds of a clock that is never set back. */
   readonly now: () => number
 }
 

@@ -33,12 +33,12 @@ export interface WaitOptions extends CallOptions {
 export async function readStateWhenReady(backend: Backend, options: WaitOptions): Promise<ActualState> {
   const { waitMs = 0, signal, onWait } = options
   if (waitMs === 0) return backend.readState({ signal })
-  const deadlineMs = Date.now() + waitMs
+  const deadlineMs = performance.now() + waitMs
   for (let attempt = 1; ; attempt++) {
     try {
       return await readBefore(deadlineMs, backend, signal)
     } catch (error) {
-      const again = isOllamaConfigError(error) && passing.has(error.code) && Date.now() + pauseMs <= deadlineMs
+      const again = isOllamaConfigError(error) && passing.has(error.code) && performance.now() + pauseMs <= deadlineMs
       if (!again) throw error
       if (attempt === 1) onWait?.()
     }
@@ -48,7 +48,7 @@ export async function readStateWhenReady(backend: Backend, options: WaitOptions)
 
 /** One try, cut off when the time is over: a server that takes the connection and says nothing must not stretch it. */
 async function readBefore(deadlineMs: number, backend: Backend, signal: AbortSignal | undefined): Promise<ActualState> {
-  const over = AbortSignal.timeout(Math.min(maxTimerMs, Math.max(1, Math.ceil(deadlineMs - Date.now()))))
+  const over = AbortSignal.timeout(Math.min(maxTimerMs, Math.max(1, Math.ceil(deadlineMs - performance.now()))))
   try {
     return await backend.readState({ signal: signal === undefined ? over : AbortSignal.any([signal, over]) })
   } catch (error) {

@@ -72,7 +72,7 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
       stallMs,
       retryPauseMs,
       signal,
-      now: Date.now,
+      now: () => Math.round(performance.now()),
     })
     const { keepBooks } = await import('./bookkeeping.ts')
     const kept = keepBooks(events, books)

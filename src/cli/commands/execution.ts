@@ -106,13 +106,16 @@ export async function execute(plan: Plan, options: ApplyPlanOptions, screen: Scr
   return report.outcome === 'failed' ? exitCodes.failed : exitCodes.done
 }
 
+/** Of a clock that is never set back. */
+const now = () => performance.now()
+
 async function chooseView({ terminal, flags, context: { stderr } }: Screen): Promise<ApplyView> {
   // Log lines would tear the tree apart.
   if (terminal.animate && !flags.verbose) {
     const { createTaskTree } = await import('../views/tasks.ts')
-    return createTaskTree({ stream: stderr, color: terminal.stderrColor, unicode: terminal.unicode, now: Date.now })
+    return createTaskTree({ stream: stderr, color: terminal.stderrColor, unicode: terminal.unicode, now })
   }
-  return createPlainView({ write: (line) => stderr.write(`${line}\n`), now: Date.now })
+  return createPlainView({ write: (line) => stderr.write(`${line}\n`), now })
 }
 
 async function follow(run: ApplyRun, view: ApplyView | JsonLines): Promise<Report> {

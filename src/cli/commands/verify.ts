@@ -19,7 +19,7 @@ export async function verify(flags: VerifyFlags, models: readonly string[], cont
   const terminal = describeTerminal(context, flags)
   // Log lines would tear its line apart.
   const animate = terminal.animate && !flags.verbose
-  const progress = new ByteProgress(stderr, { animate, now: Date.now })
+  const progress = new ByteProgress(stderr, { animate, now: () => performance.now() })
   const options = {
     ...connection,
     waitMs,

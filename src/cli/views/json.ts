@@ -38,7 +38,9 @@ export class JsonLines {
   event(event: Event): void {
     if (event.type === 'change-progress') {
       const nowMs = this.#now()
-      if (nowMs - (this.#lastProgressMs.get(event.id) ?? Number.NEGATIVE_INFINITY) < progressEveryMs) return
+      // The clock may be set back.
+      const sinceMs = Math.abs(nowMs - (this.#lastProgressMs.get(event.id) ?? Number.NEGATIVE_INFINITY))
+      if (sinceMs < progressEveryMs) return
       this.#lastProgressMs.set(event.id, nowMs)
     }
     this.#line({ time: new Date(this.#now()).toISOString(), ...event })

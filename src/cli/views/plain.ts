@@ -19,7 +19,7 @@ import { activityText, errorTexts, outcomeText, waitingText } from './words.ts'
 export interface PlainViewOptions {
   /** Writes one line, which comes without its end. */
   write(line: string): void
-  /** Epoch milliseconds. */
+  /** Milliseconds, of any clock. */
   now(): number
 }
 

@@ -23,7 +23,7 @@ export interface TaskTreeOptions {
   readonly color: boolean
   /** Else ASCII. */
   readonly unicode: boolean
-  /** Epoch milliseconds. */
+  /** Milliseconds, of any clock. */
   readonly now: () => number
   /** Calls back again and again until the returned function is called. Default: an interval that keeps no process alive. */
   readonly every?: (ms: number, callback: () => void) => () => void

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { chance } from './chance.ts'
 
 export interface FaultyRegistry {
   readonly url: string
@@ -55,7 +56,7 @@ export async function startFaultyRegistry(seed: number, layers: readonly Buffer[
     const count = asked.get(key) ?? 0
     asked.set(key, count + 1)
     // Not by order: which connection comes first must not matter.
-    const dice = chance(`${seed} ${key} ${count}`)
+    const dice = chance(`${seed} ${key} ${count}`).number
     const fault = healthy || dice() >= share ? undefined : faultKinds[Math.floor(dice() * faultKinds.length)]
     if (fault !== undefined) faults.push(`${fault} ${key}`)
     const body = url.includes('/manifests/') ? Buffer.from(manifest) : blobs.get(url.slice(url.lastIndexOf('/') + 1))
@@ -126,11 +127,4 @@ function answer(
     default:
       return void response.writeHead(status, headers).end(bytes)
   }
-}
-
-/** Numbers from 0 to 1 that look like chance, from the SHA-256 of a text. */
-function chance(text: string): () => number {
-  const bytes = createHash('sha256').update(text).digest()
-  let at = 0
-  return () => bytes.readUInt32LE((at++ % 8) * 4) / 2 ** 32
 }

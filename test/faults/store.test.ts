@@ -12,7 +12,7 @@ import { parseReference } from '../../src/artifact/reference.ts'
 import { createStoreBackend } from '../../src/backend/store.ts'
 import { isOllamaConfigError } from '../../src/errors.ts'
 import { makeGguf } from '../support/gguf.ts'
-import { madeUpBytes } from './blob-server.ts'
+import { madeUpBytes } from '../transfer/blob-server.ts'
 import { type FaultyRegistry, startFaultyRegistry } from './faulty-registry.ts'
 
 const reference = parseReference('team/model:v1')
