@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { Event } from '../src/apply/events.ts'
 import type { ApplyView } from '../src/cli/views/apply-view.ts'
+import { createStyle } from '../src/cli/views/style.ts'
 import { createTaskTree } from '../src/cli/views/tasks.ts'
 import type { PullChange } from '../src/plan/plan.ts'
 import { format, machineLine, ratioOf, sampleOf } from './measure.ts'
@@ -135,7 +136,8 @@ async function child(changes: number, rate: number, name: string, result: string
     },
   }
   const silent: ApplyView = { handle: () => {}, close: async () => {} }
-  const view = name === 'tree' ? createTaskTree({ stream, color: true, unicode: true, now: Date.now }) : silent
+  const view =
+    name === 'tree' ? createTaskTree({ stream, style: createStyle(true), unicode: true, now: Date.now }) : silent
   const list = Array.from({ length: changes }, (_, index) => pull(index))
   await sleep(200) // tsx and the compiler are done
   const cpu = process.cpuUsage()

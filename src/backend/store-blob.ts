@@ -1,7 +1,8 @@
 /** Brings one blob into a store: what is there and right stays, else it is fetched. */
 import { stat } from 'node:fs/promises'
-import type { Layer } from '../artifact/manifest.ts'
-import type { Reference } from '../artifact/reference.ts'
+import { type Layer, shortDigest } from '../artifact/manifest.ts'
+import { formatReference, type Reference } from '../artifact/reference.ts'
+import { OllamaConfigError } from '../errors.ts'
 import type { DownloadClient } from '../registry/registry.ts'
 import { blobFile, type Layout, partialFile } from '../store/layout.ts'
 import type { Owner } from '../store/ownership.ts'
@@ -18,6 +19,8 @@ export interface BringBlobOptions {
   readonly reference: Reference
   readonly insecure: boolean
   readonly owner: Owner | undefined
+  /** What is not there, or not right, fails. Default: it is fetched. */
+  readonly offline?: boolean | undefined
   /** Default: 20 000. */
   readonly silenceMs?: number | undefined
   readonly signal: AbortSignal | undefined
@@ -38,13 +41,14 @@ export async function bringBlob(blob: Layer, options: BringBlobOptions): Promise
 }
 
 async function bring(blob: Layer, options: BringBlobOptions): Promise<void> {
-  const { layout, registry, downloader, reference, insecure, owner, signal, onProgress } = options
+  const { layout, registry, downloader, reference, insecure, owner, offline, signal, onProgress } = options
   const { silenceMs = defaultSilenceMs } = options
   const { digest, sizeBytes } = blob
   if (await isThere(blob, options)) {
     onProgress?.(sizeBytes)
     return
   }
+  if (offline) throw notInStore(reference, digest)
   const file = partialFile(layout, digest)
   const source = registrySource(registry, { reference, insecure, digest, silenceMs })
   await downloader.fetch({ digest, sizeBytes, file, source, onProgress, signal })
@@ -69,4 +73,13 @@ async function isThere(blob: Layer, { layout, downloader, signal }: BringBlobOpt
     signal?.throwIfAborted()
     return false
   }
+}
+
+/** @param digest Of the part that is not there; left out where nothing is known of the model. */
+export function notInStore(reference: Reference, digest?: string): OllamaConfigError {
+  const name = formatReference(reference)
+  const what = digest === undefined ? `"${name}"` : `The part ${shortDigest(digest)} of "${name}"`
+  return new OllamaConfigError('model-not-found', `${what} is not in the store, and --offline was given`, {
+    hint: 'leave out --offline to fetch it, or bring the store from a machine that has it',
+  })
 }

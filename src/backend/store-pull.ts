@@ -50,7 +50,7 @@ function noManifest(
       })
     case 'unknown':
       return new OllamaConfigError('registry-error', `"${name}" cannot be fetched: ${answer.problem}`, {
-        hint: 'check the network and HTTPS_PROXY of this machine, and try again',
+        hint: answer.hint,
       })
   }
 }

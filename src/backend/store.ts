@@ -29,6 +29,7 @@ import type {
   Upload,
 } from './backend.ts'
 import { Claims } from './claims.ts'
+import { notInStore } from './store-blob.ts'
 import { assertTakenOver, deriveInStore, isForServer, onlyServer } from './store-create.ts'
 import { manifestFor, pullBlobs } from './store-pull.ts'
 import { showStored } from './store-shown.ts'
@@ -40,6 +41,8 @@ export interface StoreBackendOptions {
   readonly owner?: Owner | undefined
   /** Of all downloads together. Default: 4. */
   readonly connections?: number | undefined
+  /** Fetch nothing. Default: false. */
+  readonly offline?: boolean | undefined
   readonly registry: RegistryClientOptions
   /** How downloads deal with a bad network. */
   readonly download?: (DownloaderOptions & { readonly silenceMs?: number | undefined }) | undefined
@@ -93,7 +96,7 @@ class StoreBackend implements Backend {
 
   async *pull(reference: Reference, options: PullOptions): AsyncGenerator<PullProgress, undefined> {
     const { signal, insecure } = options
-    const { connections, download } = this.#options
+    const { connections, download, offline = false } = this.#options
     signal?.throwIfAborted()
     assertStorable(reference, process.platform)
     this.#pulls++
@@ -102,6 +105,7 @@ class StoreBackend implements Backend {
       this.#registry ??= createRegistryClient(this.#options.registry)
       this.#downloader ??= new Downloader({ ...download, connections })
       yield { status: 'pulling manifest' }
+      if (offline && options.manifest === undefined) throw notInStore(reference)
       const { text, manifest } = await manifestFor(this.#registry, reference, options)
       const owner = await this.#prepare()
       release = await this.#claims.claim(blobsOf(manifest).map(({ digest }) => digest))
@@ -114,6 +118,7 @@ class StoreBackend implements Backend {
         insecure,
         owner,
         locked: options.manifest !== undefined,
+        offline,
         silenceMs: download?.silenceMs,
         signal,
       })

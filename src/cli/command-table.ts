@@ -79,7 +79,7 @@ const pruneFlag = {
 
 const versionFlags = {
   frozen: { type: 'boolean', summary: 'refuse models that the lock file lacks, and never write it' },
-  offline: { type: 'boolean', summary: 'ask no registry; what only it could tell is unknown' },
+  offline: { type: 'boolean', summary: 'ask no registry; with --store, fetch nothing either' },
 } as const satisfies Flags
 
 const yesFlag = {

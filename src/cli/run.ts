@@ -6,15 +6,15 @@ import { configPlaces, projectFolders } from '../config/search.ts'
 import { isUserError, OllamaConfigError } from '../errors.ts'
 import { version } from '../version.ts'
 import { type Invocation, parseArguments } from './arguments.ts'
+import type { CommonFlags } from './command-table.ts'
 import { apply } from './commands/apply.ts'
 import { check } from './commands/check.ts'
 import { plan } from './commands/plan.ts'
-import { programOf } from './commands/session.ts'
+import { programOf, styleFor } from './commands/session.ts'
 import { type Context, columnsOf, exitCodes } from './context.ts'
 import { helpText, welcomeText } from './help.ts'
 import { errorDocument, JsonLines } from './views/json.ts'
 import { formatError } from './views/problems.ts'
-import { createStyle } from './views/style.ts'
 import { describeTerminal } from './views/terminal.ts'
 
 export { exitCodes } from './context.ts'
@@ -29,7 +29,7 @@ export async function run(words: readonly string[], context: Context): Promise<n
     if (writesJsonLines(words) && words.includes('--json')) {
       new JsonLines((text) => context.stdout.write(text), Date.now).error(error)
     }
-    showError(error, words, context)
+    showError(error, words, {}, context)
     return exitCodes.usage
   }
   try {
@@ -47,7 +47,7 @@ export async function run(words: readonly string[], context: Context): Promise<n
       return exitCodes.interrupted
     }
     const error = explained(thrown)
-    showError(error, words, context)
+    showError(error, words, 'flags' in invocation ? invocation.flags : {}, context)
     return isUserError(error) ? exitCodes.usage : exitCodes.failed
   }
 }
@@ -108,14 +108,14 @@ function mayHaveChanged([command = '', ...flags]: readonly string[]): boolean {
   )
 }
 
-function showError(error: unknown, words: readonly string[], context: Context): void {
+function showError(error: unknown, words: readonly string[], flags: CommonFlags, context: Context): void {
   // Read from the words: when the flags themselves are wrong there is nothing parsed to look at.
   const wants = (flag: string) => words.includes(flag)
   if (wants('--json') && !writesJsonLines(words)) context.stdout.write(errorDocument(error))
   const terminal = describeTerminal(context, { 'no-color': wants('--no-color') })
   context.stderr.write(
     formatError(error, {
-      style: createStyle(terminal.stderrColor),
+      style: styleFor(terminal.stderrColor, flags, context),
       debug: wants('--debug'),
       columns: columnsOf(context.stderr),
     }),
@@ -125,10 +125,10 @@ function showError(error: unknown, words: readonly string[], context: Context): 
 /** Deno stops what it was not permitted with an error of its own. */
 function explained(error: unknown): unknown {
   if (!(error instanceof Error) || error.name !== 'NotCapable') return error
-  return new OllamaConfigError('usage', printable(error.message), {
-    hint: 'run with --allow-net --allow-read --allow-env --allow-sys=homedir; a unix socket and --log-file need --allow-write too',
-    cause: error,
-  })
+  const hint = error.message.includes('--allow-write')
+    ? 'run with --allow-write too: apply, update, rollback, lock and whatever changes a store write files, and so do --out and --log-file; a unix socket needs it as well'
+    : 'run with --allow-net --allow-read --allow-env --allow-sys=homedir; what writes files, such as apply, needs --allow-write too'
+  return new OllamaConfigError('usage', printable(error.message), { hint, cause: error })
 }
 
 /** Where plan would find it; nothing of it is read. As it is shown. */

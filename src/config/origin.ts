@@ -48,7 +48,12 @@ export function sourceAt(value: unknown, key: string, context: DeclarationContex
   } catch (error) {
     if (!isOllamaConfigError(error)) throw error
     if (/^(\.{0,2}\/|~)|\.gguf$/i.test(value)) {
-      const hint = key === 'from' ? 'for a file write "gguf" instead of "from"' : 'check the path in FROM'
+      const hint =
+        key === 'from'
+          ? 'for a file write "gguf" instead of "from"'
+          : key === 'aliasOf'
+            ? 'name the model that it is another name of; what is made from a file is declared with "gguf"'
+            : 'check the path in FROM'
       tell(
         context,
         'file-not-found',

@@ -236,11 +236,20 @@ function offlineNote(
   { models }: DesiredState,
   changes: readonly Change[],
   intent: Intent,
-  { fetchesByDigest }: Resolution,
+  { fetchesByDigest, kind }: Resolution,
 ): readonly Diagnostic[] {
   const updated = models
     .filter(({ reference }) => isUpdated(referenceKey(reference), intent))
     .map(({ reference }) => formatReference(reference))
+  const missing = changes.filter((change) => isFetch(change) && !change.cloud && change.downloadBytes !== 0)
+  if (kind === 'store' && missing.length > 0)
+    return [
+      warning(
+        'offline',
+        `Offline, nothing is fetched into the store, and it does not have all of ${listed(missing.map(({ reference }) => reference))}`,
+        'leave out --offline to have it fetched',
+      ),
+    ]
   // Of what the lock file alone brings there is nothing to ask.
   const isKnown = (change: PullChange | UpdateChange) => fetchesByDigest && change.locked && change.manifest !== null
   const fetched = changes

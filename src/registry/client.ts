@@ -11,7 +11,7 @@ import { type Got, get, type Question } from './get.ts'
 import { failureAnswer, statusAnswer } from './problems.ts'
 import type { BlobBytesRequest, BlobRequest, DownloadClient, ManifestAnswer, ManifestRequest } from './registry.ts'
 import { Shared } from './shared.ts'
-import { readSigningKey, refused, type SignIn, signIn } from './sign-in.ts'
+import { readSigningKey, refusedFor, type SignIn, signIn } from './sign-in.ts'
 import type { KeyError, SigningKey } from './ssh-key.ts'
 
 export interface RegistryClientOptions {
@@ -21,6 +21,8 @@ export interface RegistryClientOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Gives the text of the server's private key. Called after a 401 only; left out where the server's key is not on this machine. */
   readonly readKey?: (() => Promise<string | undefined>) | undefined
+  /** Where we fetch by ourselves, and no server does: the files that `readKey` looks for, for people. */
+  readonly keyFiles?: readonly string[] | undefined
   readonly logger?: Logger | undefined
   /** Default: `https://HOST`, or `http://HOST` when insecure. */
   readonly baseUrl?: ((host: string, insecure: boolean) => string) | undefined
@@ -72,7 +74,7 @@ class Client implements DownloadClient {
       answer = await this.#ask(request)
     } catch (error) {
       if (signal?.aborted) throw signal.reason
-      answer = failureAnswer(error, reference.host)
+      answer = failureAnswer(error, reference.host, this.#options.keyFiles)
     }
     return 'problem' in answer ? { ...answer, problem: this.#hide(answer.problem) } : answer
   }
@@ -165,7 +167,11 @@ class Client implements DownloadClient {
     )
     if ('refusal' in asked) return asked.refusal
     const { got } = asked
-    if (got.status === 401) return refused(`${reference.host} refuses access, also with the key of the server`).refusal
+    if (got.status === 401) {
+      const { keyFiles } = this.#options
+      const keyWords = keyFiles === undefined ? 'the key of the server' : 'the key'
+      return refusedFor(keyFiles, `${reference.host} refuses access, also with ${keyWords}`).refusal
+    }
     return this.#read(got, reference.host, digest)
   }
 
@@ -210,6 +216,7 @@ class Client implements DownloadClient {
         host,
         challenge,
         key: () => this.#signingKey(),
+        keyFiles: this.#options.keyFiles,
         ask: (question) => this.#get(question, maxTokenBytes, shared),
         keepSecret: (text) => this.#secrets.add(text),
       }),
@@ -236,7 +243,7 @@ class Client implements DownloadClient {
   #read({ status, header, bytes, text: said }: Got, host: string, digest: string | undefined): ManifestAnswer {
     if (status === 404) return { kind: 'missing' }
     // Hidden before it is cut: the rest of a token would not be found.
-    if (status !== 200) return statusAnswer(status, this.#hide(said), host)
+    if (status !== 200) return statusAnswer(status, this.#hide(said), host, this.#options.keyFiles)
     const found = `sha256:${sha256(bytes)}`
     if (digest !== undefined && isDigest(digest) && found !== digest) {
       return noManifest(host, 'it is not what was asked for by its digest')

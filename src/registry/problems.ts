@@ -3,18 +3,35 @@ import { printable } from '../artifact/text.ts'
 import { TransportError } from '../runtime/transport-error.ts'
 import type { ManifestAnswer } from './registry.ts'
 
-export const unauthorizedHint =
-  "the server's own key decides (~/.ollama/id_ed25519.pub of its user must have access): the pull may work all the same"
+/** Where we fetch by ourselves: the key files of which the first that can be read signs. `undefined` where a server downloads. */
+export type KeyFiles = readonly string[] | undefined
 
-const networkHint =
-  'check the network and HTTPS_PROXY of this machine; the server downloads by itself, so apply --offline may work all the same'
+export function unauthorizedHint(keyFiles: KeyFiles): string {
+  if (keyFiles === undefined)
+    return "the server's own key decides (~/.ollama/id_ed25519.pub of its user must have access): the pull may work all the same"
+  return `the key that signs is ${keyFiles.join(', else ')}: its public half, in the file with .pub behind the name, must have access; ${registerHint}`
+}
+
+const registerHint = 'for ollama.com it is registered at https://ollama.com/settings/keys'
+
+/** A key file for a store that has none: what was looked for, and how one is made. */
+export function noKeyHint([file]: readonly string[]): string {
+  if (file === undefined) return 'set HOME: the key is looked for in its folder .ollama'
+  return `make one with ssh-keygen -t ed25519 -N '' -f ${file} and give ${file}.pub access; ${registerHint}`
+}
+
+function networkHint(keyFiles: KeyFiles): string {
+  return keyFiles === undefined
+    ? 'check the network and HTTPS_PROXY of this machine; the server downloads by itself, so apply --offline may work all the same'
+    : 'check the network and HTTPS_PROXY of this machine, and try again'
+}
 
 /** For a status that is neither 200 nor 404 nor 401. */
-export function statusAnswer(status: number, body: string, host: string): ManifestAnswer {
+export function statusAnswer(status: number, body: string, host: string, keyFiles?: KeyFiles): ManifestAnswer {
   if (status === 412 || /requires a newer version of Ollama/i.test(body)) return { kind: 'too-new' }
   const said = printable(body, 200)
   const problem = `${host} answered with status ${status}${said === '' || said.startsWith('<') ? '' : `: ${said}`}`
-  if (status === 403) return { kind: 'unauthorized', problem, hint: unauthorizedHint }
+  if (status === 403) return { kind: 'unauthorized', problem, hint: unauthorizedHint(keyFiles) }
   if (status === 429)
     return { kind: 'unknown', problem: `${host} limits requests (status 429)`, hint: 'wait and try again' }
   if (status >= 500) return { kind: 'unknown', problem, hint: 'the registry has a problem: try again later' }
@@ -22,8 +39,12 @@ export function statusAnswer(status: number, body: string, host: string): Manife
 }
 
 /** For whatever else was thrown, too: asking a registry never fails. */
-export function failureAnswer(error: unknown, host: string): ManifestAnswer {
-  const unknown = (problem: string, hint = networkHint): ManifestAnswer => ({ kind: 'unknown', problem, hint })
+export function failureAnswer(error: unknown, host: string, keyFiles?: KeyFiles): ManifestAnswer {
+  const unknown = (problem: string, hint = networkHint(keyFiles)): ManifestAnswer => ({
+    kind: 'unknown',
+    problem,
+    hint,
+  })
   if (!(error instanceof TransportError)) {
     const message = error instanceof Error ? error.message : String(error)
     return unknown(`${host} cannot be asked: ${printable(message, 150)}`)
@@ -53,7 +74,7 @@ export function failureAnswer(error: unknown, host: string): ManifestAnswer {
     )
   return unknown(
     `${host} cannot be reached: ${reason}`,
-    /CERT|SELF_SIGNED|UNABLE_TO/.test(code) ? certificateHint : networkHint,
+    /CERT|SELF_SIGNED|UNABLE_TO/.test(code) ? certificateHint : networkHint(keyFiles),
   )
 }
 

@@ -2,7 +2,7 @@
 import { printable } from '../artifact/text.ts'
 import { parseChallenge, readToken, tokenRequest } from './auth.ts'
 import type { Got, Question } from './get.ts'
-import { unauthorizedHint } from './problems.ts'
+import { type KeyFiles, noKeyHint, unauthorizedHint } from './problems.ts'
 import type { ManifestAnswer } from './registry.ts'
 import { KeyError, parsePrivateKey, type SigningKey } from './ssh-key.ts'
 
@@ -17,12 +17,16 @@ export interface SignInOptions {
   /** The `WWW-Authenticate` header. */
   readonly challenge: string | undefined
   readonly key: () => Promise<SigningKey | KeyError | undefined>
+  readonly keyFiles?: KeyFiles
   readonly ask: (question: () => Question) => Promise<Got>
   /** Told of what must not be shown. */
   readonly keepSecret: (text: string) => void
 }
 
-export async function signIn({ url, host, challenge: header, key, ask, keepSecret }: SignInOptions): Promise<SignIn> {
+export async function signIn(options: SignInOptions): Promise<SignIn> {
+  const { url, host, challenge: header, key, keyFiles, ask, keepSecret } = options
+  const refused = (problem: string, hint?: string) => refusedFor(keyFiles, problem, hint)
+  const keyWords = keyFiles === undefined ? 'the key of the server' : 'the key'
   const challenge = parseChallenge(header)
   if (challenge === undefined) return refused(`${host} refuses access, and does not say where to sign in`)
   const { realm } = challenge
@@ -37,21 +41,26 @@ export async function signIn({ url, host, challenge: header, key, ask, keepSecre
     const hint =
       host.toLowerCase() === 'hf.co'
         ? 'the repository may be missing, gated or private: check the name, or write huggingface.co instead of hf.co'
-        : unauthorizedHint
+        : undefined
     return refused(`${host} wants a sign-in at another place (${printable(realm.host, 100)})`, hint)
   }
   const signing = await key()
+  if (signing === undefined && keyFiles !== undefined)
+    return refused(
+      `${host} wants a sign-in with a key, and there is none that can be read: ${keyFiles.join(', ') || 'there is no home folder'}`,
+      noKeyHint(keyFiles),
+    )
   if (signing === undefined)
     return refused(`${host} wants a sign-in with the key of the server, which is not to be had here`)
   if (signing instanceof KeyError)
-    return refused(`${host} wants a sign-in, and the key of the server cannot be used: ${signing.message}`)
+    return refused(`${host} wants a sign-in, and ${keyWords} cannot be used: ${signing.message}`)
   const got = await ask(() => {
     const nonce = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('base64url')
     const request = tokenRequest(challenge, signing, nonce, Date.now())
     for (const part of request.authorization.split(':')) keepSecret(part)
     return { url: request.url, headers: { authorization: request.authorization } }
   })
-  if (got.status !== 200) return refused(`${host} does not accept the key of the server (status ${got.status})`)
+  if (got.status !== 200) return refused(`${host} does not accept ${keyWords} (status ${got.status})`)
   const token = readToken(new TextDecoder().decode(got.bytes))
   if (token === undefined) return refused(`${host} answered the sign-in with no token`)
   keepSecret(token)
@@ -70,6 +79,10 @@ export async function readSigningKey(
   }
 }
 
-export function refused(problem: string, hint: string = unauthorizedHint): { readonly refusal: ManifestAnswer } {
+export function refusedFor(
+  keyFiles: KeyFiles,
+  problem: string,
+  hint: string = unauthorizedHint(keyFiles),
+): { readonly refusal: ManifestAnswer } {
   return { refusal: { kind: 'unauthorized', problem, hint } }
 }

@@ -40,6 +40,8 @@ export interface ApplyPlanOptions extends ConnectOptions, Patience {
    * downloads share their connections.
    */
   readonly concurrency?: number | undefined
+  /** Fetch nothing: what is not in the store as a whole fails. Default: false. Of a store; a server downloads by itself. */
+  readonly offline?: boolean | undefined
   /** Refuse all of it when any precondition no longer holds, as for a plan that was saved. Default: false. */
   readonly strict?: boolean | undefined
   /** Never write the lock file. Default: false; it is extended where it exists. */

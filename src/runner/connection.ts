@@ -70,7 +70,11 @@ export function selectTarget(config: KnownConfig | Config, options: ConnectOptio
 }
 
 /** What works on a store is imported when there is one. */
-export async function connect(place: Place, config: KnownConfig | Config, options: ConnectOptions): Promise<Backend> {
+export async function connect(
+  place: Place,
+  config: KnownConfig | Config,
+  options: ConnectOptions & { readonly offline?: boolean | undefined },
+): Promise<Backend> {
   if (place.kind === 'host') {
     const mutexFile = mutexFileOf(place, options)
     return createHostBackend({ ...hostOptions(place.address, config, options), mutexFile })
@@ -80,6 +84,7 @@ export async function connect(place: Place, config: KnownConfig | Config, option
     folder: place.folder,
     owner: readOwner(options.owner),
     connections: options.connections,
+    offline: options.offline,
     registry: registryOptions(place, null, options),
   })
 }
@@ -118,17 +123,22 @@ export function registryOptions(
     logger,
     // Another machine's server has another key.
     readKey: isLocal(place) ? () => readServerKey(env) : undefined,
+    ...(place.kind === 'store' ? { keyFiles: keyFilesOf(env) } : {}),
     baseUrl: registryUrl,
   }
 }
 
 /** The key that a server on this machine signs in with: of this user, else of the service that Ollama's installer sets up. */
 async function readServerKey(env: Environment): Promise<string | undefined> {
-  for (const folder of ollamaFolders(env)) {
-    const text = await readFile(path.join(folder, 'id_ed25519'), 'utf8').catch(() => undefined)
+  for (const file of keyFilesOf(env)) {
+    const text = await readFile(file, 'utf8').catch(() => undefined)
     if (text !== undefined) return text
   }
   return undefined
+}
+
+function keyFilesOf(env: Environment): readonly string[] {
+  return ollamaFolders(env).map((folder) => path.join(folder, 'id_ed25519'))
 }
 
 function resolveHeaders({ headers = {} }: Config, env: Environment): Record<string, string> {

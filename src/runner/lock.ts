@@ -33,7 +33,8 @@ export interface LockResult {
 
 export interface LockChange {
   readonly reference: string
-  /** Digests; `null`: no entry. */
+  readonly kind: 'added' | 'changed' | 'removed'
+  /** Digests; `null`: no entry, or one of a model that is built and of which none is known. */
   readonly before: string | null
   readonly after: string | null
 }
@@ -280,6 +281,12 @@ function changesBetween(before: Lock, after: Lock): readonly LockChange[] {
     .filter((reference) => said(before.models[reference]) !== said(after.models[reference]))
     .map((reference) => ({
       reference,
+      kind:
+        before.models[reference] === undefined
+          ? 'added'
+          : after.models[reference] === undefined
+            ? 'removed'
+            : 'changed',
       before: before.models[reference]?.digest ?? null,
       after: after.models[reference]?.digest ?? null,
     }))

@@ -186,7 +186,7 @@ export function keysOf(names: readonly string[], { models }: DesiredState): Read
     names.map((name) => {
       const key = referenceKey(parseReference(name))
       if (declared.has(key)) return key
-      const near = suggest(name, [...declared.values()])
+      const near = nearest(name, [...declared.values()])
       throw new OllamaConfigError('usage', `${quoted(name)} is not declared in the config`, {
         hint:
           near === undefined
@@ -195,4 +195,21 @@ export function keysOf(names: readonly string[], { models }: DesiredState): Read
       })
     }),
   )
+}
+
+/** By the name without its tag, which many share; and where host and namespace are the same, by what follows them. */
+function nearest(name: string, declared: readonly string[]): string | undefined {
+  const split = (full: string) => /^(?<place>(?:.*\/)?)(?<model>[^/:]*)(?::[^/:]*)?$/.exec(full)?.groups ?? {}
+  const wanted = formatReference(parseReference(name))
+  const { place = '', model = '' } = split(wanted)
+  const near = declared.filter((full) => split(full)['place'] === place)
+  const others = declared.filter((full) => split(full)['place'] !== place)
+  const bare = (full: string) => `${split(full)['place']}${split(full)['model']}`
+  const last = suggest(
+    model,
+    near.map((full) => split(full)['model'] ?? ''),
+  )
+  const found = last === undefined ? suggest(`${place}${model}`, others.map(bare)) : `${place}${last}`
+  const same = declared.filter((full) => bare(full) === found)
+  return suggest(wanted, same) ?? same[0]
 }

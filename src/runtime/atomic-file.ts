@@ -1,5 +1,5 @@
 /** Files that are either the old ones or the new ones, never half of one. */
-import { chmod, type FileHandle, mkdir, open, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
+import { chmod, type FileHandle, lstat, mkdir, open, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { printable, quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
@@ -72,7 +72,70 @@ export async function writeTemporary(folder: string, text: string, mode: number)
 
 /** Makes a folder that only its owner can look into, and those above it. */
 export async function makePrivateFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolders(folder, { mode: 0o700 })
+}
+
+interface MakeFoldersOptions {
+  readonly mode: number
+  /** Told of each that was made, the uppermost first. */
+  readonly onMade?: ((folder: string) => Promise<void>) | undefined
+}
+
+/** Somebody else may take away what was made a moment ago. */
+const maxTries = 5
+
+/**
+ * Makes a folder and those above it. Not as `mkdir` does it with `recursive`: that never ends where a file system makes no folders and
+ * says ENOENT, as /proc does, and it calls a file system that is read-only a folder that is not there.
+ */
+export async function makeFolders(folder: string, { mode, onMade }: MakeFoldersOptions): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const missing: string[] = []
+    for (let at = folder; !(await isFolder(at)); at = path.dirname(at)) {
+      missing.push(at)
+      // A drive of Windows that is not there.
+      if (path.dirname(at) === at) break
+    }
+    try {
+      for (const at of missing.toReversed()) if (await makeFolder(at, mode)) await onMade?.(at)
+      return
+    } catch (error) {
+      if (attempt < maxTries && hasCode(error) && error.code === 'ENOENT') continue
+      const parent = path.dirname(missing.at(-1) ?? folder)
+      if (!hasCode(error) || error.code !== 'ENOENT') throw error
+      throw unmakeable(folder, `no folder can be made in ${quoted(parent)}`, 'choose another place', error)
+    }
+  }
+}
+
+/** False where somebody else was quicker. */
+async function makeFolder(folder: string, mode: number): Promise<boolean> {
+  try {
+    await mkdir(folder, { mode })
+    return true
+  } catch (error) {
+    if (hasCode(error) && error.code === 'EEXIST' && (await isFolder(folder))) return false
+    throw error
+  }
+}
+
+async function isFolder(folder: string): Promise<boolean> {
+  const found = await stat(folder).catch(ifMissing)
+  if (found !== undefined) {
+    if (found.isDirectory()) return true
+    throw unmakeable(folder, `${quoted(folder)} is no folder`, 'check the path')
+  }
+  const isLink = await lstat(folder).then(
+    (link) => link.isSymbolicLink(),
+    () => false,
+  )
+  if (!isLink) return false
+  const problem = `the symbolic link ${quoted(folder)} leads to nothing that is there`
+  throw unmakeable(folder, problem, 'make the folder that it leads to, or check where it leads')
+}
+
+function unmakeable(folder: string, problem: string, hint: string, cause?: unknown): OllamaConfigError {
+  return new OllamaConfigError('file-not-written', `${quoted(folder)} cannot be made: ${problem}`, { hint, cause })
 }
 
 /** A rename is on the disk when its folder is; where a folder cannot be opened, as on Windows, there is nothing to do. */
@@ -100,14 +163,19 @@ const reasons: Readonly<Record<string, readonly [problem: string, hint: string]>
   ELOOP: ['its symbolic links go in a circle', 'check where they lead'],
 }
 
+/** Of what the system refused, such as `permission denied`. */
+export function reasonOf(error: unknown): string {
+  const [problem] = (hasCode(error) && Object.hasOwn(reasons, error.code) ? reasons[error.code] : undefined) ?? []
+  return problem ?? (error instanceof Error ? printable(error.message, 200) : 'unknown error')
+}
+
 /** What to throw for a file that could not be written. What Deno did not permit passes untouched: its own error says how to. */
 export function notWritten(file: string, error: unknown): unknown {
   if (error instanceof Error && error.name === 'NotCapable') return error
   if (error instanceof OllamaConfigError) return error
   const code = hasCode(error) ? error.code : ''
-  const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
-  const [problem, hint] = (Object.hasOwn(reasons, code) ? reasons[code] : undefined) ?? [message, 'check the path']
-  return new OllamaConfigError('file-not-written', `${quoted(file)} cannot be written: ${problem}`, {
+  const [, hint] = (Object.hasOwn(reasons, code) ? reasons[code] : undefined) ?? ['', 'check the path']
+  return new OllamaConfigError('file-not-written', `${quoted(file)} cannot be written: ${reasonOf(error)}`, {
     hint,
     cause: error,
   })

@@ -6,8 +6,6 @@ import type { Stats } from 'node:fs'
 import { lstat, readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { compareText } from '../artifact/reference.ts'
-import { printable } from '../artifact/text.ts'
-import { OllamaConfigError } from '../errors.ts'
 import { fileSystemNow } from '../runtime/process-mutex.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import { allocatedBytes } from './allocated.ts'
@@ -15,6 +13,7 @@ import type { Layout } from './layout.ts'
 import { digestOf, isOurs, kindOf, type LeftoverKind } from './leftover-names.ts'
 import { mutexName } from './mutex.ts'
 import { type NamedBlobs, readNamedBlobs } from './named-blobs.ts'
+import { notReadable } from './unreadable.ts'
 
 export interface Leftover {
   readonly kind: LeftoverKind
@@ -169,7 +168,12 @@ async function readNamed(layout: Layout, signal: AbortSignal | undefined): Promi
   const named = await readNamedBlobs(layout, { signal })
   const folder = await stat(layout.manifests).catch(() => undefined)
   // Without it every blob would seem to be in nobody's use: rather it is on a disk that is not there now.
-  return folder !== undefined ? named : { ...named, damaged: ['manifests', ...named.damaged] }
+  const isLost = folder === undefined && (await hasBlobs(layout))
+  return isLost ? { ...named, damaged: ['manifests', ...named.damaged] } : named
+}
+
+async function hasBlobs(layout: Layout): Promise<boolean> {
+  return (await namesIn(layout.blobs)).some((name) => kindOf(layout, path.join(layout.blobs, name)) === 'blob')
 }
 
 /** What is known of it now; `undefined` for what is not there or not ours to judge. */
@@ -196,7 +200,7 @@ async function look(layout: Layout, file: string, nowMs: number): Promise<Looked
 async function statsOfParts(file: string): Promise<readonly Stats[]> {
   const folder = path.dirname(file)
   const blob = path.basename(file).slice(0, 'sha256-'.length + 64)
-  const names = (await readdir(folder)).filter((name) => name.startsWith(blob) && name !== blob)
+  const names = (await namesIn(folder)).filter((name) => name.startsWith(blob) && name !== blob)
   const stats = await Promise.all(names.map((name) => lstat(path.join(folder, name)).catch(() => undefined)))
   return stats.filter((found) => found !== undefined)
 }
@@ -224,10 +228,6 @@ async function namesIn(folder: string): Promise<readonly string[]> {
     return await readdir(folder)
   } catch (error) {
     if (hasCode(error) && error.code === 'ENOENT') return []
-    const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
-    throw new OllamaConfigError('store-unreadable', `The store cannot be read: ${message}`, {
-      hint: 'check the owner and the mode of the folder, or run as the user that Ollama runs as',
-      cause: error,
-    })
+    throw notReadable(folder, error)
   }
 }

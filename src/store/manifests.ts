@@ -4,7 +4,7 @@ import path from 'node:path'
 import { type Manifest, totalBytes } from '../artifact/manifest.ts'
 import { compareText, formatReference, parseListedName, type Reference } from '../artifact/reference.ts'
 import { readStoredManifest } from '../artifact/stored-manifest.ts'
-import { printable, quoted } from '../artifact/text.ts'
+import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { sleep } from '../runtime/sleep.ts'
@@ -12,6 +12,7 @@ import { hasCode } from '../runtime/transport-error.ts'
 import { Turns } from '../runtime/turns.ts'
 import type { Layout } from './layout.ts'
 import { NotReadableError, readSmallFile, type SmallFile } from './regular-file.ts'
+import { notReadable } from './unreadable.ts'
 
 export interface StoredModel {
   /** As a server lists it. */
@@ -89,7 +90,7 @@ async function filesAtDepth(
 async function assertFolder(folder: string): Promise<void> {
   const found = await stat(folder).catch((error: unknown) => {
     if (hasCode(error) && error.code === 'ENOENT') return undefined
-    throw notReadable(error)
+    throw notReadable(folder, error)
   })
   if (found === undefined || found.isDirectory()) return
   throw new OllamaConfigError('store-unreadable', `${quoted(folder)} is no folder`, {
@@ -103,16 +104,8 @@ async function entriesOf(folder: string) {
   } catch (error) {
     // Not there yet, gone meanwhile, a link to a file, or to itself.
     if (hasCode(error) && /^(ENOENT|ENOTDIR|ELOOP)$/.test(error.code)) return []
-    throw notReadable(error)
+    throw notReadable(folder, error)
   }
-}
-
-function notReadable(error: unknown): OllamaConfigError {
-  const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
-  return new OllamaConfigError('store-unreadable', `The store cannot be read: ${message}`, {
-    hint: 'check the owner and the mode of the folder, or run as the user that Ollama runs as',
-    cause: error,
-  })
 }
 
 /** The name of a tag that is damaged; `undefined` for what is no tag. */

@@ -7,6 +7,7 @@ import { printable } from '../artifact/text.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import type { Layout } from './layout.ts'
 import { type ReadOptions, readManifests } from './manifests.ts'
+import { notReadable } from './unreadable.ts'
 
 export interface NamedBlobs {
   readonly digests: ReadonlySet<string>
@@ -28,7 +29,7 @@ export async function readNamedBlobs(layout: Layout, options: ReadOptions = {}):
 async function lostLinks(folder: string, depth: number): Promise<readonly string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     if (hasCode(error) && /^(ENOENT|ENOTDIR)$/.test(error.code)) return []
-    throw error
+    throw notReadable(folder, error)
   })
   const found = await Promise.all(
     entries.map(async (entry) => {

@@ -3,11 +3,11 @@
  * read: never in the fourth folder below manifests/, where every file is a tag.
  */
 import { constants } from 'node:fs'
-import { chmod, mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
+import { chmod, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import path from 'node:path'
 import { parseListedName, type Reference, sameReference } from '../artifact/reference.ts'
 import { OllamaConfigError } from '../errors.ts'
-import { notWritten, syncFolder } from '../runtime/atomic-file.ts'
+import { makeFolders, notWritten, syncFolder } from '../runtime/atomic-file.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import { assertKnownLayout, blobFile, type Layout, manifestFile } from './layout.ts'
@@ -28,15 +28,13 @@ const maxTries = 5
 /** Makes the folders. @throws {OllamaConfigError} `store-unsupported`, `file-not-written` */
 export async function prepare(layout: Layout, owner: Owner | undefined): Promise<void> {
   assertKnownLayout(layout)
-  for (const folder of [layout.blobs, layout.manifests]) await makeFolders(folder, owner)
+  for (const folder of [layout.blobs, layout.manifests]) await makeOwnedFolders(folder, owner)
 }
 
 /** Those that are made are given away too. */
-async function makeFolders(folder: string, owner: Owner | undefined): Promise<void> {
+async function makeOwnedFolders(folder: string, owner: Owner | undefined): Promise<void> {
   try {
-    const first = await mkdir(folder, { recursive: true, mode: folderMode })
-    if (first === undefined) return
-    for (let made = folder; made.length >= first.length; made = path.dirname(made)) await give(made, owner)
+    await makeFolders(folder, { mode: folderMode, onMade: (made) => give(made, owner) })
   } catch (error) {
     throw notWritten(folder, error)
   }
@@ -54,7 +52,7 @@ export async function publishManifest(
   const installed = [...models.map((model) => model.reference), ...damaged.map(parseListedName)]
   const file = manifestFile(layout, spelledAs(installed, reference))
   for (let attempt = 1; ; attempt++) {
-    await makeFolders(path.dirname(file), owner)
+    await makeOwnedFolders(path.dirname(file), owner)
     try {
       return await writeInto(layout.manifests, file, owner, (append) => append(bytes))
     } catch (error) {

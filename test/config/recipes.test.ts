@@ -188,6 +188,12 @@ test('what does not go together is refused', () => {
   )
 })
 
+test('a file where a model is wanted is told in words of the field that it is in', () => {
+  const hintOf = (declaration: object) => problemsOf([{ name: 'a', ...declaration }])[0]?.hint ?? ''
+  assert.match(hintOf({ from: './w.gguf' }), /^for a file write "gguf" instead of "from"$/)
+  assert.match(hintOf({ aliasOf: './w.gguf' }), /^name the model that it is another name of/)
+})
+
 test('files are found from the folder of the config, and one that is missing is told', (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'recipes-'))
   t.after(() => import('node:fs').then(({ rmSync }) => rmSync(folder, { recursive: true })))

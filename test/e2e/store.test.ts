@@ -1,12 +1,12 @@
 /** Whole commands on a model directory, without a server: plan, apply, locked versions, saved plans. */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { applyPlan, type Config, createPlan, definePlugin, pullModelsWithValidation } from '../../src/index.ts'
 import { createModelManager } from '../../src/runner.ts'
 import { makeGguf } from '../support/gguf.ts'
-import type { ServedModel } from '../support/registry.ts'
+import { makeOllamaKey, type ServedModel } from '../support/registry.ts'
 import { openRegistry, runCli, tempFolder, testRegistryUrl } from '../support/run-cli.ts'
 import { layer } from '../support/world.ts'
 
@@ -86,7 +86,8 @@ test('the locked version comes back byte for byte, though its tag moved on or is
     for (const words of [[], ['--offline']]) {
       const plan = (await run(0, 'plan', fresh, ...words)).stdout
       assert.match(plan, /\+ a:latest {2}\d+ B\n/)
-      assert.doesNotMatch(plan, /!/)
+      if (words.length === 0) assert.doesNotMatch(plan, /!/)
+      else assert.match(plan, /! Offline, nothing is fetched into the store, and it does not have all of a:latest/)
     }
     assert.match((await run(0, 'apply', '--yes', '--frozen', fresh)).stdout, /Done: 1 pulled/)
     assert.deepEqual(await installed(fresh), { 'a:latest': locked })
@@ -96,6 +97,105 @@ test('the locked version comes back byte for byte, though its tag moved on or is
   remote.publish({ name: 'a', layers: [weights('a'), layer('template', 'newest')] })
   await run(0, 'update', 'a', '--yes', '--store')
   assert.deepEqual(await installed('--store'), { 'a:latest': digestOf('a') })
+})
+
+test('offline, nothing is fetched: what is not there fails, and the rest goes on', async (t) => {
+  const { remote, store, config, run, installed, digestOf } = await world(t, { models: ['a'] })
+  await run(0, 'apply', '--yes', '--store')
+  await run(0, 'lock', '--store')
+  const asked = remote.requests.length
+  config({ models: ['a', 'c', { name: 'second', aliasOf: 'a' }, { name: 'own', from: 'a', system: 'S' }] })
+  const { stdout } = await run(1, 'apply', '--yes', '--offline', '--store')
+  assert.match(stdout, /x "c:latest" is not in the store, and --offline was given\n {4}leave out --offline/)
+  assert.match(stdout, /Failed: 0 pulled, 1 built, 1 aliased, 0 deleted, 1 failed/)
+  assert.deepEqual(Object.keys(await installed('--store', '--offline')).sort(), [
+    'a:latest',
+    'own:latest',
+    'second:latest',
+  ])
+  // The lock file has the manifest: the blobs are all that is needed.
+  config({ models: ['a'] })
+  rmSync(path.join(store, 'manifests', 'registry.ollama.ai', 'library', 'a'), { recursive: true })
+  await run(0, 'apply', '--yes', '--offline', '--store')
+  assert.equal((await installed('--store', '--offline'))['a:latest'], digestOf('a'))
+  rmSync(path.join(store, 'manifests', 'registry.ollama.ai', 'library', 'a'), { recursive: true })
+  const blob = remote.content('a').layers[0]?.digest ?? ''
+  writeFileSync(path.join(store, 'blobs', blob.replace(':', '-')), 'damaged')
+  assert.match(
+    (await run(1, 'apply', '--yes', '--offline', '--store')).stdout,
+    /The part \w+ of "a:latest" is not in the store, and --offline was given/,
+  )
+  assert.equal(remote.requests.length, asked)
+})
+
+test('what goes wrong at a registry is told without a server, with the key file that was looked for', async (t) => {
+  const { remote, cwd, config, run } = await world(t)
+  remote.publish({ name: 'team/secret', layers: [weights('s')], private: true })
+  config({ models: ['team/secret'] })
+  const keyFile = path.join(cwd, '.home', '.ollama', 'id_ed25519')
+  for (const words of [['plan'], ['apply', '--yes']]) {
+    const { stdout } = await run(words[0] === 'plan' ? 0 : 1, ...words, '--store')
+    assert.match(stdout, /wants a sign-in with a key, and there is none that can be read: \S+id_ed25519/)
+    assert.ok(stdout.includes(`ssh-keygen -t ed25519 -N '' -f ${keyFile} and give ${keyFile}.pub access`), stdout)
+    assert.doesNotMatch(stdout, /server|all the same/)
+  }
+  const folder = path.dirname(keyFile)
+  mkdirSync(folder, { recursive: true })
+  const key = await makeOllamaKey(folder)
+  const refused = (await run(1, 'apply', '--yes', '--store')).stdout
+  assert.match(
+    refused,
+    /does not accept the key \(status \d+\)\n {4}the key that signs is \S+id_ed25519.*settings\/keys/,
+  )
+  remote.authorize(key.publicKey)
+  await run(0, 'apply', '--yes', '--store')
+  // Nobody answers there, and no server is said to do better.
+  await remote.close()
+  config({ models: ['c'] })
+  for (const words of [['plan'], ['lock'], ['outdated'], ['apply', '--yes']]) {
+    const { stdout } = await runCli([...words, '--store=empty'], { cwd })
+    assert.match(stdout, /check the network and HTTPS_PROXY of this machine, and try again/, words[0])
+    assert.doesNotMatch(stdout, /by itself|all the same/)
+  }
+})
+
+test('lock says of an entry that is new that it is', async (t) => {
+  const { config, run } = await world(t, { models: ['a', { name: 'own', from: 'a', system: 'S' }] })
+  const { stdout } = await run(0, 'lock', '--store')
+  assert.match(stdout, /^ {2}\+ a:latest {4}\w{12}\n {2}\+ own:latest {2}its declaration and base\n/)
+  config({ models: ['a', { name: 'own', from: 'a', system: 'T' }] })
+  assert.match((await run(0, 'lock', '--store')).stdout, /^ {2}~ own:latest {2}another declaration or base\n/)
+  config({ models: ['a'] })
+  const { changes } = JSON.parse((await run(0, 'lock', '--store', '--json')).stdout)
+  assert.deepEqual(changes, [{ reference: 'own:latest', kind: 'removed', before: null, after: null }])
+})
+
+test('whatever command is named as the next step is one for the same store', async (t) => {
+  const { remote, store, config, run } = await world(t, { models: ['a'] })
+  const out = async (code: number, ...words: string[]) => {
+    const { stdout, stderr } = await run(code, ...words, `--store=${store}`)
+    return `${stdout}${stderr}`
+  }
+  const command = (words: string) => `ollama-config ${words} --store=${store}`
+  const outdated = await out(0, 'outdated')
+  assert.ok(outdated.endsWith(`1 not installed. To install what is not there: ${command('apply')}\n`), outdated)
+  assert.ok((await out(3, 'update', '--lock-only')).includes(`"${command('lock')}"`))
+  assert.ok((await out(3, 'plan', '--frozen')).includes(`"${command('lock')}" and commit it`))
+  assert.ok((await out(3, 'rollback', 'a', '--yes')).includes(`"${command('update --keep-previous')}"`))
+  await out(0, 'apply', '--yes')
+  await out(0, 'lock')
+  remote.publish({ name: 'a', layers: [weights('a'), layer('template', 'newer')] })
+  assert.ok((await out(0, 'outdated')).endsWith(`To update: ${command('update')}\n`))
+  // Also below a change that failed, and below a part that cannot be repaired.
+  const locked = remote.content('a').layers[0]?.digest ?? ''
+  remote.loseBlob(locked)
+  writeFileSync(path.join(store, 'blobs', locked.replace(':', '-')), 'damaged')
+  assert.ok((await out(1, 'verify', '--repair')).includes(`"${command('update a:latest')}"`))
+  rmSync(path.join(store, 'manifests', 'registry.ollama.ai'), { recursive: true })
+  const failed = await out(1, 'apply', '--yes')
+  assert.equal(failed.split(`"${command('update a:latest')}"`).length, 3, failed)
+  config({ models: ['a', 'c'] })
+  assert.ok((await out(3, 'plan', '--frozen')).includes(`"${command('lock')}"`))
 })
 
 test('a saved plan is for one place', async (t) => {

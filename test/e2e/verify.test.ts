@@ -126,7 +126,9 @@ test('a part that was made here is told, with what mends it, and apply then buil
   const { stdout } = await run(1, ['verify', '--store', '--repair'])
   const manifest = path.join(store, 'manifests/registry.ollama.ai/library/mine/latest')
   assert.ok(stdout.includes('"mine:latest" was built here, so that no registry has its part'), stdout)
-  assert.ok(stdout.includes(`hint: remove ${JSON.stringify(manifest)}, then "ollama-config apply" builds it again`))
+  assert.ok(
+    stdout.includes(`hint: remove ${JSON.stringify(manifest)}, then "ollama-config apply --store" builds it again`),
+  )
   assert.doesNotMatch(stdout, /--repair/)
   // Its base is asked: that is where its weights would come from.
   assert.ok(remote.requests.length > asked)

@@ -178,6 +178,8 @@ test('update keeps the previous version, rollback brings it and its lock entry b
   await run(0, 'check', '--frozen')
   assert.match((await run(3, 'rollback', 'a', '--yes')).stderr, /no previous version of "a"/)
   assert.match((await run(3, 'rollback', 'x', '--yes')).stderr, /not declared/)
+  // Where nobody can be asked, what no approval would mend is told first.
+  assert.match((await run(3, 'rollback', 'x')).stderr, /not declared/)
   assert.deepEqual(server.problems, [])
 })
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
-import { formatManifest, type Layer, type Manifest } from '../../src/artifact/manifest.ts'
+import { blobsOf, formatManifest, type Layer, type Manifest } from '../../src/artifact/manifest.ts'
 import { parseReference, referenceKey } from '../../src/artifact/reference.ts'
 import type { ManifestAnswer } from '../../src/artifact/served.ts'
 import type { Config } from '../../src/config/config.ts'
@@ -73,7 +73,7 @@ test('a store has the locked version, whatever became of its tag', () => {
         [change.locked, change.after?.digest, change.manifest?.digest],
         [true, lockedDigest, lockedDigest],
       )
-      assert.ok(!diagnostics.some(({ code }) => code === 'offline' || code === 'locked-version-gone'), name)
+      assert.ok(!diagnostics.some(({ code }) => code === 'locked-version-gone'), name)
     }
   }
 })
@@ -117,12 +117,17 @@ test('no registry is asked about what the lock file alone brings, but for an upd
   assert.deepEqual(purposes({ ...store, pins: pinned() }, { update: 'all' }), ['a fetch', 'b fetch'])
 })
 
-test('offline, only what is not locked is unknown', () => {
-  const { diagnostics } = planOf({ models: ['a', 'b'] }, [], { ...store, offline: true, pins: pinned() })
-  assert.match(
-    diagnostics.find(({ code }) => code === 'offline')?.message ?? '',
-    /no registry was asked about b:latest$/,
-  )
+test('offline, it is told what the store does not have, since nothing is fetched then', () => {
+  const note = (blobs: Resolution['blobs']) => {
+    const known = { ...store, offline: true, pins: pinned(), blobs }
+    const { diagnostics } = planOf({ models: ['a', 'b'] }, [], known)
+    return diagnostics.find(({ code }) => code === 'offline')?.message ?? ''
+  }
+  assert.match(note(new Map()), /it does not have all of a:latest, b:latest$/)
+  const there = new Map(blobsOf(locked).map(({ digest }) => [digest, true]))
+  assert.match(note(there), /it does not have all of b:latest$/)
+  const { diagnostics } = planOf({ models: ['a'] }, [], { ...store, offline: true, pins: pinned(), blobs: there })
+  assert.ok(!diagnostics.some(({ code }) => code === 'offline'))
 })
 
 test('what only a server can build is not possible in a store, and the rest is', (t) => {

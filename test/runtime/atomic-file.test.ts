@@ -15,7 +15,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { isOllamaConfigError } from '../../src/errors.ts'
-import { notWritten, writeFileAtomically } from '../../src/runtime/atomic-file.ts'
+import { makeFolders, notWritten, writeFileAtomically } from '../../src/runtime/atomic-file.ts'
 import { tempFolder } from '../support/run-cli.ts'
 
 const posix = process.platform !== 'win32'
@@ -106,6 +106,35 @@ test('what cannot be written is a clear error, and everything is as it was', asy
   }
   assert.deepEqual(readdirSync(folder), before)
   assert.equal(readFileSync(path.join(folder, 'file'), 'utf8'), 'old')
+})
+
+test('folders are made from the uppermost on, and somebody else may make them too', async (t) => {
+  const folder = tempFolder(t)
+  const made: string[] = []
+  const onMade = async (name: string) => void made.push(path.relative(folder, name))
+  const deep = path.join(folder, 'a', 'b')
+  await makeFolders(deep, { mode: 0o700, onMade })
+  await makeFolders(deep, { mode: 0o700, onMade })
+  assert.deepEqual(made, ['a', path.join('a', 'b')])
+  if (posix) assert.equal(statSync(deep).mode & 0o777, 0o700)
+  const many = Array.from({ length: 8 }, () => makeFolders(path.join(folder, 'x', 'y', 'z'), { mode: 0o755, onMade }))
+  await Promise.all(many)
+  assert.equal(made.length, 5)
+})
+
+test('a folder that cannot be made is a clear error', { skip: !posix, timeout: 20_000 }, async (t) => {
+  const folder = tempFolder(t, { file: '' })
+  symlinkSync('nowhere', path.join(folder, 'link'))
+  const cases: readonly (readonly [name: string, message: RegExp])[] = [
+    [path.join(folder, 'link'), /"\S+link" cannot be made: the symbolic link "\S+link" leads to nothing that is there/],
+    [path.join(folder, 'link', 'blobs'), /the symbolic link "\S+link" leads to nothing/],
+    [path.join(folder, 'file'), /"\S+file" is no folder/],
+    // It answers ENOENT, for which a recursive mkdir of Node tries its parent again and again.
+    ...(process.platform === 'linux' ? ([['/proc/x/blobs', /no folder can be made in "\/proc"/]] as const) : []),
+  ]
+  for (const [name, message] of cases)
+    await assert.rejects(makeFolders(name, { mode: 0o755 }), { code: 'file-not-written', message }, name)
+  assert.deepEqual(readdirSync(folder), ['file', 'link'])
 })
 
 test('when the disk is full the old content is still there, and no temporary file', async (t) => {

@@ -17,6 +17,7 @@ import { collect, surveyLeftovers } from '../../src/store/collect.ts'
 import { blobFile, type Layout, manifestFile } from '../../src/store/layout.ts'
 import { holdStore } from '../../src/store/mutex.ts'
 import { publishManifest } from '../../src/store/publish.ts'
+import { notReadable } from '../../src/store/unreadable.ts'
 import { tempFolder } from '../support/run-cli.ts'
 import { addBlob, blobOf, filesIn, hasBlob, manifestOf, setTime, storeWith } from './models.ts'
 
@@ -334,5 +335,28 @@ test('who lost the mutex, or is told to stop, removes nothing more', async (t) =
 test('a store that is not there has no leftovers', async (t) => {
   const layout = storeWith(t)
   rmSync(layout.folder, { recursive: true })
-  assert.deepEqual((await surveyLeftovers(layout)).leftovers, [])
+  assert.deepEqual(await surveyLeftovers(layout), { leftovers: [], damaged: [] })
+})
+
+test('a store without a blob lacks no manifests: what broke off there can go', async (t) => {
+  const layout = storeWith(t)
+  rmSync(layout.manifests, { recursive: true, force: true })
+  assert.deepEqual((await surveyLeftovers(layout)).damaged, [])
+  write(layout, `blobs/sha256-${hex}-partial`)
+  const { leftovers, damaged } = await surveyLeftovers(layout, { now: later })
+  assert.deepEqual([leftovers.map(({ spared }) => spared), damaged], [[null], []])
+  assert.equal((await collect(layout, leftovers, { now: later })).removed.length, 1)
+})
+
+test('a folder that cannot be read is named, with the reason in words', { skip: !isPosix }, async (t) => {
+  const layout = storeWith(t)
+  rmSync(layout.blobs, { recursive: true, force: true })
+  symlinkSync('blobs', layout.blobs)
+  await assert.rejects(surveyLeftovers(layout), {
+    code: 'store-unreadable',
+    message: `The store cannot be read: "${layout.blobs}": its symbolic links go in a circle`,
+  })
+  const refused = notReadable('/m/blobs', Object.assign(new Error("EACCES: …, scandir '/m/blobs'"), { code: 'EACCES' }))
+  assert.ok(refused instanceof Error)
+  assert.equal(refused.message, 'The store cannot be read: "/m/blobs": permission denied')
 })

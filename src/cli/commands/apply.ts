@@ -52,7 +52,8 @@ async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> 
     context.stderr.write('Nothing was changed.\n')
     return exitCodes.usage
   }
-  return execute(plan, { ...connection, config: loaded, approve: approvalOf(flags, answers), ...pace, frozen }, screen)
+  const approve = approvalOf(flags, answers)
+  return execute(plan, { ...connection, config: loaded, approve, ...pace, frozen, offline }, screen)
 }
 
 /** Making the plan and passing it on was the approval, so nothing is asked. */

@@ -5,25 +5,19 @@ import { OllamaConfigError } from '../../errors.ts'
 import { type Plan, planErrors } from '../../plan/plan.ts'
 import { type ApplyPlanOptions, applyPlan } from '../../runner.ts'
 import { parseCount, parseDuration } from '../arguments.ts'
-import type { ApplyFlags } from '../command-table.ts'
+import type { ApplyFlags, CommonFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import type { ApplyView } from '../views/apply-view.ts'
 import { JsonLines } from '../views/json.ts'
 import { createPlainView } from '../views/plain.ts'
 import { formatPlan } from '../views/plan.ts'
 import { formatReport } from '../views/report.ts'
-import { createStyle } from '../views/style.ts'
 import { describeTerminal, type Terminal } from '../views/terminal.ts'
-
-interface OutputFlags {
-  readonly json?: boolean
-  readonly verbose?: boolean
-  readonly 'no-color'?: boolean
-}
+import { styleFor } from './session.ts'
 
 export interface Screen {
   readonly context: Context
-  readonly flags: OutputFlags
+  readonly flags: CommonFlags
   readonly terminal: Terminal
   /** Somebody can be asked, and JSON is not wanted. */
   readonly interactive: boolean
@@ -31,7 +25,7 @@ export interface Screen {
   readonly json: JsonLines | undefined
 }
 
-export function openScreen(flags: OutputFlags, context: Context): Screen {
+export function openScreen(flags: CommonFlags, context: Context): Screen {
   const terminal = describeTerminal(context, flags)
   return {
     context,
@@ -69,12 +63,12 @@ interface PlanView {
 }
 
 export function showPlan(plan: Plan, { file, all = false, asks = false }: PlanView, screen: Screen): void {
-  const { json, terminal, context } = screen
+  const { json, terminal, context, flags } = screen
   if (json !== undefined) {
     json.plan(plan)
     return
   }
-  const style = createStyle(terminal.stdoutColor)
+  const style = styleFor(terminal.stdoutColor, flags, context)
   context.stdout.write(formatPlan(plan, { columns: columnsOf(context.stdout), style, file, all, asks }))
 }
 
@@ -89,14 +83,14 @@ export function assertApplicable(plan: Plan): void {
 
 /** Carries the plan out, shows how it goes and what became of it. */
 export async function execute(plan: Plan, options: ApplyPlanOptions, screen: Screen): Promise<number> {
-  const { json, terminal, context } = screen
+  const { json, terminal, context, flags } = screen
   const run = applyPlan(plan, options)
   const report = await follow(run, json ?? (await chooseView(screen)))
   const told = terminal.animate && context.stdout.isTTY === true
   if (json === undefined)
     context.stdout.write(
       `\n${formatReport(report, {
-        style: createStyle(terminal.stdoutColor),
+        style: styleFor(terminal.stdoutColor, flags, context),
         told,
         columns: columnsOf(context.stdout),
       })}`,
@@ -109,13 +103,15 @@ export async function execute(plan: Plan, options: ApplyPlanOptions, screen: Scr
 /** Of a clock that is never set back. */
 const now = () => performance.now()
 
-async function chooseView({ terminal, flags, context: { stderr } }: Screen): Promise<ApplyView> {
+async function chooseView({ terminal, flags, context }: Screen): Promise<ApplyView> {
+  const { stderr } = context
+  const style = styleFor(terminal.stderrColor, flags, context)
   // Log lines would tear the tree apart.
   if (terminal.animate && !flags.verbose) {
     const { createTaskTree } = await import('../views/tasks.ts')
-    return createTaskTree({ stream: stderr, color: terminal.stderrColor, unicode: terminal.unicode, now })
+    return createTaskTree({ stream: stderr, style, unicode: terminal.unicode, now })
   }
-  return createPlainView({ write: (line) => stderr.write(`${line}\n`), now })
+  return createPlainView({ write: (line) => stderr.write(`${line}\n`), now, hint: style.hint })
 }
 
 async function follow(run: ApplyRun, view: ApplyView | JsonLines): Promise<Report> {

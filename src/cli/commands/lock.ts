@@ -8,9 +8,8 @@ import { type LockResult, lockModels } from '../../runner.ts'
 import type { CommonFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { formatDiagnostic } from '../views/problems.ts'
-import { createStyle } from '../views/style.ts'
 import { describeTerminal } from '../views/terminal.ts'
-import { openSession, withHostSource } from './session.ts'
+import { openSession, styleFor, withHostSource } from './session.ts'
 
 export async function lock(flags: CommonFlags, models: readonly string[], context: Context): Promise<number> {
   const { loaded, connection, waitMs } = await openSession(flags, context)
@@ -34,7 +33,7 @@ export function showLock(
     context.stdout.write(`${jsonText({ formatVersion, file, changes, diagnostics }, 2)}\n`)
     return code
   }
-  const style = createStyle(describeTerminal(context, flags).stdoutColor)
+  const style = styleFor(describeTerminal(context, flags).stdoutColor, flags, context)
   const digest = (text: string | null) => (text === null ? 'no entry' : shortDigest(text))
   const width = changes.reduce((most, { reference }) => Math.max(most, reference.length), 0)
   const count = Object.keys(written.models).length
@@ -42,12 +41,11 @@ export function showLock(
   context.stdout.write(
     [
       ...diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style, columnsOf(context.stdout))),
-      ...changes.map(({ reference, before, after }) => {
-        const has = Object.hasOwn(written.models, reference)
-        const sign = !has ? style.red('-') : before === null ? style.green('+') : style.yellow('~')
+      ...changes.map(({ reference, kind, before, after }) => {
+        const sign = { removed: style.red('-'), added: style.green('+'), changed: style.yellow('~') }[kind]
         const text =
-          has && (after === null || before === after)
-            ? 'another declaration or base'
+          kind !== 'removed' && (after === null || before === after)
+            ? `${kind === 'added' ? 'its' : 'another'} declaration${kind === 'added' ? ' and' : ' or'} base`
             : `${before === null ? '' : `${digest(before)} → `}${digest(after)}`
         return `  ${sign} ${reference.padEnd(width)}  ${text}`
       }),

@@ -4,9 +4,8 @@ import { findOutdated } from '../../runner.ts'
 import type { CommonFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { formatOutdated } from '../views/outdated.ts'
-import { createStyle } from '../views/style.ts'
 import { describeTerminal } from '../views/terminal.ts'
-import { openSession, withHostSource } from './session.ts'
+import { commandLine, openSession, styleFor, withHostSource } from './session.ts'
 
 export async function outdated(flags: CommonFlags, context: Context): Promise<number> {
   const { loaded, connection, waitMs } = await openSession(flags, context)
@@ -16,6 +15,13 @@ export async function outdated(flags: CommonFlags, context: Context): Promise<nu
     return exitCodes.done
   }
   const { stdoutColor } = describeTerminal(context, flags)
-  context.stdout.write(formatOutdated(result, { style: createStyle(stdoutColor), columns: columnsOf(context.stdout) }))
+  context.stdout.write(
+    formatOutdated(result, {
+      style: styleFor(stdoutColor, flags, context),
+      columns: columnsOf(context.stdout),
+      updateCommand: commandLine(['update'], flags, context),
+      applyCommand: commandLine(['apply'], flags, context),
+    }),
+  )
   return exitCodes.done
 }

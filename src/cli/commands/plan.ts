@@ -8,9 +8,8 @@ import type { PlanFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
 import { formatPlan } from '../views/plan.ts'
-import { createStyle } from '../views/style.ts'
 import { describeTerminal } from '../views/terminal.ts'
-import { applyCommand, openSession, type Session, withHostSource } from './session.ts'
+import { applyCommand, openSession, type Session, styleFor, withHostSource } from './session.ts'
 
 export async function plan(flags: PlanFlags, context: Context): Promise<number> {
   const session = await openSession(flags, context)
@@ -44,7 +43,7 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
     context.stdout.write(
       formatPlan(result, {
         columns: columnsOf(context.stdout),
-        style: createStyle(terminal.stdoutColor),
+        style: styleFor(terminal.stdoutColor, flags, context),
         file,
         all: flags.all === true,
       }),

@@ -14,11 +14,12 @@ export async function rollback(
 ): Promise<number> {
   const screen = openScreen(flags, context)
   return withJsonError(screen, async () => {
-    assertApprovable(flags, screen.interactive)
     const { loaded, file, connection, waitMs } = await openSession(flags, context)
     const plan = await withHostSource(loaded, connection, () =>
       createRollbackPlan(loaded, model, { ...connection, waitMs }),
     )
+    // A name that is none is told first: no approval would mend it.
+    assertApprovable(flags, screen.interactive)
     showPlan(plan, { file }, screen)
     if (!flags.yes && !(await confirm('\nRestore it?', context))) {
       context.stderr.write('Nothing was changed.\n')

@@ -8,6 +8,7 @@ import { parseCount, parseDuration } from '../arguments.ts'
 import type { CommonFlags } from '../command-table.ts'
 import type { Context } from '../context.ts'
 import { createLogger } from '../log.ts'
+import { createStyle, type Style } from '../views/style.ts'
 
 export interface Session {
   readonly loaded: LoadedConfig
@@ -119,6 +120,13 @@ export function commandLine(words: readonly string[], flags: CommonFlags, { env 
 /** As it has to be typed. npx sets a variable; what it ran is on no PATH. */
 export function programOf({ env }: Pick<Context, 'env'>): string {
   return env['npm_command'] === 'exec' ? 'npx ollama-config' : 'ollama-config'
+}
+
+/** Colours, and hints whose commands are for the same config and the same host or store. */
+export function styleFor(color: boolean, flags: CommonFlags, context: Pick<Context, 'env'>): Style {
+  return createStyle(color, (hint) =>
+    hint.replaceAll(/"ollama-config ([^"]+)"/g, (_, words: string) => `"${commandLine([words], flags, context)}"`),
+  )
 }
 
 export function shellWord(text: string): string {

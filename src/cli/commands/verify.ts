@@ -5,11 +5,10 @@ import { isSound, type VerifyProgress, verifyModels } from '../../runner.ts'
 import type { VerifyFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { ByteProgress } from '../views/byte-progress.ts'
-import { createStyle } from '../views/style.ts'
 import { describeTerminal } from '../views/terminal.ts'
 import { formatVerification } from '../views/verification.ts'
 import { waitingText } from '../views/words.ts'
-import { commandLine, openSession, sessionWithout, withHostSource } from './session.ts'
+import { commandLine, openSession, sessionWithout, styleFor, withHostSource } from './session.ts'
 
 const phaseWords: Readonly<Record<VerifyProgress['phase'], string>> = { reading: 'Read', fetching: 'Fetched' }
 
@@ -43,7 +42,7 @@ export async function verify(flags: VerifyFlags, models: readonly string[], cont
     const words = ['verify', ...models, ...(flags.all ? ['--all'] : []), '--repair']
     stdout.write(
       formatVerification(result, {
-        style: createStyle(terminal.stdoutColor),
+        style: styleFor(terminal.stdoutColor, flags, context),
         columns: columnsOf(stdout),
         repairCommand: flags.repair ? undefined : commandLine(words, flags, context),
         applyCommand: commandLine(['apply'], flags, context),

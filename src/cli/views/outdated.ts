@@ -11,6 +11,8 @@ export interface OutdatedViewOptions {
   readonly style: Style
   /** Of the terminal; where it is left out, lines may have any length. */
   readonly columns: number | undefined
+  readonly updateCommand: string
+  readonly applyCommand: string
 }
 
 export function formatOutdated({ targets }: Outdated, options: OutdatedViewOptions): string {
@@ -23,7 +25,7 @@ export function formatOutdated({ targets }: Outdated, options: OutdatedViewOptio
           ? []
           : [...diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, options.style, options.columns)), '']),
         ...(shown.length === 0 ? [] : [...table(shown, options), '']),
-        `${summary(shown, current)}\n`,
+        `${summary(shown, current, options)}\n`,
       ].join('\n')
     })
     .join('\n')
@@ -71,7 +73,7 @@ const summaryWords = {
   unknown: 'unknown',
 } as const
 
-function summary(shown: readonly OutdatedModel[], current: number): string {
+function summary(shown: readonly OutdatedModel[], current: number, options: OutdatedViewOptions): string {
   const count = (status: OutdatedStatus) => shown.filter((model) => model.status === status).length
   const outdated = count('outdated')
   if (shown.length === 0)
@@ -83,6 +85,9 @@ function summary(shown: readonly OutdatedModel[], current: number): string {
       count(status) === 0 ? [] : [`${count(status)} ${summaryWords[status]}`],
     ),
   ]
-  const next = outdated > 0 || count('same-content') > 0 ? ' To update: ollama-config update' : ''
-  return `${parts.join(', ')}.${next}`
+  const next = [
+    ...(outdated > 0 || count('same-content') > 0 ? [`To update: ${options.updateCommand}`] : []),
+    ...(count('not-installed') > 0 ? [`To install what is not there: ${options.applyCommand}`] : []),
+  ]
+  return [`${parts.join(', ')}.`, ...next].join(next.length === 1 ? ' ' : '\n')
 }

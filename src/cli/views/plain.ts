@@ -14,6 +14,7 @@ import {
   rateOf,
   remainingOf,
 } from './progress.ts'
+import type { Style } from './style.ts'
 import { activityText, errorTexts, outcomeText, waitingText } from './words.ts'
 
 export interface PlainViewOptions {
@@ -21,12 +22,14 @@ export interface PlainViewOptions {
   write(line: string): void
   /** Milliseconds, of any clock. */
   now(): number
+  /** As of {@link Style}. Default: hints are shown as they are. */
+  readonly hint?: Style['hint'] | undefined
 }
 
 /** At most one line of progress per change in this time. */
 const quietMs = 5000
 
-export function createPlainView({ write, now }: PlainViewOptions): ApplyView {
+export function createPlainView({ write, now, hint = (text) => text }: PlainViewOptions): ApplyView {
   let progress = noProgress
   let closed = false
   const lastLineMs = new Map<string, number>()
@@ -51,7 +54,7 @@ export function createPlainView({ write, now }: PlainViewOptions): ApplyView {
     }
     if (event.type === 'change-finished') {
       say(state, outcomeText(state), nowMs)
-      const error = errorTexts(state)
+      const error = errorTexts(state, hint)
       if (error !== null) write(error.message)
       if (error?.hint) say(state, error.hint, nowMs)
     } else if (event.type === 'change-started') {

@@ -14,7 +14,7 @@ export function formatError(
   const frame = isOllamaConfigError(error) ? error.details?.['frame'] : undefined
   if (typeof frame === 'string') lines.push('', frame, '')
   if (isConfigError(error)) lines.push(diagnosticsText(error.diagnostics, style, columns))
-  if (hint !== undefined) lines.push(fold(`${style.cyan('Next:')} ${printable(hint)}`, columns))
+  if (hint !== undefined) lines.push(fold(`${style.cyan('Next:')} ${printable(style.hint(hint))}`, columns))
   if (debug) lines.push('', stackOf(error))
   return `${lines.join('\n')}\n`
 }
@@ -24,7 +24,7 @@ export function formatDiagnostic({ severity, message, hint }: Diagnostic, style:
   const sign = severity === 'error' ? style.red('x') : style.yellow('!')
   const lines = (text: string) => (columns === undefined ? [printable(text)] : wrap(printable(text), columns - 4))
   const indented = (text: string, paint: Paint = (line) => line) => lines(text).map(paint).join('\n    ')
-  return `  ${sign} ${indented(message)}${hint === undefined ? '' : `\n    ${indented(hint, style.dim)}`}`
+  return `  ${sign} ${indented(message)}${hint === undefined ? '' : `\n    ${indented(style.hint(hint), style.dim)}`}`
 }
 
 /** More than this many problems nobody reads. */

@@ -3,7 +3,7 @@ import type { ChangeOutcome, ChangeProgress, ChangeRetrying, Event, SkipReason }
 import { printable } from '../../artifact/text.ts'
 import type { ErrorData } from '../../errors.ts'
 import type { Change } from '../../plan/plan.ts'
-import { addSample, bytesPerSecond, type Rate, startRate } from './rate.ts'
+import { addSample, bytesPerSecond, isSettled, type Rate, startRate } from './rate.ts'
 
 export interface Progress {
   /** In the order of the events that announced them. */
@@ -69,6 +69,11 @@ export function foldProgress(progress: Progress, event: Event, nowMs: number): P
   }
 }
 
+/** Its size must not wait in the total. */
+export function movesNoBytes(action: Change['action']): boolean {
+  return action === 'delete' || action === 'alias' || action === 'restore'
+}
+
 export function isFinished(state: ChangeState): boolean {
   return state.phase !== 'waiting' && state.phase !== 'active'
 }
@@ -98,6 +103,7 @@ export function rateOf(state: ChangeState, nowMs: number): number | null {
 export function remainingOf(state: ChangeState, nowMs: number): number | null {
   const total = expectedBytes(state)
   if (state.phase !== 'active' || state.completedBytes === null || total === null) return null
+  if (state.rate === null || !isSettled(state.rate, nowMs)) return null
   return timeFor(total - state.completedBytes, rateOf(state, nowMs))
 }
 
@@ -133,8 +139,7 @@ function waiting({ id, reference, action, after, downloadBytes }: Change): Chang
     retry: null,
     completedBytes: null,
     seenBytes: null,
-    // A deletion moves no bytes: its size must not wait in the total.
-    plannedBytes: action === 'delete' ? null : (after?.sizeBytes ?? downloadBytes),
+    plannedBytes: movesNoBytes(action) ? null : (after?.sizeBytes ?? downloadBytes),
     rate: null,
     startedMs: null,
     durationMs: null,

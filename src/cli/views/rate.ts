@@ -13,6 +13,9 @@ const memoryMs = 5000
 const graceMs = 1000
 /** Less than this tells nothing. */
 const minElapsedMs = 500
+/** What is left of a second, as old samples fade. */
+const minSettledMs = 800
+const minSettledBytes = 1024
 
 export function startRate(nowMs: number): Rate {
   return { bytes: 0, elapsedMs: 0, atMs: nowMs }
@@ -28,6 +31,12 @@ export function addSample(rate: Rate, bytes: number, nowMs: number): Rate {
 export function bytesPerSecond(rate: Rate, nowMs: number): number | null {
   const { bytes, elapsedMs } = fade(rate, nowMs - graceMs)
   return elapsedMs < minElapsedMs ? null : (bytes / elapsedMs) * 1000
+}
+
+/** From less nobody can tell how long the rest takes: the first bytes are few, and connections are only being made. */
+export function isSettled(rate: Rate, nowMs: number): boolean {
+  const { bytes, elapsedMs } = fade(rate, nowMs - graceMs)
+  return elapsedMs >= minSettledMs && bytes >= minSettledBytes
 }
 
 function fade(rate: Rate, nowMs: number): Rate {

@@ -21,7 +21,7 @@ export function formatReport(report: Report, { style, told, columns }: ReportVie
   const left = results.filter(({ outcome, skipReason }) => outcome === 'cancelled' || skipReason === 'interrupted')
   const lines = (told ? [] : failed).flatMap(({ action, reference, error }) => [
     `  ${style.red('x')} ${failureText(action, reference, printable(error?.message ?? 'failed', 1000))}`,
-    ...(error?.hint === undefined ? [] : [`    ${style.dim(printable(error.hint))}`]),
+    ...(error?.hint === undefined ? [] : [`    ${style.dim(style.hint(printable(error.hint)))}`]),
   ])
   for (const diagnostic of report.targets.flatMap(({ diagnostics }) => diagnostics)) {
     lines.push(formatDiagnostic(diagnostic, style, columns))

@@ -30,7 +30,8 @@ export function changeRow(state: ChangeState, layout: Layout): string[] {
   }
   if (final) return textRow(state, state.phase === 'active' ? 'not finished' : 'not begun', layout)
   if (state.phase === 'waiting') {
-    return textRow(state, state.plannedBytes === null ? '' : formatBytes(state.plannedBytes), layout, style.dim)
+    // A build takes none, as a rule.
+    return textRow(state, state.plannedBytes ? formatBytes(state.plannedBytes) : '', layout, style.dim)
   }
   const numbers = numbersOf(state, nowMs)
   if (numbers === null) return textRow(state, activityText(state), layout)
@@ -73,7 +74,7 @@ function textRow(state: ChangeState, text: string, layout: Layout, paint?: Paint
 }
 
 function errorRows(state: ChangeState, { style, columns, final }: Layout): string[] {
-  const error = errorTexts(state)
+  const error = errorTexts(state, style.hint)
   if (error === null) return []
   const message = wrap(error.message, columns - widths.icon)
   const hint = final && error.hint !== null ? wrap(error.hint, columns - widths.icon) : []

@@ -11,10 +11,12 @@ export interface Style {
   readonly green: Paint
   readonly yellow: Paint
   readonly cyan: Paint
+  /** A hint as it is shown: the commands that it names are those for the place that was asked for. */
+  readonly hint: (hint: string) => string
 }
 
 /** When `enabled` is false every function returns its text unchanged. */
-export function createStyle(enabled: boolean): Style {
+export function createStyle(enabled: boolean, hint: Style['hint'] = (text) => text): Style {
   const paint = (format: Format): Paint => {
     if (!enabled) return (text) => text
     // By default `styleText` looks at stdout and NO_COLOR from Node 22.13 on; what counts is the decision of `terminal.ts`.
@@ -28,5 +30,6 @@ export function createStyle(enabled: boolean): Style {
     green: paint('green'),
     yellow: paint('yellow'),
     cyan: paint('cyan'),
+    hint,
   }
 }

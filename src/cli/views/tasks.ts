@@ -14,13 +14,13 @@ import type { ApplyView } from './apply-view.ts'
 import { composeFrame } from './frame.ts'
 import { foldProgress, noProgress } from './progress.ts'
 import { createScreen, type ScreenStream } from './screen.ts'
-import { createStyle } from './style.ts'
+import type { Style } from './style.ts'
 import { waitingText } from './words.ts'
 
 export interface TaskTreeOptions {
   /** stderr, a terminal. */
   readonly stream: ScreenStream
-  readonly color: boolean
+  readonly style: Style
   /** Else ASCII. */
   readonly unicode: boolean
   /** Milliseconds, of any clock. */
@@ -35,9 +35,8 @@ const frameMs = 100
 /** How a change ended; `null` when the view was closed before it did. */
 type End = ChangeFinished | null
 
-export function createTaskTree({ stream, color, unicode, now, every = everyInterval }: TaskTreeOptions): ApplyView {
+export function createTaskTree({ stream, style, unicode, now, every = everyInterval }: TaskTreeOptions): ApplyView {
   const screen = createScreen(stream)
-  const style = createStyle(color)
   const ends = new Map<string, (end: End) => void>()
   const runs: Promise<unknown>[] = []
   let progress = noProgress

@@ -1,5 +1,14 @@
 /** The whole run in numbers, from the states of its changes. Pure. */
-import { type ChangeState, expectedBytes, isFinished, type Progress, rateOf, timeFor } from './progress.ts'
+import {
+  type ChangeState,
+  expectedBytes,
+  isFinished,
+  movesNoBytes,
+  type Progress,
+  rateOf,
+  timeFor,
+} from './progress.ts'
+import { isSettled } from './rate.ts'
 
 export interface Totals {
   readonly counts: Readonly<Record<ChangeState['phase'], number>>
@@ -20,9 +29,10 @@ export function totalsOf(progress: Progress, nowMs: number): Totals {
   let knownBytes = 0
   let complete = true
   let rate: number | null = null
+  let settled = false
   for (const state of progress.changes) {
     counts[state.phase] += 1
-    if (state.action === 'delete') continue
+    if (movesNoBytes(state.action)) continue
     const completed = bytesOnHost(state)
     completedBytes += completed
     const expected = isFinished(state) ? completed : expectedBytes(state)
@@ -31,6 +41,7 @@ export function totalsOf(progress: Progress, nowMs: number): Totals {
     knownBytes += Math.max(completed, expected ?? 0)
     const own = rateOf(state, nowMs)
     if (own !== null) rate = (rate ?? 0) + own
+    settled ||= state.rate !== null && isSettled(state.rate, nowMs)
   }
   const totalBytes = complete ? knownBytes : null
   return {
@@ -40,7 +51,7 @@ export function totalsOf(progress: Progress, nowMs: number): Totals {
     completedBytes,
     totalBytes,
     bytesPerSecond: rate,
-    remainingMs: totalBytes === null ? null : timeFor(totalBytes - completedBytes, rate),
+    remainingMs: totalBytes === null || !settled ? null : timeFor(totalBytes - completedBytes, rate),
   }
 }
 

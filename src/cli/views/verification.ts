@@ -56,7 +56,7 @@ function modelLines(model: VerifiedModel, width: number, style: Style): readonly
     `  ${paint(padEnd(word, 'repaired'.length))}  ${padEnd(printable(reference), width)}  ${what}`,
     ...[...errors.values()].flatMap(({ message, hint }) => [
       `      ${printable(message)}`,
-      ...(hint === undefined ? [] : [`      ${style.dim(`hint: ${printable(hint)}`)}`]),
+      ...(hint === undefined ? [] : [`      ${style.dim(`hint: ${printable(style.hint(hint))}`)}`]),
     ]),
   ]
 }

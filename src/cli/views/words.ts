@@ -4,6 +4,7 @@ import { formatBytes } from '../../artifact/bytes.ts'
 import { printable } from '../../artifact/text.ts'
 import { formatDuration } from './format.ts'
 import type { ChangeState } from './progress.ts'
+import type { Style } from './style.ts'
 
 type Action = ChangeState['action']
 
@@ -67,13 +68,16 @@ export function outcomeText(state: ChangeState): string {
 }
 
 /** Under a failed change. The name is part of it, so that the line means something when copied into an issue. */
-export function errorTexts(state: ChangeState): { readonly message: string; readonly hint: string | null } | null {
+export function errorTexts(
+  state: ChangeState,
+  shownHint: Style['hint'],
+): { readonly message: string; readonly hint: string | null } | null {
   if (state.error === null) return null
   const { message, hint } = state.error
   const text = printable(message)
   return {
     message: text.includes(state.reference) ? text : `${state.reference}: ${text}`,
-    hint: hint === undefined ? null : `hint: ${printable(hint)}`,
+    hint: hint === undefined ? null : `hint: ${printable(shownHint(hint))}`,
   }
 }
 

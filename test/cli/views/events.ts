@@ -1,6 +1,6 @@
 /** Changes and events as the engine would make them, for the tests of the views. */
 import type { ChangeFinished, ChangeProgress, Event } from '../../../src/apply/events.ts'
-import type { Change, DeleteChange, PullChange } from '../../../src/plan/plan.ts'
+import type { AliasChange, Change, DeleteChange, PullChange } from '../../../src/plan/plan.ts'
 
 const base = {
   cloud: false,
@@ -17,6 +17,23 @@ export function pull(reference: string, sizeBytes: number | null = null): PullCh
   const after = sizeBytes === null ? null : { digest: null, sizeBytes }
   const reason = { code: 'missing', text: 'not installed' } as const
   return { ...base, id: `pull ${reference}`, action: 'pull', reference, after, ...fetch, reason }
+}
+
+export function alias(reference: string, of: string, sizeBytes: number): AliasChange {
+  const reason = { code: 'missing', text: 'not installed' } as const
+  const after = { digest: null, sizeBytes }
+  const precondition = { digest: null, source: null }
+  return {
+    ...base,
+    id: `alias ${reference}`,
+    action: 'alias',
+    reference,
+    after,
+    of,
+    precondition,
+    keepAs: null,
+    reason,
+  }
 }
 
 export function deletion(reference: string): DeleteChange {

@@ -13,7 +13,7 @@ import {
 import { addSample, bytesPerSecond, startRate } from '../../../src/cli/views/rate.ts'
 import { totalsOf } from '../../../src/cli/views/totals.ts'
 import { activityText, errorTexts, outcomeText } from '../../../src/cli/views/words.ts'
-import { began, deletion, ended, progressed, pull, started } from './events.ts'
+import { alias, began, deletion, ended, progressed, pull, started } from './events.ts'
 
 const MB = 1e6
 const model = pull('qwen3:8b')
@@ -60,6 +60,28 @@ test('a steady download has a rate and a time left', () => {
   assert.ok(rate !== null && Math.abs(rate - 100 * MB) < MB, String(rate))
   const left = remainingOf(only(progress), 3000)
   assert.ok(left !== null && Math.abs(left - 7000) < 100, String(left))
+})
+
+test('the first bytes tell nothing of the time left', () => {
+  // A small layer comes at once, and the storage of the large one lets wait.
+  const first = fold([[0, started(model)], [0, began(model)], ...stream(0, 0, 1, 18, 262_000)])
+  assert.equal(remainingOf(only(first), 1700), null)
+  assert.equal(totalsOf(first, 1700).remainingMs, null)
+  const early = fold([[0, started(model)], [0, began(model)], ...stream(0, 0, 10 * MB, 9, 1000 * MB)])
+  assert.ok(rateOf(only(early), 800) !== null)
+  assert.equal(remainingOf(only(early), 800), null)
+  const later = fold([[0, started(model)], [0, began(model)], ...stream(0, 0, 10 * MB, 13, 1000 * MB)])
+  assert.ok((remainingOf(only(later), 1200) ?? 0) > 0)
+  assert.ok((totalsOf(later, 1200).remainingMs ?? 0) > 0)
+})
+
+test('a second name moves no bytes, and counts with none', () => {
+  const progress = fold([[0, started(pull('a', 100 * MB), alias('b', 'a', 100 * MB))]])
+  assert.deepEqual(
+    progress.changes.map(({ plannedBytes }) => plannedBytes),
+    [100 * MB, null],
+  )
+  assert.equal(totalsOf(progress, 0).totalBytes, 100 * MB)
 })
 
 test('a resumed download counts only what comes now', () => {
@@ -174,5 +196,8 @@ test('every outcome has its words', () => {
     error: { code: 'disk-full', message: 'No \x1b[2Jroom\nleft', hint: 'make room' },
   })
   assert.equal(outcomeText(failed), 'failed after 3s')
-  assert.deepEqual(errorTexts(failed), { message: 'qwen3:8b: No room left', hint: 'hint: make room' })
+  assert.deepEqual(
+    errorTexts(failed, (hint) => hint),
+    { message: 'qwen3:8b: No room left', hint: 'hint: make room' },
+  )
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import process from 'node:process'
 import { test } from 'node:test'
 import type { ApplyView } from '../../../src/cli/views/apply-view.ts'
+import { createStyle } from '../../../src/cli/views/style.ts'
 import { createTaskTree } from '../../../src/cli/views/tasks.ts'
 import { began, deletion, ended, progressed, pull, started } from './events.ts'
 import { ScreenModel } from './screen-model.ts'
@@ -29,7 +30,7 @@ function stage(
     callbacks.add(callback)
     return () => callbacks.delete(callback)
   }
-  const view = createTaskTree({ stream: screen, color, unicode, now: () => nowMs, every })
+  const view = createTaskTree({ stream: screen, style: createStyle(color), unicode, now: () => nowMs, every })
   return {
     screen,
     view,
@@ -221,7 +222,13 @@ test('a resize redraws the whole frame', async () => {
 test('a stream without a size is taken as 80 by 24', async () => {
   const { screen, view } = stage(0, 0)
   const real = { write: (text: string) => screen.writes.push(text) }
-  const tree = createTaskTree({ stream: real, color: false, unicode: true, now: () => 0, every: () => () => {} })
+  const tree = createTaskTree({
+    stream: real,
+    style: createStyle(false),
+    unicode: true,
+    now: () => 0,
+    every: () => () => {},
+  })
   tree.handle(started(pull('a:latest')))
   await tree.close()
   await view.close()
@@ -239,7 +246,7 @@ test('a broken terminal stops the drawing, never the apply', async () => {
     ticks.push(callback)
     return () => ticks.pop()
   }
-  const view = createTaskTree({ stream: { write }, color: true, unicode: true, now: () => 0, every })
+  const view = createTaskTree({ stream: { write }, style: createStyle(true), unicode: true, now: () => 0, every })
   const a = pull('a:latest')
   view.handle(started(a))
   view.handle(began(a))
