@@ -21,7 +21,7 @@ import {
 import type { Patience } from './attempts.ts'
 import type { Event, SkipReason } from './events.ts'
 import { fetchModel } from './fetch.ts'
-import { findInstalled, type Host, stalePlan } from './host.ts'
+import { findInstalled, findWhole, type Host, stalePlan } from './host.ts'
 import { aliasModel, buildModel } from './make.ts'
 import { notDone, type Outcome, skipped } from './outcome.ts'
 import { removeModel, restoreModel } from './remove.ts'
@@ -168,8 +168,9 @@ async function* carryOut(
 
 /** @throws {OllamaConfigError} `stale-plan`, naming every model that is not as it was */
 function assertFresh(changes: readonly Pending[], { state, backend }: Host): void {
-  const digestOf = (name: string) => findInstalled(state, name)[0]?.digest ?? null
   const stale = changes.filter((change) => {
+    const find = (name: string) => (change.action === 'delete' ? findInstalled(state, name)[0] : findWhole(state, name))
+    const digestOf = (name: string) => find(name)?.digest ?? null
     // Done by an earlier apply of the plan, which was interrupted, or by somebody else.
     if (isAtGoal(change, digestOf(change.reference))) return false
     const { digest, source = null, base = null } = change.precondition

@@ -10,7 +10,7 @@ import type { InstalledModel } from '../plan/state.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { Attempts, type Patience } from './attempts.ts'
 import type { Event } from './events.ts'
-import { findInstalled, type Host, stalePlan } from './host.ts'
+import { findWhole, type Host, stalePlan } from './host.ts'
 import { keepPrevious } from './keep.ts'
 import { done, notDone, type Outcome } from './outcome.ts'
 
@@ -25,7 +25,7 @@ export async function* fetchModel(
   { signal, ...patience }: FetchOptions,
 ): AsyncGenerator<Event, Outcome> {
   const { reference, insecure } = change
-  const [present] = findInstalled(host.state, reference)
+  const present = findWhole(host.state, reference)
   if (isDone(change, present)) return done(present)
   const exact = host.backend.fetchesByDigest ? exactManifest(change) : undefined
   if (change.action === 'update') yield* keepPrevious(change, present, host)
@@ -122,8 +122,7 @@ async function isOtherVersion(
   // Such a server never lists the digest of the registry, but it has the blobs of what it pulled.
   const lookup = backend.openBlobs()
   try {
-    for (const blob of manifest === null ? [] : plannedBlobs(manifest))
-      if (!(await lookup.has(blob.digest))) return true
+    for (const blob of manifest === null ? [] : plannedBlobs(manifest)) if (!(await lookup.has(blob))) return true
     return false
   } finally {
     lookup.close()

@@ -17,6 +17,11 @@ export function findInstalled(state: ActualState, name: string): readonly Instal
   return groupByKey(state.models).get(referenceKey(parseListedName(name))) ?? []
 }
 
+/** The one under this name that is of use: what is damaged is brought or made anew. */
+export function findWhole(state: ActualState, name: string): InstalledModel | undefined {
+  return findInstalled(state, name).find(({ damage }) => damage === undefined)
+}
+
 /**
  * A stream that ends in success is a claim; the listing and `show`, which fails when a blob is missing, are the proof.
  *
@@ -30,6 +35,8 @@ export async function verifyInstalled(name: string, host: Host): Promise<Install
   if (model === undefined) {
     throw notAsReported(host, `success for "${name}", but does not list it`)
   }
+  if (model.damage !== undefined)
+    throw notAsReported(host, `success for "${name}", of which is damaged: ${model.damage}`)
   // A cloud model is asked for elsewhere, and may need an account.
   if (model.remoteHost === undefined) await host.backend.show(model.name)
   return model

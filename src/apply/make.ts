@@ -5,7 +5,7 @@ import { differencesOf } from '../plan/differences.ts'
 import type { AliasChange, DeriveChange, PlannedBuild, RebuildChange } from '../plan/plan.ts'
 import type { InstalledModel } from '../plan/state.ts'
 import type { Event } from './events.ts'
-import { findInstalled, type Host, notAsReported, stalePlan, verifyInstalled } from './host.ts'
+import { findWhole, type Host, notAsReported, stalePlan, verifyInstalled } from './host.ts'
 import { keepPrevious } from './keep.ts'
 import { done, type Outcome } from './outcome.ts'
 import { StallWatch } from './stall-watch.ts'
@@ -27,7 +27,7 @@ export async function* buildModel(
   options: BuildOptions,
 ): AsyncGenerator<Event, Outcome> {
   const { id, reference, after, build, precondition } = change
-  const [present] = findInstalled(host.state, reference)
+  const present = findWhole(host.state, reference)
   // Somebody else was quicker.
   if (present !== undefined && present.digest === after?.digest) return done(present)
   if (present !== undefined && present.digest !== precondition.digest && (await isAsDeclared(present, build, host)))
@@ -58,7 +58,7 @@ export async function* buildModel(
 /** @throws {OllamaConfigError} `stale-plan`, `verification-failed`, and what the host answers */
 export async function* aliasModel(change: AliasChange, host: Host): AsyncGenerator<Event, Outcome> {
   const { reference, of, precondition } = change
-  const [present] = findInstalled(host.state, reference)
+  const present = findWhole(host.state, reference)
   const source = startOf(of, precondition.source ?? null, change, host)
   if (present?.digest === source.digest) return done(present)
   assertUntouched(change, present, 'made')
@@ -89,14 +89,15 @@ function startOf(
   { reference }: { readonly reference: string },
   host: Host,
 ): InstalledModel {
-  const [found] = findInstalled(host.state, name)
+  const found = findWhole(host.state, name)
   if (found === undefined)
     throw stalePlan(`"${reference}" was not made: "${name}", which it starts from, is not installed`)
   if (digest === null || found.digest === digest) return found
   throw stalePlan(`"${reference}" was not made: "${name}", which it starts from, was replaced since the plan was made`)
 }
 
-function requestOf(build: PlannedBuild, base: InstalledModel | undefined): CreateRequest {
+/** @param base `undefined` for a model that is built from files */
+export function requestOf(build: PlannedBuild, base: Pick<InstalledModel, 'name'> | undefined): CreateRequest {
   const { system, template, parameters, messages, licenses, renderer, parser, requires, quantize } = build
   const byName = (files: PlannedBuild['files']) => Object.fromEntries(files.map(({ name, digest }) => [name, digest]))
   return {
@@ -118,7 +119,7 @@ function requestOf(build: PlannedBuild, base: InstalledModel | undefined): Creat
 /** Whether another apply built just this meanwhile, as far as the server tells. */
 async function isAsDeclared(model: InstalledModel, build: PlannedBuild, host: Host): Promise<boolean> {
   if (build.from === null || model.remoteHost !== undefined) return false
-  const [base] = findInstalled(host.state, build.from)
+  const base = findWhole(host.state, build.from)
   if (base === undefined) return false
   const [shown, shownBase] = [await host.backend.show(model.name), await host.backend.show(base.name)]
   return differencesOf(shown, shownBase, build, build).length === 0

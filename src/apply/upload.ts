@@ -23,7 +23,7 @@ export async function* uploadFiles(
   const lookup = host.backend.openBlobs()
   try {
     for (const file of files) {
-      if (await lookup.has(file.digest, { signal })) continue
+      if (await lookup.has(file, { signal })) continue
       // A plan from elsewhere must not make anybody send a file whose bytes its author does not know.
       if (strict) await assertUnchanged(file, signal)
       yield* uploadFile(id, file, host, options)

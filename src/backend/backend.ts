@@ -94,9 +94,15 @@ export interface Upload {
   readonly bytes: AsyncIterable<Uint8Array>
 }
 
+export interface BlobId {
+  readonly digest: string
+  readonly sizeBytes: number
+}
+
 /** Whether blobs are there, whatever models they belong to. It keeps connections, since a plan asks about hundreds. */
 export interface BlobLookup {
-  has(digest: string, options?: CallOptions): Promise<boolean>
+  /** Of another size it does not count, where that can be told. */
+  has(blob: BlobId, options?: CallOptions): Promise<boolean>
   close(): void
 }
 

@@ -241,7 +241,7 @@ class HostBackend implements Backend {
   openBlobs(): BlobLookup {
     const http = this.#connect(blobConnections)
     return {
-      has: (digest, { signal } = {}) => this.#hasBlob(http, digest, signal),
+      has: ({ digest }, { signal } = {}) => this.#hasBlob(http, digest, signal),
       close: () => http.close(),
     }
   }

@@ -86,8 +86,8 @@ class StoreBackend implements Backend {
 
   async readState({ signal }: CallOptions = {}): Promise<ActualState> {
     assertKnownLayout(this.#layout)
-    const { models, unreadable } = await listModels(this.#layout, { signal })
-    return { serverVersion: null, models, unreadable }
+    const { models, unreadable, stored } = await listModels(this.#layout, { signal })
+    return { serverVersion: null, models, unreadable, stored }
   }
 
   async show(name: string, { signal }: CallOptions = {}): Promise<ModelDetails> {
@@ -165,10 +165,10 @@ class StoreBackend implements Backend {
 
   openBlobs(): BlobLookup {
     return {
-      has: async (digest, { signal } = {}) => {
+      has: async ({ digest, sizeBytes }, { signal } = {}) => {
         signal?.throwIfAborted()
         const found = await stat(blobFile(this.#layout, digest)).catch(() => undefined)
-        return found?.isFile() === true
+        return found?.isFile() === true && found.size === sizeBytes
       },
       close: () => {},
     }

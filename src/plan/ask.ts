@@ -1,6 +1,6 @@
 /** Which models a registry has to be asked about before the plan can be made: few, and none when nothing is to be done. */
 import { type Reference, referenceKey } from '../artifact/reference.ts'
-import { groupByKey } from './installed.ts'
+import { groupByKey, wholeModels } from './installed.ts'
 import { type Intent, isHadByLock, isUpdated, type Resolution } from './resolution.ts'
 import type { ActualState, DesiredState, InstalledModel } from './state.ts'
 import { sparing } from './undeclared.ts'
@@ -24,13 +24,13 @@ export function questions(
   intent: Intent,
 ): readonly Question[] {
   const installed = groupByKey(actual.models)
+  const whole = groupByKey(wholeModels(actual.models))
   const asked: Question[] = []
   const declared = new Set<string>()
   for (const { reference, insecure, recipe } of desired.models) {
     const key = referenceKey(reference)
     declared.add(key)
-    if (recipe !== undefined || reference.cloud || !isInQuestion(key, installed.get(key)?.[0], resolution, intent))
-      continue
+    if (recipe !== undefined || reference.cloud || !isInQuestion(key, whole.get(key)?.[0], resolution, intent)) continue
     const pin = isUpdated(key, intent) ? undefined : resolution.pins.get(key)
     asked.push({ key, reference, insecure, purpose: isHadByLock(pin, resolution) ? 'locked' : 'fetch' })
   }

@@ -69,11 +69,12 @@ function withFreed(change: DeleteChange, freed: Freed | undefined): DeleteChange
  * What goes when all of it is carried out: blobs that no surviving model has. A blob of several doomed models counts with the
  * last of them, since only that one frees it. Layers of most models are unknown, as the host tells them to nobody.
  */
-function freedBytes(changes: readonly Change[], { contents }: Resolution): ReadonlyMap<string, Freed> {
+function freedBytes(changes: readonly Change[], { contents, notFreed }: Resolution): ReadonlyMap<string, Freed> {
   const leaving = changes.filter((change) => change.action === 'delete' || change.action === 'update')
   if (leaving.length === 0) return new Map()
   const survivors = survivorsOf(changes, contents)
-  const exact = survivors.known && leaving.every(({ before }) => contents.has(before?.digest ?? ''))
+  const exact =
+    notFreed !== null && survivors.known && leaving.every(({ before }) => contents.has(before?.digest ?? ''))
   const freed = new Map<string, Freed>()
   const taken = new Set<string>()
   const takenDigests = new Set<string>()
@@ -93,7 +94,7 @@ function freedBytes(changes: readonly Change[], { contents }: Resolution): Reado
     if (known === undefined) continue
     let atMost = 0
     for (const blob of known) {
-      if (survivors.blobs.has(blob.digest) || taken.has(blob.digest)) continue
+      if (survivors.blobs.has(blob.digest) || taken.has(blob.digest) || notFreed?.has(blob.digest)) continue
       taken.add(blob.digest)
       atMost += blob.sizeBytes
     }

@@ -50,17 +50,21 @@ export function judgeModels({ models }: DesiredState, { installed, serverVersion
     const key = referenceKey(model.reference)
     const known = changes.get(key)
     if (known !== undefined) return known
-    const present = installed.get(key)?.[0]
+    const listed = installed.get(key)?.[0]
+    // What is damaged is as good as not there.
+    const present = listed?.damage === undefined ? listed : undefined
+    const damage = listed?.damage
     const { recipe } = model
     let change: Change
     if (recipe === undefined) {
-      change = declaredChange(key, model, present, { resolution, intent, serverVersion })
+      change = declaredChange(key, model, present, { resolution, intent, serverVersion, damage })
     } else {
       const start = sourceOf(model)
       const source = start === undefined ? undefined : declared.get(referenceKey(start))
       const situation = {
         model,
         installed: present,
+        damage,
         source: source === undefined ? undefined : judge(source, resolution),
         parents: parentsOf(recipe, source),
         resolution,

@@ -13,7 +13,7 @@ import { formatReference, referenceKey } from '../artifact/reference.ts'
 import type { ManifestAnswer, ServedManifest } from '../artifact/served.ts'
 import type { ErrorData } from '../errors.ts'
 import { hasContent } from './content.ts'
-import { factsOf, noOp } from './facts.ts'
+import { damaged, factsOf, noOp } from './facts.ts'
 import type { Change, PlannedManifest, PullChange, Reason, UpdateChange } from './plan.ts'
 import { keptAs } from './previous.ts'
 import { type Intent, isHadByLock, isUpdated, type Pin, type Resolution } from './resolution.ts'
@@ -33,6 +33,8 @@ interface Circumstances {
   readonly resolution: Resolution
   readonly intent: Intent
   readonly serverVersion: string | null
+  /** Of what is there, and counts as not installed. */
+  readonly damage?: string | undefined
 }
 
 export function declaredChange(
@@ -41,7 +43,7 @@ export function declaredChange(
   installed: InstalledModel | undefined,
   circumstances: Circumstances,
 ): Change {
-  const { resolution, intent } = circumstances
+  const { resolution, intent, damage } = circumstances
   const answer = resolution.answers.get(key)
   const pin = isUpdated(key, intent) ? undefined : resolution.pins.get(key)
   if (installed === undefined) {
@@ -50,7 +52,7 @@ export function declaredChange(
     return fetch(
       model,
       undefined,
-      servedGoal(answer, resolution, missing(model, 'declared, not installed')),
+      servedGoal(answer, resolution, missing(model, damage, 'declared, not installed')),
       circumstances,
     )
   }
@@ -60,7 +62,8 @@ export function declaredChange(
   return isUpdated(key, intent) ? towardsTag(model, installed, circumstances) : inSync(model, installed)
 }
 
-function missing({ neededBy }: DesiredModel, text: string): Reason {
+function missing({ neededBy }: DesiredModel, damage: string | undefined, text: string): Reason {
+  if (damage !== undefined) return damaged(damage)
   return neededBy === undefined ? { code: 'missing', text } : { code: 'needed', text: `needed by ${neededBy}` }
 }
 
@@ -100,12 +103,12 @@ function pinnedGoal(
   model: DesiredModel,
   pin: Pin,
   answer: ManifestAnswer | undefined,
-  { resolution }: Circumstances,
+  { resolution, damage }: Circumstances,
   installed?: InstalledModel,
 ): Goal {
   const reason: Reason =
     installed === undefined
-      ? missing(model, 'declared and locked, not installed')
+      ? missing(model, damage, 'declared and locked, not installed')
       : {
           code: 'locked-elsewise',
           text: `${shortDigest(installed.digest)} → ${shortDigest(pin.digest)}, as locked`,

@@ -63,7 +63,7 @@ function patternProblems({ desired, actual }: Findings): readonly Diagnostic[] {
   })
 }
 
-function nameProblems({ actual, installed, resolution }: Findings): readonly Diagnostic[] {
+function nameProblems({ actual, installed, resolution, desired }: Findings): readonly Diagnostic[] {
   const found: Diagnostic[] = []
   const lister = `The ${wordFor(resolution.kind)} lists`
   const server = resolution.kind === 'host' ? '' : 'a server '
@@ -87,21 +87,29 @@ function nameProblems({ actual, installed, resolution }: Findings): readonly Dia
       )
     }
   }
-  for (const name of actual.unreadable) {
-    found.push(
-      resolution.kind === 'host'
-        ? warning(
-            'unreadable-name',
-            `${lister} ${JSON.stringify(name)}, which is no valid model name: it is left alone`,
-          )
-        : warning(
-            'unreadable-model',
-            `The store has ${JSON.stringify(name)}, of which the manifest or another part cannot be read: it counts as not there`,
-            '"ollama-config verify --all" with the same --store tells what is wrong with it',
-          ),
-    )
-  }
+  const declared = new Set(
+    resolution.kind === 'store' && actual.unreadable.length > 0
+      ? desired.models.map(({ reference }) => referenceKey(reference))
+      : [],
+  )
+  for (const name of actual.unreadable) found.push(unreadableProblem(name, declared, resolution.kind))
   return found
+}
+
+function unreadableProblem(name: string, declared: ReadonlySet<string>, kind: TargetKind): Diagnostic {
+  const quotedName = JSON.stringify(name)
+  if (kind === 'host')
+    return warning('unreadable-name', `The server lists ${quotedName}, which is no valid model name: it is left alone`)
+  const problem = `${quotedName} is in the store, but its manifest or its config cannot be read`
+  return declared.has(referenceKey(parseListedName(name)))
+    ? warning('unreadable-model', `${problem}: apply writes it again`, undefined, undefined, name)
+    : warning(
+        'unreadable-model',
+        `${problem}: it is left alone`,
+        'declare it, or remove its file below "manifests": no blob is removed while that cannot be read',
+        undefined,
+        name,
+      )
 }
 
 /** A world that looks wrong: nothing declared, or nothing left of what was there. */
@@ -188,7 +196,7 @@ function registryProblems({ desired, installed, resolution, intent, changes }: F
     if (name === undefined || answer.kind === 'found') continue
     if (answer.kind === 'missing' || answer.kind === 'too-new') {
       if (model !== undefined && !resolution.pins.has(key))
-        found.push(sureProblem(model, answer.kind, installed.has(key), resolution.kind))
+        found.push(sureProblem(model, answer.kind, isWhole(installed.get(key)?.[0]), resolution.kind))
       continue
     }
     const group = `${answer.kind} ${answer.problem}`
@@ -208,6 +216,10 @@ function registryProblems({ desired, installed, resolution, intent, changes }: F
   }
   if (resolution.offline) found.push(...offlineNote(desired, changes, intent, resolution))
   return found
+}
+
+function isWhole(model: InstalledModel | undefined): boolean {
+  return model !== undefined && model.damage === undefined
 }
 
 function sureProblem(

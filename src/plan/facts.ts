@@ -7,6 +7,11 @@ export function factsOf(model: InstalledModel): ModelFacts {
   return { digest: model.digest, sizeBytes: model.remoteHost === undefined ? model.sizeBytes : null }
 }
 
+/** Why a model that is there is brought or made anew. */
+export function damaged(damage: string): Reason {
+  return { code: 'damaged', text: `damaged: ${damage}` }
+}
+
 /** The entry of a model that is to stay as it is. */
 export function noOp(reference: Reference, model: InstalledModel, reason: Reason): NoOpChange {
   const name = formatReference(reference)

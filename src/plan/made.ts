@@ -2,7 +2,7 @@
 import { shortDigest, totalBytes } from '../artifact/manifest.ts'
 import { formatReference, type Reference, referenceKey } from '../artifact/reference.ts'
 import type { ErrorData } from '../errors.ts'
-import { factsOf, noOp } from './facts.ts'
+import { damaged, factsOf, noOp } from './facts.ts'
 import {
   type AliasChange,
   type BuildMethod,
@@ -22,6 +22,8 @@ import type { Alias, Build, DesiredModel, InstalledModel } from './state.ts'
 export interface MakeSituation {
   readonly model: DesiredModel
   readonly installed: InstalledModel | undefined
+  /** Of what is there, and counts as not installed. */
+  readonly damage?: string | undefined
   /** What becomes of the model that it starts from; `undefined` where it starts from files. */
   readonly source: Change | undefined
   /** What a model of this kind is built from, as a server lists it. */
@@ -31,7 +33,7 @@ export interface MakeSituation {
 }
 
 export function aliasChange(alias: Alias, situation: MakeSituation): Change {
-  const { model, installed, source } = situation
+  const { model, installed, source, damage } = situation
   const of = formatReference(alias.of)
   const digest = source === undefined ? null : digestAfter(source)
   if (installed !== undefined && installed.digest === digest) {
@@ -40,7 +42,9 @@ export function aliasChange(alias: Alias, situation: MakeSituation): Change {
   const name = formatReference(model.reference)
   const reason: Reason =
     installed === undefined
-      ? { code: 'missing', text: 'declared, not there' }
+      ? damage === undefined
+        ? { code: 'missing', text: 'declared, not there' }
+        : damaged(damage)
       : {
           code: 'alias-moved',
           text: `${shortDigest(installed.digest)} → ${digest === null ? `what ${of} is then` : shortDigest(digest)}`,
@@ -62,15 +66,20 @@ export function buildChange(build: Build, situation: MakeSituation): Change {
   // Never without: `resolveBuilds` looks at every one of them. A caller that skips it gets a plan that builds.
   const { predicted = null, differences = null, hidden = false } = findings ?? {}
   const moved = source !== undefined && isMoved(source)
-  if (installed !== undefined && !moved) {
+  if (installed !== undefined) {
     const fine = (method: BuildMethod, text: string): Change => ({
       ...noOp(model.reference, installed, { code: 'in-sync', text }),
       method,
       ...(findings === undefined ? {} : { built: { declaration: findings.declaration, base: baseWanted(source) } }),
     })
     const recorded = resolution.recorded.get(referenceKey(model.reference))
+    // Also where its base is pulled again, as the version that it was.
     if (isAsRecorded(installed, source, recorded, findings?.declaration))
       return fine('recorded', 'built as declared, as recorded')
+    if (moved)
+      return predicted?.digest === installed.digest
+        ? stillFine(model, installed)
+        : building(build, situation, findings, moved)
     // The locked version of its base cannot be had, and another is there: nothing is built of that one.
     if (source !== undefined && blockOf(source) !== undefined) return building(build, situation, findings, moved)
     if (predicted?.digest === installed.digest)
@@ -79,16 +88,12 @@ export function buildChange(build: Build, situation: MakeSituation): Change {
     if (differences?.length === 0 && !hidden)
       return fine('compared', `as declared, as far as the ${wordFor(resolution.kind)} tells`)
   }
-  if (installed !== undefined && moved && predicted?.digest === installed.digest) {
-    return {
-      ...noOp(model.reference, installed, {
-        code: 'in-sync',
-        text: 'built as declared, also of what its base will be',
-      }),
-      method: 'predicted',
-    }
-  }
   return building(build, situation, findings, moved)
+}
+
+function stillFine({ reference }: DesiredModel, installed: InstalledModel): Change {
+  const reason: Reason = { code: 'in-sync', text: 'built as declared, also of what its base will be' }
+  return { ...noOp(reference, installed, reason), method: 'predicted' }
 }
 
 function building(
@@ -97,7 +102,7 @@ function building(
   findings: BuildFindings | undefined,
   moved: boolean,
 ): DeriveChange | RebuildChange {
-  const { model, installed, source, resolution } = situation
+  const { model, installed, source, resolution, damage } = situation
   const name = formatReference(model.reference)
   const { predicted = null, differences = null, declaration = '', files = [], adapters = [] } = findings ?? {}
   const details = {
@@ -115,7 +120,8 @@ function building(
   }
   if (installed === undefined) {
     const from = build.from === null ? files.map((file) => file.name).join(', ') : formatReference(build.from)
-    return { id: `derive:${name}`, action: 'derive', ...details, reason: { code: 'missing', text: `from ${from}` } }
+    const reason: Reason = damage === undefined ? { code: 'missing', text: `from ${from}` } : damaged(damage)
+    return { id: `derive:${name}`, action: 'derive', ...details, reason }
   }
   const { method, differs, reason } = whyRebuilt(situation, predicted !== null, differences ?? [], moved)
   return { id: `rebuild:${name}`, action: 'rebuild', ...details, method, differences: differs, reason }
@@ -130,12 +136,12 @@ function whyRebuilt(
   const recorded = resolution.recorded.get(referenceKey(model.reference))
   const oldBase = recorded?.digest === installed?.digest ? (recorded?.built?.base ?? null) : null
   const newBase = source === undefined ? null : digestAfter(source)
-  const basesDiffer = moved || (oldBase !== null && newBase !== null && oldBase !== newBase)
+  const basesDiffer = oldBase !== null && newBase !== null ? oldBase !== newBase : moved
   const from: readonly Difference[] =
     basesDiffer && source !== undefined
       ? [{ field: 'from', text: `${source.reference} ${shortOf(oldBase)} → ${shortOf(newBase)}` }]
       : []
-  const method = moved ? 'base' : isPredicted ? 'predicted' : 'compared'
+  const method = moved && basesDiffer ? 'base' : isPredicted ? 'predicted' : 'compared'
   const differs = [...from, ...differences]
   if (basesDiffer) return { method, differs, reason: { code: 'base-moved', text: 'its base is another version' } }
   return recorded?.built !== undefined && recorded.digest === installed?.digest
@@ -155,18 +161,22 @@ export function isAsRecorded(
   declaration: string | undefined,
 ): boolean {
   const built = recorded?.built
+  const base = baseWanted(source)
   return (
     built !== undefined &&
     recorded?.digest === digest &&
     built.declaration === declaration &&
-    built.base === baseWanted(source)
+    built.base === base &&
+    // A base of which nobody knows what it will be is no base that is known.
+    (source === undefined || base !== null)
   )
 }
 
 /** Digest of the base that the model has to be built of: the locked one, also where that cannot be had any more. */
 function baseWanted(source: Change | undefined): string | null {
-  const isLockedElsewise = source !== undefined && source.before !== null && blockOf(source) !== undefined
-  return isLockedElsewise ? (source.after?.digest ?? null) : digestBefore(source)
+  if (source === undefined) return null
+  const isLockedElsewise = source.before !== null && blockOf(source) !== undefined
+  return isLockedElsewise ? (source.after?.digest ?? null) : digestAfter(source)
 }
 
 /** Whether the source has other content after this plan, as far as can be known. */

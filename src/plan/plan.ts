@@ -263,6 +263,7 @@ export type ReasonCode =
   | 'same-content'
   | 'not-checked'
   | 'missing'
+  | 'damaged'
   | 'needed'
   | 'locked-elsewise'
   | 'tag-moved'

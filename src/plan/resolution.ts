@@ -12,6 +12,8 @@ export interface Resolution {
   readonly blobs: ReadonlyMap<string, boolean>
   /** Which blobs an installed version is made of, config last, by its digest. */
   readonly contents: ReadonlyMap<string, readonly Layer[]>
+  /** Digests of blobs that no deletion frees, whatever models have them; `null` when that is not known. */
+  readonly notFreed: ReadonlySet<string> | null
   /** What the last apply of this config left. */
   readonly recorded: ReadonlyMap<string, Recorded>
   /** Copies of replaced versions that configs of this user made. */
@@ -88,6 +90,7 @@ export const nothingResolved: Resolution = {
   answers: new Map(),
   blobs: new Map(),
   contents: new Map(),
+  notFreed: new Set(),
   recorded: new Map(),
   copies: new Map(),
   declaredBy: new Map(),

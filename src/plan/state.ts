@@ -1,5 +1,6 @@
 /** What the config wants and what a host has: the two inputs of a plan. */
 import type { BuildFields } from '../artifact/derived.ts'
+import type { Layer } from '../artifact/manifest.ts'
 import type { Pattern } from '../artifact/pattern.ts'
 import type { Reference } from '../artifact/reference.ts'
 import type { Diagnostic } from '../errors.ts'
@@ -70,6 +71,8 @@ export interface InstalledModel {
   readonly parentModel?: string
   /** A cloud model: it runs at this address and has no weights here. */
   readonly remoteHost?: string
+  /** Which of its parts are not there in full, for people: `weights (wrong size), params (missing)`. Only a store tells. */
+  readonly damage?: string
 }
 
 /** What a host has. */
@@ -77,6 +80,22 @@ export interface ActualState {
   /** `null` when the server does not say. */
   readonly serverVersion: string | null
   readonly models: readonly InstalledModel[]
-  /** Listed names that are no valid reference: left alone, and named in a diagnostic. */
+  /**
+   * Of a host, listed names that are no valid reference: left alone. Of a store, models of which the manifest or the config cannot be
+   * read: nothing is known of them, and they are brought anew where they are declared. All are named in a diagnostic.
+   */
   readonly unreadable: readonly string[]
+  /** Of a store, whose manifests can be read. */
+  readonly stored?: StoredBlobs
+}
+
+/** What the manifests of a store name. */
+export interface StoredBlobs {
+  /** Which blobs an installed version is made of, config last, by its digest. */
+  readonly contents: ReadonlyMap<string, readonly Layer[]>
+  /**
+   * Digests of blobs that no deletion frees: of models that are not listed, and what is not there. `null` while a manifest cannot be
+   * read: nobody knows which it names.
+   */
+  readonly notFreed: ReadonlySet<string> | null
 }

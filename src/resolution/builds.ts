@@ -2,10 +2,10 @@
 import { type Derived, isPredictable, type ModelContent, predictDerived } from '../artifact/derived.ts'
 import { formatReference, referenceKey } from '../artifact/reference.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
-import type { Backend, BlobLookup, ModelDetails } from '../backend/backend.ts'
+import type { Backend, BlobId, BlobLookup, ModelDetails } from '../backend/backend.ts'
 import { type Judge, judgeModels, sourceOf } from '../plan/declared-models.ts'
 import { differencesOf } from '../plan/differences.ts'
-import { groupByKey } from '../plan/installed.ts'
+import { groupByKey, wholeModels } from '../plan/installed.ts'
 import { digestBefore, isAsRecorded, isMoved } from '../plan/made.ts'
 import type { Change, PlannedFile } from '../plan/plan.ts'
 import type { BuildFindings, Intent, Resolution } from '../plan/resolution.ts'
@@ -77,9 +77,9 @@ class BuildSurvey {
     this.#options = options
     this.#resolution = { ...resolution, builds: this.builds }
     const { serverVersion, models } = actual
-    this.#installed = groupByKey(models)
-    this.#judge = judgeModels(desired, { serverVersion, installed: this.#installed }, intent)
+    this.#judge = judgeModels(desired, { serverVersion, installed: groupByKey(models) }, intent)
     this.#declared = new Map(desired.models.map((model) => [referenceKey(model.reference), model]))
+    this.#installed = groupByKey(wholeModels(models))
     this.#inTime = sharedSignal(signal, this.#over.signal, AbortSignal.timeout(budgetMs))
   }
 
@@ -120,9 +120,7 @@ class BuildSurvey {
     const installed = this.#installed.get(key)?.[0]
     const moved = source !== undefined && isMoved(source)
     const isKnown =
-      installed !== undefined &&
-      !moved &&
-      isAsRecorded(installed, source, this.#resolution.recorded.get(key), declaration)
+      installed !== undefined && isAsRecorded(installed, source, this.#resolution.recorded.get(key), declaration)
     const none = { declaration, files, adapters, predicted: null, differences: null, hidden: false, inherited: [] }
     if (isKnown && build.cleared.length === 0) return none
     const inherited = await this.#inherited(model, build)
@@ -138,15 +136,15 @@ class BuildSurvey {
     return Promise.all(
       files.map(async (file) => {
         const read = await this.#options.readFile(file)
-        return { ...file, ...read, onHost: await this.#onHost(read.digest) }
+        return { ...file, ...read, onHost: await this.#onHost(read) }
       }),
     )
   }
 
-  async #onHost(digest: string): Promise<boolean | null> {
+  async #onHost(blob: BlobId): Promise<boolean | null> {
     const { backend, signal } = this.#options
     this.#blobs ??= backend.openBlobs()
-    return this.#blobs.has(digest, { signal }).catch(() => {
+    return this.#blobs.has(blob, { signal }).catch(() => {
       signal?.throwIfAborted()
       return null
     })

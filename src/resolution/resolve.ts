@@ -1,10 +1,10 @@
 /** Gathers what a plan looks at: asks registries about the few models in question, and the host about their blobs. */
 import { blobsOf } from '../artifact/manifest.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
-import type { Backend, BlobLookup } from '../backend/backend.ts'
+import type { Backend, BlobId, BlobLookup } from '../backend/backend.ts'
 import { type Question, questions } from '../plan/ask.ts'
-import { groupByKey } from '../plan/installed.ts'
-import type { Intent, Resolution } from '../plan/resolution.ts'
+import { groupByKey, wholeModels } from '../plan/installed.ts'
+import { type Intent, nothingResolved, type Resolution } from '../plan/resolution.ts'
 import type { ActualState, DesiredState } from '../plan/state.ts'
 import type { RegistryClient } from '../registry/registry.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
@@ -30,7 +30,17 @@ export async function resolvePlan(options: ResolveOptions): Promise<Resolution> 
   const { desired, actual, recalled, intent, offline, signal } = options
   const { kind, fetchesByDigest } = options.backend
   const nothing = { answers: new Map(), blobs: new Map(), builds: new Map() }
-  const known: Resolution = { ...recalled, ...nothing, offline, kind, fetchesByDigest }
+  const { contents, notFreed } = actual.stored ?? nothingResolved
+  const known: Resolution = {
+    ...recalled,
+    ...nothing,
+    // What lies there says it best.
+    contents: new Map([...recalled.contents, ...contents]),
+    notFreed,
+    offline,
+    kind,
+    fetchesByDigest,
+  }
   const asked = questions(desired, actual, known, intent)
   if (asked.length === 0) return known
   const lookup = options.backend.openBlobs()
@@ -39,7 +49,7 @@ export async function resolvePlan(options: ResolveOptions): Promise<Resolution> 
     for (const { key } of asked) {
       // Also what the lock says: the registry may not answer, or serve another version.
       const manifest = known.pins.get(key)?.manifest ?? null
-      if (manifest !== null) blobs.ask(blobsOf(manifest).map(({ digest }) => digest))
+      if (manifest !== null) blobs.ask(blobsOf(manifest))
     }
     const open = offline ? [] : asked.filter(({ purpose }) => purpose !== 'locked')
     const answers = open.length === 0 ? new Map<string, ManifestAnswer>() : await askRegistries(open, options, blobs)
@@ -55,7 +65,7 @@ async function askRegistries(
   blobs: BlobSurvey,
 ): Promise<ReadonlyMap<string, ManifestAnswer>> {
   const registry = await openRegistry()
-  const installed = groupByKey(actual.models)
+  const installed = groupByKey(wholeModels(actual.models))
   const over = new AbortController()
   const timer = setTimeout(() => over.abort(), budgetMs)
   const both = sharedSignal(signal, over.signal)
@@ -69,7 +79,7 @@ async function askRegistries(
             answer.kind === 'found' &&
             answer.served.digest !== installed.get(key)?.[0]?.digest
           ) {
-            blobs.ask(blobsOf(answer.served.manifest).map(({ digest }) => digest))
+            blobs.ask(blobsOf(answer.served.manifest))
           }
           return [key, answer]
         } catch (error) {
@@ -102,7 +112,7 @@ class BlobSurvey {
   readonly #over: AbortSignal
   readonly #found = new Map<string, boolean>()
   readonly #asked = new Set<string>()
-  readonly #waiting = new Queue<string>()
+  readonly #waiting = new Queue<BlobId>()
   readonly #workers = new Set<Promise<void>>()
 
   /** @param budgetMs For the host, beside that for the registries; the rest is then unknown. */
@@ -112,11 +122,11 @@ class BlobSurvey {
     this.#over = sharedSignal(signal, AbortSignal.timeout(budgetMs))
   }
 
-  ask(digests: readonly string[]): void {
-    for (const digest of digests) {
-      if (this.#asked.has(digest)) continue
-      this.#asked.add(digest)
-      this.#waiting.push(digest)
+  ask(blobs: readonly BlobId[]): void {
+    for (const blob of blobs) {
+      if (this.#asked.has(blob.digest)) continue
+      this.#asked.add(blob.digest)
+      this.#waiting.push(blob)
       if (this.#workers.size < headsAtOnce) this.#start()
     }
   }
@@ -134,10 +144,10 @@ class BlobSurvey {
   }
 
   async #work(): Promise<void> {
-    for (let digest = this.#waiting.shift(); digest !== undefined; digest = this.#waiting.shift()) {
+    for (let blob = this.#waiting.shift(); blob !== undefined; blob = this.#waiting.shift()) {
       if (this.#over.aborted) return
       try {
-        this.#found.set(digest, await this.#lookup.has(digest, { signal: this.#over }))
+        this.#found.set(blob.digest, await this.#lookup.has(blob, { signal: this.#over }))
       } catch {
         // Unknown. A host that fails altogether is told of by whatever else is asked of it.
       }

@@ -218,10 +218,10 @@ class Pinning {
     const blobs = new Map<string, boolean>()
     const lookup = backend.openBlobs()
     try {
-      for (const { digest } of recalled.contents.has(installed.digest) ? [] : blobsOf(manifest)) {
-        const has = await lookup.has(digest, { signal: this.#signal })
+      for (const blob of recalled.contents.has(installed.digest) ? [] : blobsOf(manifest)) {
+        const has = await lookup.has(blob, { signal: this.#signal })
         if (!has) return false
-        blobs.set(digest, has)
+        blobs.set(blob.digest, has)
       }
     } finally {
       lookup.close()

@@ -1,4 +1,7 @@
-/** Fetches damaged blobs of a store again, each from the registry of a model that names it. Imported only when one is damaged. */
+/**
+ * Brings damaged blobs of a store back: each from the registry of a model that names it, or from the declaration that it was made of.
+ * Imported only when one is damaged.
+ */
 import { blobsOf, type Layer, shortDigest } from '../artifact/manifest.ts'
 import { parseListedName, type Reference, referenceKey } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
@@ -16,6 +19,7 @@ import { Downloader } from '../transfer/downloader.ts'
 import { BlobGoneError } from '../transfer/problems.ts'
 import { type ConnectOptions, registryOptions } from './connection.ts'
 import { type Place, readOwner } from './place.ts'
+import { remakeBlobs } from './remake.ts'
 import type { ModelFiles } from './store-folder.ts'
 
 export interface RepairOptions extends ConnectOptions {
@@ -75,6 +79,10 @@ export async function repairBlobs(
     const ended = await Promise.allSettled(blobs.map((blob) => turns.run(() => repair(blob))))
     const failed = ended.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
+    const left = blobs.filter((blob) => failures.has(blobKey(blob)))
+    // After the others: what is built needs its base.
+    const remade = left.length === 0 ? new Set() : await remakeBlobs(left, { stored, desired, layout, owner, signal })
+    for (const blob of left) if (remade.has(blob.digest)) failures.delete(blobKey(blob))
     return failures
   } finally {
     downloader.close()
@@ -133,10 +141,14 @@ function onlyHere(blob: Layer, stored: readonly StoredModel[], desired: DesiredS
   const [made] = namers
   if (made !== undefined && pulled.length === 0) {
     const remove = place.kind === 'host' ? `"ollama rm ${made.name}"` : `remove ${quoted(made.file)}`
+    const isDeclared = namers.some(({ reference }) => declaredAs(reference, desired) !== undefined)
+    const then = isDeclared
+      ? 'then "ollama-config apply" builds it again'
+      : 'since no config here tells how it was built'
     return new OllamaConfigError(
       'model-not-found',
       `"${made.name}" was built here, so that no registry has its part ${part}`,
-      { hint: `${remove}, then "ollama-config apply" builds it again` },
+      { hint: `${remove}, ${then}` },
     )
   }
   const names = pulled.map(({ name }) => name).join(' ')

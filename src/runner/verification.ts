@@ -13,6 +13,7 @@ import { type ErrorData, OllamaConfigError } from '../errors.ts'
 import { formatVersion } from '../plan/plan.ts'
 import type { DesiredState } from '../plan/state.ts'
 import { surveyLeftovers } from '../store/collect.ts'
+import { type Layout, manifestFile } from '../store/layout.ts'
 import { readManifests, type StoredManifests, type StoredModel } from '../store/manifests.ts'
 import { holdStore } from '../store/mutex.ts'
 import { blobKey, type CheckedBlob, verifyBlobs } from '../store/verify.ts'
@@ -63,7 +64,8 @@ export async function verifyFiles(known: KnownConfig, options: VerifyModelsOptio
       await hold?.release()
     }
   }
-  const models = wanted.map((model) => resultOf(model, checked, repaired, failures))
+  const declared = new Set(desired.models.map(({ reference }) => referenceKey(reference)))
+  const models = wanted.map((model) => resultOf(model, { layout, declared, checked, repaired, failures }))
   const { leftovers } = await surveyLeftovers(layout, { signal })
   return { formatVersion, address, folder: layout.folder, models, leftovers }
 }
@@ -105,17 +107,24 @@ function damagedBlobs(wanted: readonly Wanted[], checked: ReadonlyMap<string, Ch
   return [...new Map(damaged.map((blob) => [blobKey(blob), blob])).values()]
 }
 
-function resultOf(
-  model: Wanted,
-  checked: ReadonlyMap<string, CheckedBlob>,
-  repaired: ReadonlySet<string>,
-  failures: ReadonlyMap<string, ErrorData>,
-): VerifiedModel {
+interface Results {
+  readonly layout: Layout
+  /** By `referenceKey`. */
+  readonly declared: ReadonlySet<string>
+  readonly checked: ReadonlyMap<string, CheckedBlob>
+  readonly repaired: ReadonlySet<string>
+  readonly failures: ReadonlyMap<string, ErrorData>
+}
+
+function resultOf(model: Wanted, { layout, declared, checked, repaired, failures }: Results): VerifiedModel {
+  const reference = parseListedName(model.name)
+  const isDeclared = declared.has(referenceKey(reference))
   if (!isStored(model)) {
     const { name, problem } = model
-    const nothing = { reference: name, digest: null, sizeBytes: null }
+    const nothing = { reference: name, declared: isDeclared, digest: null, sizeBytes: null }
     if (problem === 'missing') return { ...nothing, status: 'missing', damage: [] }
-    const part = { what: 'manifest', digest: null, found: '', repaired: false, error: null }
+    const error = lostManifest(name, manifestFile(layout, reference), isDeclared)
+    const part = { what: 'manifest', digest: null, found: '', repaired: false, error }
     return { ...nothing, status: 'damaged', damage: [{ ...part, problem }] }
   }
   const damage = blobsOf(model.manifest).flatMap((layer): readonly DamagedPart[] => {
@@ -128,5 +137,17 @@ function resultOf(
     return [{ what: layerWord(layer), digest, problem, found, repaired: isRepaired, error }]
   })
   const status = damage.length === 0 ? 'sound' : damage.every((part) => part.repaired) ? 'repaired' : 'damaged'
-  return { reference: model.name, status, digest: model.digest, sizeBytes: model.sizeBytes, damage }
+  const { name, digest, sizeBytes } = model
+  return { reference: name, status, declared: isDeclared, digest, sizeBytes, damage }
+}
+
+/** Without it nobody knows which version it was: apply decides anew. */
+function lostManifest(name: string, file: string, isDeclared: boolean): ErrorData {
+  return {
+    code: 'store-unreadable',
+    message: `The manifest of "${name}" cannot be read, so that nothing is known of its parts`,
+    hint: isDeclared
+      ? '"ollama-config apply" writes it again'
+      : `declare the model and apply, or remove ${quoted(file)}`,
+  }
 }

@@ -14,7 +14,7 @@ export interface VerifyModelsOptions extends Omit<SurveyOptions, 'frozen'> {
   readonly models?: readonly string[] | undefined
   /** Also models that are installed and not declared. Default: false. */
   readonly all?: boolean | undefined
-  /** Fetch again what is damaged. Default: false. */
+  /** Bring back what is damaged. Default: false. */
   readonly repair?: boolean | undefined
   /** Called often while bytes are read, and while damaged blobs are fetched. */
   readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
@@ -44,6 +44,8 @@ export interface VerifiedModel {
   readonly reference: string
   /** `missing`: declared, and not there. */
   readonly status: 'sound' | 'repaired' | 'damaged' | 'missing'
+  /** Whether the config has it, or something that starts from it. */
+  readonly declared: boolean
   /** `null` when it is missing, or its manifest cannot be read. */
   readonly digest: string | null
   readonly sizeBytes: number | null
@@ -59,7 +61,7 @@ export interface DamagedPart {
   /** What was found instead, for people; empty where the problem says it all. */
   readonly found: string
   readonly repaired: boolean
-  /** Why it was not repaired; `null` also when that was not asked for. */
+  /** Why it was not repaired, of a manifest why it cannot be; `null` also when that was not asked for. */
   readonly error: ErrorData | null
 }
 
@@ -70,7 +72,7 @@ export function isSound({ models }: Verification): boolean {
 
 /**
  * Reads the files of the models, in a store or of a server on this machine. With `repair` damaged blobs are fetched again from the
- * registry of a model that names them; nothing else is changed.
+ * registry of a model that names them, or made again from what the config declares; nothing else is changed.
  *
  * @throws {OllamaConfigError} `usage` for a model that is not declared, with `all` not installed, and where the files of a server cannot
  * be read here; `store-unreadable`, `store-unsupported`, `store-busy`, `file-not-written`, and what the host answers

@@ -1,5 +1,6 @@
 /** Which of the models in a store a server would list, and their small blobs. */
-import { imageType, shortDigest } from '../artifact/manifest.ts'
+import { stat } from 'node:fs/promises'
+import { blobsOf, imageType, type Layer, layerWord, type Manifest, shortDigest } from '../artifact/manifest.ts'
 import { readJsonRecord } from '../artifact/model-content.ts'
 import { compareText, type Reference } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
@@ -18,12 +19,25 @@ export interface ListedModel {
   readonly sizeBytes: number
   readonly parentModel?: string
   readonly remoteHost?: string
+  /** Which of its blobs are not there, or have another size, for people. Nothing was read for that. */
+  readonly damage?: string
 }
 
 export interface ListedModels {
   readonly models: readonly ListedModel[]
   /** Names of those of which the manifest, the config or the template cannot be read: nobody knows what they are. */
   readonly unreadable: readonly string[]
+  readonly stored: NamedContents
+}
+
+export interface NamedContents {
+  /** Blobs of each listed version, config last, by its digest. */
+  readonly contents: ReadonlyMap<string, readonly Layer[]>
+  /**
+   * Digests of blobs that models name which are not listed, and of those that are not there; `null` while a manifest cannot be read:
+   * nobody knows which blobs it names, and none is removed.
+   */
+  readonly notFreed: ReadonlySet<string> | null
 }
 
 interface BlobOptions {
@@ -38,17 +52,38 @@ const maxSmallBytes = 16 * 1024 * 1024
 export async function listModels(layout: Layout, options: ReadOptions = {}): Promise<ListedModels> {
   const { models, damaged } = await readManifests(layout, options)
   const turns = new Turns(readsAtOnce)
-  const listed = await Promise.all(models.map((model) => turns.run(() => asListed(layout, model, options))))
+  const sizes = new BlobSizes(layout)
+  const listed = await Promise.all(models.map((model) => turns.run(() => asListed(layout, model, sizes, options))))
   return {
     models: listed.filter((model) => model !== undefined && typeof model !== 'string'),
     unreadable: [...damaged, ...listed.filter((model) => typeof model === 'string')].sort(compareText),
+    stored: await namedBy(models, listed, damaged.length > 0, sizes),
   }
+}
+
+/** @param listed In the order of the models */
+async function namedBy(
+  models: readonly StoredModel[],
+  listed: readonly (ListedModel | string | undefined)[],
+  isDamaged: boolean,
+  sizes: BlobSizes,
+): Promise<NamedContents> {
+  const contents = new Map<string, readonly Layer[]>()
+  const notFreed = new Set<string>()
+  for (const [index, { digest, manifest }] of models.entries()) {
+    const blobs = blobsOf(manifest)
+    const isListed = typeof listed[index] === 'object'
+    if (isListed) contents.set(digest, blobs)
+    for (const blob of blobs) if (!isListed || (await sizes.of(blob.digest)) === 'missing') notFreed.add(blob.digest)
+  }
+  return { contents, notFreed: isDamaged ? null : notFreed }
 }
 
 /** `undefined` for one that a server hides, since its config or its template is gone; its name when that cannot be told. */
 async function asListed(
   layout: Layout,
   model: StoredModel,
+  sizes: BlobSizes,
   { signal }: BlobOptions,
 ): Promise<ListedModel | string | undefined> {
   const { name, reference, digest, sizeBytes, manifest } = model
@@ -64,6 +99,7 @@ async function asListed(
     if (fields === undefined) return undefined
     const parentModel = oneLine(model.parentModel)
     const remoteHost = oneLine(fields['remote_host'])
+    const damage = await damageOf(manifest, sizes)
     return {
       name,
       reference,
@@ -71,11 +107,45 @@ async function asListed(
       sizeBytes,
       ...(parentModel === '' ? {} : { parentModel }),
       ...(remoteHost === '' ? {} : { remoteHost }),
+      ...(damage === '' ? {} : { damage }),
     }
   } catch (error) {
     if (!isOllamaConfigError(error)) throw error
     return error.code === 'model-not-found' ? undefined : name
   }
+}
+
+/** Of each blob once: models share them. */
+class BlobSizes {
+  readonly #layout: Layout
+  readonly #sizes = new Map<string, Promise<number | 'missing' | undefined>>()
+
+  constructor(layout: Layout) {
+    this.#layout = layout
+  }
+
+  /** `undefined` when it cannot be told, or is no file: who reads it says why. */
+  of(digest: string): Promise<number | 'missing' | undefined> {
+    const size =
+      this.#sizes.get(digest) ??
+      stat(blobFile(this.#layout, digest)).then(
+        (found) => (found.isFile() ? found.size : undefined),
+        (error: unknown) => (hasCode(error) && error.code === 'ENOENT' ? 'missing' : undefined),
+      )
+    this.#sizes.set(digest, size)
+    return size
+  }
+}
+
+async function damageOf(manifest: Manifest, sizes: BlobSizes): Promise<string> {
+  const found = await Promise.all(
+    blobsOf(manifest).map(async (blob) => {
+      const size = await sizes.of(blob.digest)
+      if (size === undefined || size === blob.sizeBytes) return []
+      return [`${layerWord(blob)} (${size === 'missing' ? size : 'wrong size'})`]
+    }),
+  )
+  return [...new Set(found.flat())].join(', ')
 }
 
 function oneLine(value: unknown): string {

@@ -371,20 +371,22 @@ test('what is uploaded is there once it is right, or not at all', async (t) => {
   const { layout, backend } = await open(t, [])
   const lookup = backend.openBlobs()
   const { digest } = blobOf('a file')
+  const id = { digest, sizeBytes: 6 }
   for (const text of ['a file!', 'a fil', 'a fila'])
-    await assert.rejects(backend.upload(upload(text, { digest, sizeBytes: 6 })), { code: 'digest-mismatch' })
+    await assert.rejects(backend.upload(upload(text, id)), { code: 'digest-mismatch' })
   const broken = async function* () {
     yield blobOf('a ').bytes
     throw new Error('gone')
   }
   await assert.rejects(backend.upload(upload('a file', { bytes: broken() })), { message: 'gone' })
-  assert.deepEqual([await lookup.has(digest), filesIn(layout.folder)], [false, []])
+  assert.deepEqual([await lookup.has(id), filesIn(layout.folder)], [false, []])
   await backend.upload(upload('a file'))
-  assert.equal(await lookup.has(digest), true)
+  assert.equal(await lookup.has(id), true)
+  assert.equal(await lookup.has({ digest, sizeBytes: 7 }), false)
   assert.equal(readFileSync(blobFile(layout, digest), 'utf8'), 'a file')
   assert.equal(filesIn(layout.folder).length, 1)
   const reason = new Error('gave up')
-  await assert.rejects(lookup.has(digest, { signal: AbortSignal.abort(reason) }), (error) => error === reason)
+  await assert.rejects(lookup.has(id, { signal: AbortSignal.abort(reason) }), (error) => error === reason)
   lookup.close()
 })
 
@@ -502,7 +504,7 @@ test('a folder that is not there has no models, and is not made by looking', asy
   await assert.rejects(backend.copy('a:latest', 'b'), notFound)
   await assert.rejects(backend.delete('a:latest'), notFound)
   await assert.rejects(build(backend, 'b', { from: 'a:latest' }), { code: 'stale-plan' })
-  assert.equal(await backend.openBlobs().has(blobOf('x').digest), false)
+  assert.equal(await backend.openBlobs().has({ digest: blobOf('x').digest, sizeBytes: 1 }), false)
   assert.equal(existsSync(layout.folder), false)
 })
 

@@ -66,6 +66,15 @@ test('the base is a change of its own, with its bytes; then the model is built f
   assert.equal(creates(server).length, 1)
 })
 
+test('a base that was removed is pulled again, and what was built of it stays', async (t) => {
+  const { run, server } = await built(t)
+  server.remove('base')
+  assert.match((await run(0, 'plan')).stdout, /Plan: 1 to pull, 1 as declared\./)
+  assert.match((await run(0, 'apply', '--yes')).stdout, /Done: 1 pulled, 0 deleted\n/)
+  assert.equal(creates(server).length, 1)
+  await run(0, 'check')
+})
+
 test('without a record the digest is foreseen; without a registry too, what the server tells is compared', async (t) => {
   const made = await built(t)
   forget(made)

@@ -119,16 +119,48 @@ test('damage is told for each model that has the blob, and what a registry has i
   assert.deepEqual(remote.problems, [])
 })
 
-test('a part that was made here is told, with what mends it, and apply then builds it again', async (t) => {
-  const { remote, store, run, blob, verified } = await world(t)
+test('a part that was made here is made again from its declaration, after its base', async (t) => {
+  const { remote, store, config, run, blob, verified, mine } = await world(t)
+  const next = { name: 'next', from: 'mine', parameters: { num_ctx: 2048 } }
+  config(['a', mine, next])
+  await run(0, ['apply', '--yes', '--store'])
+  const before = filesIn(store).map((name) => [name, readFileSync(path.join(store, name), 'utf8')])
+  // Both have it.
+  const { config: common } = JSON.parse(
+    readFileSync(path.join(store, 'manifests/registry.ollama.ai/library/mine/latest'), 'utf8'),
+  )
+  flip(path.join(store, 'blobs', common.digest.replace(':', '-')))
+  flip(blob('{"num_ctx":2048}\n'))
   flip(blob('Be short.'))
+  flip(blob('one'))
+  assert.deepEqual(await verified(0, '--repair'), {
+    'a:latest': 'repaired template',
+    'mine:latest': 'repaired template system prompt config',
+    'next:latest': 'repaired template system prompt params config',
+  })
+  assert.deepEqual(
+    filesIn(store).map((name) => [name, readFileSync(path.join(store, name), 'utf8')]),
+    before,
+  )
+  // Nor does it need a registry that answers.
+  remote.fail({}, { kind: 'status', status: 500 })
+  rmSync(blob('Be short.'))
+  assert.deepEqual(await verified(0, '--repair', 'mine'), { 'mine:latest': 'repaired system prompt' })
+})
+
+test('a part that was made here of another declaration is told, with what mends it, and apply then builds it again', async (t) => {
+  const { remote, store, config, run, blob, verified, mine } = await world(t)
+  flip(blob('Be short.'))
+  config(['a', 'b', 'c'])
+  const manifest = path.join(store, 'manifests/registry.ollama.ai/library/mine/latest')
+  const remove = `hint: remove ${JSON.stringify(manifest)}`
+  const undeclared = (await run(1, ['verify', '--store', '--repair', '--all', 'mine'])).stdout
+  assert.ok(undeclared.includes(`${remove}, since no config here tells how it was built\n`), undeclared)
+  config(['a', 'b', 'c', { ...mine, system: 'Be long.' }])
   const asked = remote.requests.length
   const { stdout } = await run(1, ['verify', '--store', '--repair'])
-  const manifest = path.join(store, 'manifests/registry.ollama.ai/library/mine/latest')
   assert.ok(stdout.includes('"mine:latest" was built here, so that no registry has its part'), stdout)
-  assert.ok(
-    stdout.includes(`hint: remove ${JSON.stringify(manifest)}, then "ollama-config apply --store" builds it again`),
-  )
+  assert.ok(stdout.includes(`${remove}, then "ollama-config apply --store" builds it again`), stdout)
   assert.doesNotMatch(stdout, /--repair/)
   // Its base is asked: that is where its weights would come from.
   assert.ok(remote.requests.length > asked)
@@ -174,10 +206,20 @@ test('models that are not there, and manifests that cannot be read, are told; --
   assert.deepEqual(await verified(0, '--all'), sound)
   writeFileSync(path.join(store, 'manifests/registry.ollama.ai/library/b/latest'), '{"layers":[')
   assert.deepEqual(await verified(1, '--all'), { ...sound, 'b:latest': 'damaged manifest' })
+  const undeclared = (await run(1, ['verify', '--store', '--all', '--repair'])).stdout
   assert.match(
-    (await run(1, ['verify', '--store', '--all'])).stdout,
-    /damaged {3}b:latest {5}manifest: cannot be read\n/,
+    undeclared,
+    /damaged {3}b:latest {5}manifest: cannot be read\n +The manifest of "b:latest" cannot be read/,
   )
+  assert.match(undeclared, /hint: declare the model and apply, or remove "[^"]*b\/latest"\n/)
+  assert.doesNotMatch(undeclared, /apply --store/)
+  config(['b'])
+  assert.match(
+    (await run(1, ['verify', '--store', '--repair'])).stdout,
+    /hint: "ollama-config apply" writes it again\n[\s\S]*\nTo write again what cannot be read: ollama-config apply --store\n/,
+  )
+  await run(0, ['apply', '--yes', '--store'])
+  assert.deepEqual(await verified(0, '--all'), sound)
 })
 
 test('a repair waits for another process of ours, and is stopped by Ctrl-C', async (t) => {

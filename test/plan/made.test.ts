@@ -220,6 +220,24 @@ test('a build follows a base that moves, unless it is already what comes of it',
   assert.deepEqual(methodOf(same), ['no-op', 'predicted', 'in-sync'])
 })
 
+test('a base that comes back as it was moves nothing: only another declaration is a reason then', () => {
+  const back = pull('base:latest', { after: baseBefore })
+  const change = built({ installed, findings, recorded: { built: builtFrom }, source: back })
+  assert.deepEqual(methodOf(change), ['no-op', 'recorded', 'in-sync'])
+  // Nor does it matter that it cannot be had.
+  const lost = built({ installed, findings, recorded: { built: builtFrom }, source: { ...back, blocked } })
+  assert.deepEqual(methodOf(lost), ['no-op', 'recorded', 'in-sync'])
+  const edited = { built: { ...builtFrom, declaration: 'e'.repeat(64) } }
+  const other = built({ installed, findings, recorded: edited, source: back }) as RebuildChange
+  assert.deepEqual([...[methodOf(other)].flat(), other.differences], ['rebuild', 'compared', 'declaration-changed', []])
+  assert.deepEqual(other.dependsOn, [back.id])
+  // Nobody knows which version comes.
+  const unknown = pull('base:latest')
+  assert.equal(built({ installed, findings, recorded: { built: builtFrom }, source: unknown }).action, 'rebuild')
+  const baseless = { built: { ...builtFrom, base: null } }
+  assert.equal(built({ installed, findings, recorded: baseless, source: unknown }).action, 'rebuild')
+})
+
 test('a build that is not there is derived, after its base where that comes too', () => {
   const now = built({ findings: predicting(digestOf('f')) }) as DeriveChange
   assert.deepEqual(methodOf(now), ['derive', undefined, 'missing'])

@@ -44,7 +44,7 @@ function planOf(
   const actual = {
     serverVersion: null,
     models: models.map((model) => (typeof model === 'string' ? installedModel(model) : model)),
-    unreadable: ['not a name'],
+    unreadable: ['damaged:latest'],
   }
   const resolution = { ...nothingResolved, ...known }
   const full = { ...asDeclared, ...intent }

@@ -81,6 +81,28 @@ test('a model without its config or its template is hidden, as a server hides it
   assert.deepEqual(await found(layout), { names: ['none:latest', 'rest:latest', 'whole:latest'], unreadable: [] })
 })
 
+test('what of a model is not there, or has another size, is told without reading it', async (t) => {
+  const layout = storeWith(t)
+  const parts = { config: '{}', model: 'w', template: 't', system: 's', params: '{}', license: 'free' }
+  const lacking = { ...parts, model: 'gone', license: 'no' }
+  addModel(layout, 'whole', parts)
+  addModel(layout, 'lacking', lacking, ['model', 'license'])
+  addModel(layout, 'cut', { ...parts, system: 'be short' })
+  addModel(layout, 'bytes', { ...parts, system: 'as long' })
+  truncateSync(blobFile(layout, blobOf('be short').digest), 3)
+  writeFileSync(blobFile(layout, blobOf('as long').digest), 'another')
+  const { models } = await listModels(layout)
+  assert.deepEqual(
+    models.map(({ name, damage }) => [name, damage]),
+    [
+      ['bytes:latest', undefined],
+      ['cut:latest', 'system prompt (wrong size)'],
+      ['lacking:latest', 'weights (missing), license (missing)'],
+      ['whole:latest', undefined],
+    ],
+  )
+})
+
 test('what cannot be read is named', async (t) => {
   const layout = storeWith(t, { a: ['{"a":1}', 'x'], b: ['{"b":1}', 'y'], c: ['{"c":1}', 'z'], d: ['{"d":1}'] })
   rmSync(addBlob(layout, '{"a":1}'))

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { formatReference, parseListedName, type Reference, referenceKey } from '../../src/artifact/reference.ts'
 import type {
   Backend,
+  BlobId,
   BlobLookup,
   CallOptions,
   CreateRequest,
@@ -112,7 +113,7 @@ export class MemoryBackend implements Backend {
   }
 
   openBlobs(): BlobLookup {
-    const has = async (digest: string, { signal }: CallOptions = {}) => {
+    const has = async ({ digest }: BlobId, { signal }: CallOptions = {}) => {
       signal?.throwIfAborted()
       await this.before(`blob ${digest}`)
       return this.blobs.has(digest)

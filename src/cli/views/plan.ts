@@ -133,7 +133,7 @@ function fetchLine(change: PullChange | UpdateChange, kind: TargetKind, width: n
     ...(change.cloud ? ['cloud model: an entry, no weights'] : [sizeText(change, kind)]),
     ...(change.insecure ? ['over plain http'] : []),
     ...(change.action === 'update' ? [change.reason.text] : []),
-    ...(change.reason.code === 'needed' ? [change.reason.text] : []),
+    ...(['needed', 'damaged'].includes(change.reason.code) ? [change.reason.text] : []),
     ...(change.action === 'update' ? keptNote(change) : []),
   ]
   const sign = change.action === 'pull' ? style.green('+') : style.yellow('~')
@@ -164,7 +164,7 @@ function rebuildLines(change: RebuildChange, width: number, style: Style): reado
 
 function aliasLine(change: AliasChange, width: number, style: Style): string {
   const { reference, of, before, reason } = change
-  const moved = before === null ? [] : [reason.text]
+  const moved = before === null && reason.code !== 'damaged' ? [] : [reason.text]
   const sign = before === null ? style.green('+') : style.yellow('~')
   return line(sign, reference, [`of ${of}`, ...moved, ...keptNote(change)].join(', '), width)
 }

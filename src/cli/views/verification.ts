@@ -49,7 +49,7 @@ function modelLines(model: VerifiedModel, width: number, style: Style): readonly
   }
   const [word, paint] = words[status]
   const size = sizeBytes === null ? '' : formatBytes(sizeBytes)
-  const parts = damage.map((part) => `${partName(part)}: ${part.repaired ? 'fetched again' : problemOf(part)}`)
+  const parts = damage.map((part) => `${partName(part)}: ${part.repaired ? 'there again' : problemOf(part)}`)
   const what = status === 'missing' ? 'not installed' : [size, ...parts].filter((text) => text !== '').join('; ')
   const errors = new Map(damage.flatMap(({ error }) => (error === null ? [] : [[error.message, error] as const])))
   return [
@@ -82,13 +82,13 @@ function endLines({ models }: Verification, options: VerificationViewOptions): r
     `${count('sound')} sound`,
   ]
   const repairs = models.some(({ damage }) => damage.some(({ digest, repaired }) => digest !== null && !repaired))
-  // What has no manifest that can be read is not known to be there.
-  const installs = missing > 0 || models.some(({ damage }) => damage.some(({ digest }) => digest === null))
+  const writes = models.some(({ declared, damage }) => declared && damage.some(({ digest }) => digest === null))
   return [
     `${models.length === 1 ? '1 model' : `${models.length} models`}: ${parts.join(', ')}.`,
     ...(repairs && options.repairCommand !== undefined
       ? [`To fetch again what is damaged: ${options.repairCommand}`]
       : []),
-    ...(installs ? [`To install what is not there: ${options.applyCommand}`] : []),
+    ...(writes ? [`To write again what cannot be read: ${options.applyCommand}`] : []),
+    ...(missing > 0 && !writes ? [`To install what is not there: ${options.applyCommand}`] : []),
   ]
 }
