@@ -194,10 +194,14 @@ test('a build that gives another digest than foreseen, with every field as decla
 test('two applies at once that build the same model: both end well, and it is built as declared', async (t) => {
   const made = await ready(t)
   made.server.fail(create, { kind: 'hold' }, 2)
-  const runs = [made.run(0, 'apply', '--yes'), made.run(0, 'apply', '--yes')]
+  // As of two machines: on one of them the second waits.
+  const runs = ['one', 'two'].map((user) => {
+    const env = { OLLAMA_HOST: made.server.url, XDG_STATE_HOME: path.join(made.cwd, user) }
+    return runCli(['apply', '--yes'], { cwd: made.cwd, env })
+  })
   await until(() => createsIn(made).length === 2, Promise.all(runs))
   made.server.release()
-  await Promise.all(runs)
+  for (const { code, stderr } of await Promise.all(runs)) assert.equal(code, 0, stderr)
   await assertDone(made, 'reviewer:latest')
 })
 

@@ -140,10 +140,7 @@ test('an answer without bytes tells nothing of the token, nor of a signed addres
     for (const { status, body } of [await open(), await open()])
       assert.deepEqual(
         [status, body],
-        [
-          500,
-          isRedirected ? 'no: /x?Expires=604800&Sig=*** undefined' : `no: /v2/team/model/blobs/${digest} Bearer ***`,
-        ],
+        [500, isRedirected ? 'no: /x?*** undefined' : `no: /v2/team/model/blobs/${digest} Bearer ***`],
       )
   }
 })
