@@ -58,6 +58,8 @@ function isInBlock(name: string, block: string): boolean {
   const family = address.includes(':') ? 'ipv6' : 'ipv4'
   const { BlockList, isIP } = process.getBuiltinModule('node:net')
   if (isIP(name) === 0 || isIP(address) === 0 || !/^\d{1,3}$/.test(bits)) return false
+  // For Go no IPv6 block holds an IPv4 address; for Node `::/0` holds all.
+  if (family === 'ipv6' && isIP(name) === 4) return false
   try {
     const blocks = new BlockList()
     blocks.addSubnet(address, Number(bits), family)

@@ -93,6 +93,44 @@ test('a tag that moved meanwhile: a warning, but a failure where the version is 
   assert.deepEqual(foreign.results, ['pull a:latest failed stale-plan'])
 })
 
+test('a server that prints manifests anew lists another digest of the same: its blobs tell', async () => {
+  class OldServer extends MemoryBackend {
+    override async readState(...options: Parameters<MemoryBackend['readState']>) {
+      return { ...(await super.readState(...options)), serverVersion: '0.18.9' }
+    }
+  }
+  const blob = { mediaType: 'm', digest: digest('b'), sizeBytes: 1, onHost: false }
+  const manifest: PlannedManifest = { digest: digest('2'), config: null, layers: [blob] }
+  const cases: [PlannedManifest | null, string[], string[]][] = [
+    [manifest, [digest('b')], []],
+    [manifest, [digest('c')], ['tag-moved']],
+    [null, [], []],
+  ]
+  for (const [planned, blobs, notes] of cases) {
+    const backend = new OldServer()
+    backend.served.set('a:latest', digest('3'))
+    for (const name of blobs) backend.blobs.add(name)
+    const change = { ...pull('a:latest'), after: { digest: digest('2'), sizeBytes: 1 }, manifest: planned }
+    const done = await run(target(change), backend)
+    assert.deepEqual([done.results, done.notes], [['pull a:latest done'], notes])
+  }
+})
+
+test('a cloud model is installed when it is listed: to look at it takes an account', async () => {
+  const backend = host({})
+  const steps: string[] = []
+  backend.before = (step) => {
+    steps.push(step)
+    if (step === 'list' && backend.done.length > 0)
+      backend.install(installedModel('a:cloud', { remoteHost: 'https://ollama.com' }))
+  }
+  assert.deepEqual((await run(target(pull('a:cloud')), backend)).results, ['pull a:cloud done'])
+  assert.deepEqual(
+    steps.filter((step) => step.startsWith('show')),
+    [],
+  )
+})
+
 test('what is blocked fails without a request; the others go on, and nothing is deleted', async () => {
   const blocked = { code: 'locked-version-gone', message: 'gone', hint: 'update' } as const
   const backend = host({}, ['old:latest', '1'])
@@ -126,6 +164,12 @@ test('the previous version is copied aside before it is replaced, and told befor
   assert.equal(await digestOf(taken, keepAs), digest('7'))
   const there = host({ 'a:latest': '2' }, ['a:latest', '1'], [keepAs, '1'])
   assert.deepEqual((await run(target(change), there)).results, ['update:a:latest done'])
+  const moved = host({ 'a:latest': '2' }, ['a:latest', '1'])
+  moved.before = (step) => {
+    if (step.startsWith('copy')) moved.install(installedModel('a:latest', { digest: digest('5') }))
+  }
+  assert.deepEqual((await run(target(change), moved)).results, ['update:a:latest failed stale-plan'])
+  assert.equal(await digestOf(moved, 'a:latest'), digest('5'), 'of what came meanwhile there is no copy')
   const failing = host({ 'a:latest': '2' }, ['a:latest', '1'])
   failing.before = (step) => {
     if (step.startsWith('copy')) throw new Error('disk full')

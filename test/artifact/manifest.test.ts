@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import {
   blobsOf,
   formatManifest,
+  isDigest,
   isSameContent,
   layerWord,
   type Manifest,
@@ -100,4 +101,38 @@ test('layerWord() names a layer for people, whatever its type says', () => {
   assert.equal(layerWord(layer('params', 'a')), 'params')
   assert.equal(layerWord({ ...layer('x', 'a'), mediaType: 'application/vnd.docker.container.image.v1+json' }), 'config')
   for (const kind of ['constructor', '__proto__', 'new-thing']) assert.equal(layerWord(layer(kind, 'a')), 'other')
+})
+
+test('a digest is a whole one: it becomes the name of a file', () => {
+  const hex = 'a1'.repeat(32)
+  assert.ok(isDigest(`sha256:${hex}`))
+  const others = [
+    `sha256:${hex}/../../x`,
+    `../sha256:${hex}`,
+    `sha256:${hex}\n`,
+    `\nsha256:${hex}`,
+    `sha256:${hex}0`,
+    `sha256:${hex.slice(1)}`,
+    `sha256:${hex.toUpperCase()}`,
+    `sha256-${hex}`,
+    `sha512:${hex}`,
+    hex,
+    '',
+  ]
+  assert.deepEqual(others.filter(isDigest), [])
+})
+
+test('a layer may be empty, and has at least a digest and a size', () => {
+  const entry = { mediaType: 'm', digest: digest('1'), size: 0 }
+  const read = (layer: object) => parseManifest(JSON.stringify({ layers: [layer] })).layers
+  assert.deepEqual(read(entry), [{ mediaType: 'm', digest: digest('1'), sizeBytes: 0 }])
+  for (const wrong of [
+    { size: -1 },
+    { size: 0.5 },
+    { size: '5' },
+    { size: null },
+    { digest: 5 },
+    { digest: `x${digest('1')}` },
+  ])
+    assert.throws(() => read({ ...entry, ...wrong }), { code: 'registry-error' }, JSON.stringify(wrong))
 })

@@ -165,3 +165,56 @@ test('nothing that is shown acts on a terminal', () => {
   // Texts that only the server gets may hold anything.
   for (const field of ['system', 'template']) readPlan(edited(own, set(`build.${field}`, erase)))
 })
+
+/** Every place of a plan that holds no list and no object, such as `targets.0.changes.3.id`. */
+function leaves(value: unknown, place = ''): readonly string[] {
+  if (typeof value !== 'object' || value === null) return [place]
+  return Object.entries(value).flatMap(([key, inner]) => leaves(inner, place === '' ? key : `${place}.${key}`))
+}
+
+test('no place of a plan takes what is of no type, or acts on a terminal', () => {
+  const refuses = (place: string, value: unknown) => {
+    const plan = JSON.parse(example) as Fields
+    set(place, value)(plan)
+    try {
+      readPlan(plan)
+      return false
+    } catch (error) {
+      assert.equal((error as { code?: string }).code, 'invalid-plan', place)
+      return true
+    }
+  }
+  const places = leaves(JSON.parse(example))
+  assert.ok(places.length > 400, String(places.length))
+  // What a tool is called with is anything; `pending` is for readers of --json.
+  const open = (place: string) => /\.(arguments|parameters)\.|^pending\./.test(place)
+  assert.deepEqual(
+    places.filter((place) => !open(place) && !refuses(place, { is: 'nothing' })),
+    [],
+  )
+  // Only the server gets these.
+  const sent = /\.build\.(system|template|renderer|parser|requires|quantize|messages|licenses|parameters)\b|\.text$/
+  assert.deepEqual(
+    places.filter((place) => !open(place) && !sent.test(place) && !refuses(place, '\u001b[2K')),
+    [],
+  )
+})
+
+test('what does not go together in a plan is refused', () => {
+  const other = `sha256:${'0'.repeat(64)}`
+  assertRefused([
+    ['delete:old:latest', set('id', 'delete:mine:latest'), /id is not unique in the plan/],
+    ['delete:old:latest', set('requires', 'nothing'), /requires is not "prune"/],
+    ['delete:old:latest', set('action', 'remove'), /action is not one of no-op, pull/],
+    ['pull:d:latest', set('precondition.digest', other), /precondition\.digest is not null/],
+    ['pull:d:latest', set('manifest.digest', other), /manifest\.digest is not that of after/],
+    ['pull:d:latest', set('after.digest', null), /after\.digest is not a text/],
+    ['pull:d:latest', set('reference', 'registry.corp/team/../x:1'), /reference is not a model name/],
+    ['update:a:latest', set('precondition.digest', null), /precondition\.digest is not a text/],
+    ['restore:b:latest', set('from', 'b:latest'), /from is not a copy of the model/],
+    ['restore:b:latest', set('precondition.source', null), /precondition\.source is not a text/],
+  ])
+  const plan = JSON.parse(example) as { targets: [{ diagnostics: [Fields] }] }
+  plan.targets[0].diagnostics[0]['severity'] = 'note'
+  assert.throws(() => readPlan(plan), { code: 'invalid-plan', message: /severity is not "error" or "warning"/ })
+})

@@ -352,6 +352,8 @@ test('what no registry is known to have needs a person, unless the record says t
     return change.irreplaceable
   }
   assert.equal(judge({ answers: { made: found('1', small) } }), false)
+  // What the tag names now is another: this one cannot be had again.
+  assert.equal(judge({ answers: { made: found('2', small) } }), true)
   assert.equal(judge({ answers: { made: { kind: 'missing' } } }), true)
   assert.equal(judge({ answers: { made: unreachable } }), true)
   assert.equal(judge({ offline: true }), true)

@@ -2,7 +2,8 @@
  * Runs the tests on the other runtimes: `node test/runtimes/run.mjs [node22|node24|node26|deno|bun]…`, all when none is named.
  *
  * On Linux x64 with the versions of the lock file beside this one, installed at the first run; elsewhere with what is on PATH.
- * One after another; what passes is told in a line, what fails in full.
+ * One after another; what passes is told in a line, what fails in full. With COVERAGE=FOLDER, Node 24 writes there what its tests reached,
+ * for test/coverage.mjs.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
@@ -17,7 +18,7 @@ const isPinned = process.platform === 'linux' && process.arch === 'x64'
 
 const runtimes = {
   node22: () => node('node22'),
-  node24: () => node('node24'),
+  node24: () => node('node24', process.env.COVERAGE),
   node26: () => node('node26'),
   deno,
   bun,
@@ -50,12 +51,18 @@ process.exitCode = failed ? 1 : 0
 
 // --- Runtimes: each returns what failed ---------------------------------------------------------------------------
 
-function node(name) {
+function node(name, coverage) {
   const binary = isPinned ? join(modules, name, 'bin', 'node') : 'node'
-  return run('tests', binary, ['test/run.mjs'], (output) => {
-    const count = (word) => /\d+/.exec(new RegExp(`^ℹ ${word} \\d+`, 'm').exec(output)?.[0] ?? '')?.[0]
-    return `${versionOf(binary)}: ${count('pass')} passed, ${count('skipped')} skipped`
-  })
+  return run(
+    'tests',
+    binary,
+    ['test/run.mjs'],
+    (output) => {
+      const count = (word) => /\d+/.exec(new RegExp(`^ℹ ${word} \\d+`, 'm').exec(output)?.[0] ?? '')?.[0]
+      return `${versionOf(binary)}: ${count('pass')} passed, ${count('skipped')} skipped`
+    },
+    coverage === undefined ? {} : { NODE_V8_COVERAGE: coverage },
+  )
 }
 
 function deno() {
@@ -83,13 +90,13 @@ function bun() {
 
 // --- Running ------------------------------------------------------------------------------------------------------
 
-function run(what, binary, args, summarize) {
+function run(what, binary, args, summarize, env = {}) {
   const { status, signal, error, stdout, stderr } = spawnSync(binary, args, {
     cwd: root,
-    env: { ...scrubbed(process.env), DENO_NO_UPDATE_CHECK: '1', DENO_NO_PROMPT: '1' },
+    env: { ...scrubbed(process.env), DENO_NO_UPDATE_CHECK: '1', DENO_NO_PROMPT: '1', ...env },
     encoding: 'utf8',
     maxBuffer: 1 << 28,
-    timeout: 300_000, // A test that hangs on one runtime must not hide the others.
+    timeout: 600_000, // A test that hangs on one runtime must not hide the others.
   })
   if (status === 0) {
     totals = summarize?.(stdout + stderr) ?? ''
