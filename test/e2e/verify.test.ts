@@ -216,7 +216,7 @@ test('models that are not there, and manifests that cannot be read, are told; --
   config(['b'])
   assert.match(
     (await run(1, ['verify', '--store', '--repair'])).stdout,
-    /hint: "ollama-config apply" writes it again\n[\s\S]*\nTo write again what cannot be read: ollama-config apply --store\n/,
+    /hint: "ollama-config apply --store" writes it again\n[\s\S]*\nTo write again what cannot be read: ollama-config apply --store\n/,
   )
   await run(0, ['apply', '--yes', '--store'])
   assert.deepEqual(await verified(0, '--all'), sound)

@@ -289,7 +289,8 @@ holds(
 holds(
   'no secret of six characters or more is left in an error',
   fc.tuple(
-    fc.string({ unit: 'binary', minLength: 6, maxLength: 40 }),
+    // No header ends in white space.
+    fc.string({ unit: 'binary', minLength: 6, maxLength: 40 }).filter((text) => text.trim() === text),
     hostileText,
     fc.constantFrom('', 'Bearer ', 'Basic '),
   ),

@@ -310,7 +310,8 @@ function settings(share: number): fc.Parameters<[unknown]> {
   return {
     numRuns: Math.max(1, Math.round(runs * share)),
     includeErrorInReport: true,
-    ...(seed === '' ? {} : { seed: Number(seed) }),
+    // A short run is the same each time: what is rare is looked for on purpose, not by chance in somebody's change.
+    ...(seed === '' ? (isLong ? {} : { seed: 4883 }) : { seed: Number(seed) }),
     ...(path === '' ? {} : { path }),
   }
 }

@@ -98,7 +98,7 @@ test('diff() says what it could not make sense of', () => {
   assert.deepEqual(codes({ models: [] }, []), ['nothing-declared'])
   // There the name is a good one, and what lies under it is not.
   const [inStore] = difference({ models: ['a'] }, ['a:latest'], ['b:latest'], 'store').diagnostics
-  assert.match(inStore?.message ?? '', /^The store has "b:latest", of which .* cannot be read/)
+  assert.match(inStore?.message ?? '', /^"b:latest" is in the store, but its manifest or its config cannot be read/)
 })
 
 test('diff() knows what a deletion frees, at most, and what no registry gives back', () => {
