@@ -88,6 +88,8 @@ interface Shape {
   readonly entries?: Readonly<Record<string, Shape>>
   readonly options?: readonly (Shape | string)[]
   readonly literal?: unknown
+  /** Of a text. */
+  readonly requirement?: RegExp
   readonly getter?: (input: unknown) => Shape
 }
 
@@ -110,7 +112,7 @@ export function jsonSchema(): Json {
 }
 
 function toJson(shape: Shape, place: string): Json {
-  const { type, wrapped, pipe, item, value, entries = {}, options = [], literal, getter } = shape
+  const { type, wrapped, pipe, item, value, entries = {}, options = [], literal, getter, requirement } = shape
   const inner = pipe?.at(-1)
   if (inner !== undefined && inner !== shape) return toJson(inner, place)
   switch (type) {
@@ -119,6 +121,10 @@ function toJson(shape: Shape, place: string): Json {
     case 'string':
       // The server takes an empty text for none.
       return place === 'models[].requires' ? { type, pattern: `^$|${versionPattern.source}` } : { type }
+    case 'regex':
+      return { type: 'string', pattern: requirement?.source }
+    case 'safe_integer':
+      return parameterTypes.integer
     case 'boolean':
       return { type }
     case 'picklist':
@@ -157,6 +163,7 @@ function alternatives(getter: Shape['getter'], place: string): readonly Json[] {
     ['string', ''],
     ['array', []],
     ['object', {}],
+    ['integer', 0],
   ] as const
   return kinds.flatMap(([kind, example]) => {
     const json = getter === undefined ? {} : toJson(getter(example), place)
@@ -191,7 +198,7 @@ function objectSchema(entries: Readonly<Record<string, Shape>>, place: string): 
 }
 
 const origins = ['from', 'gguf', 'aliasOf', 'modelfile']
-const notBuilt = ['name', 'insecure', 'allowUnknownParameters', ...origins]
+const notBuilt = ['name', 'insecure', 'keepAlive', 'allowUnknownParameters', ...origins]
 
 /** One origin, and fields of a build with `from` and `gguf` only. */
 function modelRules(keys: readonly string[]): Json {

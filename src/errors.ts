@@ -61,6 +61,8 @@ export const errorCodes = [
   'build-failed',
   'plugin-failed',
   'plugin-timeout',
+  'command-not-found',
+  'command-not-run',
   'interrupted',
   'internal',
 ] as const

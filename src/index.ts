@@ -85,6 +85,7 @@ export {
   createModelManager,
   createPlan,
   createRollbackPlan,
+  environmentOf,
   examine,
   findLeftovers,
   findOutdated,

@@ -31,6 +31,7 @@ export {
   type LoadedModel,
   type Subject,
 } from './runner/doctor.ts'
+export { environmentOf } from './runner/environment.ts'
 export { type AddedScripts, type InitOptions, type InitResult, initConfig, type KeptModel } from './runner/init.ts'
 export { type LoadConfigOptions, loadConfig } from './runner/load.ts'
 export { type LockChange, type LockModelsOptions, type LockResult, lockModels } from './runner/lock.ts'

@@ -109,7 +109,12 @@ const origin = fc.oneof(
   { weight: 5, arbitrary: fc.constantFrom({ from: 'base' }, { gguf: 'w.gguf' }, { gguf: ['w.gguf'] }) },
   { weight: 1, arbitrary: fc.constantFrom({}, { gguf: [] }, { aliasOf: 'base' }, { modelfile: 'Modelfile' }) },
 )
+const keepAlive = mostly(
+  fc.constantFrom('10m', '1h30m', '-1s', '0.5h', -1, 0, 600),
+  rarely(fc.constantFrom('-1', '10', 0.5)),
+)
 const fields = sometimes({
+  keepAlive,
   insecure: mostly(fc.constant(false), rarely(fc.constant(true))),
   system: text,
   template: text,
@@ -149,7 +154,7 @@ const config = sometimes(
     ),
     prune: mostly(fc.constantFrom('undeclared', 'managed', false)),
     keep: mostly(fc.constantFrom(['llava'], [])),
-    defaults: mostly(sometimes({ parameters, parameter: rarely(fc.constant(1)) })),
+    defaults: mostly(sometimes({ parameters, keepAlive, parameter: rarely(fc.constant(1)) })),
     plugins: mostly(fc.constant([])),
     discover: text,
     $schema: text,

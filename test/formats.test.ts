@@ -331,7 +331,11 @@ function assertFilesValid(cwd: string, ...locks: readonly string[]): void {
 }
 
 test('what the commands write with --json fits the schemas, and so do lock file and record', async (t) => {
-  const server = await startServer(t, { models: ['old', 'c', 'kept'], registry: ['a', 'b'] })
+  const server = await startServer(t, {
+    runner: true,
+    models: ['old', 'c', 'kept'],
+    registry: ['a', 'b'],
+  })
   server.derive('mine', 'old', { system: 'You are mine.' })
   const config = { models: ['a', 'b', 'c'], host: server.url, prune: 'undeclared', keep: ['kept', 'nothing'] }
   const cwd = tempFolder(t, {
@@ -367,6 +371,7 @@ test('what the commands write with --json fits the schemas, and so do lock file 
   server.fail({ path: '/api/pull' }, { kind: 'reset', afterLines: 1 }, 1)
   await lines(0, ['apply', '--yes'])
   await json('plan', 0, 'check')
+  await lines(0, ['apply', '--yes', '--preload'])
   for (const name of ['a', 'b']) server.publish({ name, revision: 'two' })
   await json('outdated', 0, 'outdated')
   await lines(0, ['update', 'a', '--yes', '--keep-previous'])

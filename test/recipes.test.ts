@@ -6,6 +6,7 @@ import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { makeGguf } from './support/gguf.ts'
+import { startOllamaServer } from './support/ollama-server.ts'
 import { startRegistry, type TestRegistry } from './support/registry.ts'
 import { tempFolder } from './support/run-cli.ts'
 
@@ -29,11 +30,12 @@ interface Project {
   blobRequests(): number
 }
 
-async function project(t: TestContext): Promise<Project> {
+/** @param blobs A server wants to be sent elsewhere for them. */
+async function project(t: TestContext, blobs?: 'plain'): Promise<Project> {
   const model = (name: string) => ({
     name,
     layers: [{ mediaType: 'application/vnd.ollama.image.model', bytes: makeGguf({ name }) }],
-    blobs: 'plain' as const,
+    ...(blobs === undefined ? {} : { blobs }),
   })
   const registry = await startRegistry({ models: [model('library/tiny:1'), model('library/other:1')] })
   t.after(() => registry.close())
@@ -43,7 +45,19 @@ async function project(t: TestContext): Promise<Project> {
   mkdirSync(tools)
   const main = path.join(root, 'src/cli/main.ts')
   const run = [process.execPath, '--import', import.meta.resolve('tsx'), main].map((word) => `'${word}'`).join(' ')
-  const scripts = { npx: `shift; exec ${run} "$@"`, npm: 'exit 0', sudo: 'exec "$@"' }
+  const deno = [
+    // The words before the one that is run are flags of Deno.
+    'while case "$1" in run | -*) true;; *) false;; esac; do shift; done',
+    `case "$1" in npm:ollama-config) shift; exec ${run} "$@";; esac`,
+    `exec '${process.execPath}' --import '${import.meta.resolve('tsx')}' "$@"`,
+  ].join('\n')
+  const scripts = {
+    npx: `shift; exec ${run} "$@"`,
+    'ollama-config': `exec ${run} "$@"`,
+    deno,
+    npm: 'exit 0',
+    sudo: 'exec "$@"',
+  }
   for (const [name, script] of Object.entries(scripts)) {
     writeFileSync(path.join(tools, name), `#!/bin/sh\n${script}\n`)
     chmodSync(path.join(tools, name), 0o755)
@@ -75,8 +89,100 @@ async function project(t: TestContext): Promise<Project> {
   }
 }
 
-test('an image with its models', options, async (t) => {
+/** Prints what the programs of the recipes are there for: where the server is, and what it has. */
+const app = `
+const { models } = await (await fetch(process.env.OLLAMA_HOST + '/api/tags')).json()
+console.log('app: ' + process.env.OLLAMA_HOST + ' has ' + models.length)
+`
+
+/** A project with a server that has nothing yet. */
+async function projectWithServer(t: TestContext) {
+  const found = await project(t)
+  const server = await startOllamaServer({ runner: true })
+  t.after(() => server.close())
+  for (const file of ['app.js', 'main.ts', 'app.test.js']) writeFileSync(path.join(found.cwd, file), app)
+  writeFileSync(path.join(found.cwd, 'package.json'), '{ "type": "module" }')
+  const env = { OLLAMA_HOST: server.url }
+  const loads = () => server.requests.filter(({ path: at }) => at === '/api/generate').length
+  return { ...found, server, env, loads, said: `app: ${server.url} has 1\n` }
+}
+
+test('npm scripts', options, async (t) => {
+  const { shell, server, env, loads, said } = await projectWithServer(t)
+  const [text = ''] = blocks('npm scripts', 'json')
+  const { scripts }: { scripts: Record<'models' | 'dev' | 'test', string> } = JSON.parse(text)
+  await assert.rejects(shell(scripts.test, env), /Pending: pull .* Run: ollama-config apply\n$/)
+  assert.deepEqual(server.installed(), [])
+  assert.ok((await shell(scripts.dev, env)).endsWith(said))
+  assert.equal(await shell(scripts.dev, env), said)
+  assert.ok((await shell(scripts.test, env)).includes('pass 1'))
+  // A person is asked there.
+  await assert.rejects(shell(scripts.models, env), /--yes/)
+  await shell(`${scripts.models} --yes`, env)
+  assert.equal(loads(), 1)
+  assert.match(recipes, /`exec -- sh -c 'npm run build && node app\.js'`/)
+  assert.equal(await shell(`ollama-config exec -- sh -c 'npm run build && node app.js'`, env), said)
+})
+
+test('Deno tasks', options, async (t) => {
+  const { shell, env, loads, said } = await projectWithServer(t)
+  const [text = ''] = blocks('Deno tasks', 'json')
+  const { tasks }: { tasks: Record<'models' | 'dev', string> } = JSON.parse(text)
+  assert.ok((await shell(tasks.dev, env)).endsWith(said))
+  assert.equal(await shell(tasks.dev, env), said)
+  await shell(`${tasks.models} --yes`, env)
+  assert.equal(loads(), 1)
+})
+
+test('a Makefile', options, async (t) => {
+  const { cwd, shell, server, env, said } = await projectWithServer(t)
+  const [file = ''] = blocks('A Makefile', 'make')
+  const commands = [...file.matchAll(/^\t(.*)$/gm)].map(([, command = '']) => command)
+  assert.equal(commands.length, 2)
+  const [models = '', dev = ''] = commands
+  await shell(models, env)
+  assert.equal(server.installed().length, 1)
+  assert.equal(await shell(dev, env), said)
+  writeFileSync(path.join(cwd, 'Makefile'), file)
+  const output = await shell('if type make > /dev/null; then make -s models dev; fi', env)
+  assert.ok(output === '' || output.endsWith(said), output)
+})
+
+test('Docker Compose', options, async (t) => {
+  const { shell, server, env, loads } = await projectWithServer(t)
+  const [file = ''] = blocks('Docker Compose', 'yaml')
+  const services = new Map(
+    [...file.matchAll(/^ {2}(\w+):\n((?: {4}.*\n)+)/gm)].map(([, name = '', body = '']) => [name, body]),
+  )
+  assert.deepEqual([...services.keys()], ['ollama', 'models', 'app'])
+  for (const name of ['models', 'app'])
+    assert.match(services.get(name) ?? '', /^ {6}OLLAMA_HOST: http:\/\/ollama:11434$/m)
+  assert.match(services.get('app') ?? '', /depends_on:\n {6}models:\n {8}condition: service_completed_successfully\n/)
+  const [, command = ''] = /^ {4}command: (.*)$/m.exec(services.get('models') ?? '') ?? []
+  await shell(command, env)
+  assert.deepEqual([server.installed().length, loads()], [1, 1])
+  const [, outside = ''] = /`docker compose up -d ollama && (.*)`/.exec(recipes) ?? []
+  assert.match(await shell(outside, env), /^app: /)
+})
+
+test('pre-commit', options, async (t) => {
   const { cwd, shell } = await project(t)
+  const [file = ''] = blocks('pre-commit', 'yaml')
+  const [hook = ''] = blocks('pre-commit', 'sh')
+  const [, entry = ''] = /^ +entry: (.*)$/m.exec(file) ?? []
+  const [, files = ''] = /^ +files: (.*)$/m.exec(file) ?? []
+  for (const name of ['ollama.config.ts', 'ollama.config.json', 'ollama.lock.json'])
+    assert.match(name, new RegExp(files))
+  assert.doesNotMatch('src/app.ts', new RegExp(files))
+  const env = { OLLAMA_HOST: 'http://127.0.0.1:9' }
+  await shell(entry, env)
+  assert.equal(await shell(hook, env), '')
+  writeFileSync(path.join(cwd, 'ollama.config.ts'), 'export default { models: ["not a name"] }\n')
+  for (const command of [entry, hook]) await assert.rejects(shell(command, env), /not a name/)
+})
+
+test('an image with its models', options, async (t) => {
+  const { cwd, shell } = await project(t, 'plain')
   const [file = ''] = blocks('An image', 'dockerfile')
   const lines = file.split('\n')
   const models = path.join(cwd, 'models')
@@ -97,7 +203,7 @@ test('an image that is built in one stage, for another user', {
   ...options,
   skip: options.skip || !isRoot(),
 }, async (t) => {
-  const { cwd, shell } = await project(t)
+  const { cwd, shell } = await project(t, 'plain')
   const [command = ''] = blocks('An image', 'sh')
   const models = path.join(cwd, 'models')
   await shell(command.replaceAll('=/models', `=${models}`))
@@ -110,7 +216,7 @@ test('an image that is built in one stage, for another user', {
 })
 
 test('a cache in GitHub Actions', options, async (t) => {
-  const { cwd, shell, blobRequests } = await project(t)
+  const { cwd, shell, blobRequests } = await project(t, 'plain')
   const [workflow = ''] = blocks('A cache', 'yaml')
   const folder = /OLLAMA_MODELS: \$\{\{ github\.workspace \}\}\/(\S+)/.exec(workflow)?.[1] ?? ''
   assert.equal(/^ +path: (\S+)$/m.exec(workflow)?.[1], folder)
@@ -127,7 +233,7 @@ test('a cache in GitHub Actions', options, async (t) => {
 })
 
 test('a dev container', options, async (t) => {
-  const { cwd, shell } = await project(t)
+  const { cwd, shell } = await project(t, 'plain')
   const [text = ''] = blocks('A dev container', 'json')
   const container: { postCreateCommand: string; containerEnv: Record<string, string>; mounts: string[] } =
     JSON.parse(text)
@@ -139,7 +245,7 @@ test('a dev container', options, async (t) => {
 })
 
 test('a machine without a network', options, async (t) => {
-  const { cwd, registry, shell } = await project(t)
+  const { cwd, registry, shell } = await project(t, 'plain')
   const [here = '', there = '', service = ''] = blocks('A machine', 'sh')
   await shell(here)
   await registry.close()

@@ -11,6 +11,8 @@ export type Event =
   | ChangeRetrying
   | ChangeFinished
   | DiagnosticFound
+  | ModelLoading
+  | ModelLoaded
   | LockUpdated
   | ApplyFinished
 
@@ -77,6 +79,19 @@ export interface ChangeRetrying {
 
 export interface ChangeFinished extends ChangeResult {
   readonly type: 'change-finished'
+}
+
+/** After the changes, with `preload`: the host begins to load a model into memory. */
+export interface ModelLoading {
+  readonly type: 'model-loading'
+  readonly reference: string
+}
+
+/** It is in memory. Of one that could not be loaded a `diagnostic` tells instead. */
+export interface ModelLoaded {
+  readonly type: 'model-loaded'
+  readonly reference: string
+  readonly durationMs: number
 }
 
 /** The lock file names the versions that this apply brought. */

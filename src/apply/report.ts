@@ -41,6 +41,8 @@ export function foldEvent(report: TargetReport, event: Event): TargetReport {
     case 'keeping-previous':
     case 'change-progress':
     case 'change-retrying':
+    case 'model-loading':
+    case 'model-loaded':
       return report
   }
 }

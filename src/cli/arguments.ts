@@ -12,6 +12,7 @@ import {
   type CommonFlags,
   commands,
   type DoctorFlags,
+  type ExecFlags,
   type Flags,
   type InitFlags,
   type PlanFlags,
@@ -26,6 +27,7 @@ export type Invocation =
   | { readonly command: 'plan'; readonly flags: PlanFlags }
   | { readonly command: 'apply'; readonly flags: ApplyFlags; readonly words: readonly string[] }
   | { readonly command: 'check'; readonly flags: CheckFlags }
+  | { readonly command: 'exec'; readonly flags: ExecFlags; readonly words: readonly string[] }
   | { readonly command: 'outdated'; readonly flags: CommonFlags }
   | { readonly command: 'update'; readonly flags: UpdateFlags; readonly words: readonly string[] }
   | { readonly command: 'lock'; readonly flags: CommonFlags; readonly words: readonly string[] }
@@ -56,6 +58,7 @@ export function parseArguments(words: readonly string[]): Invocation {
     throw usage(`A command is missing before ${quoted(first)}`, missingCommandHint(words))
   }
   const command = commandName(first)
+  if (command === 'exec') return parseExec(rest)
   if (rest.includes('--help') || rest.includes('-h')) return { command: 'help', topic: command }
   switch (command) {
     case 'init':
@@ -90,6 +93,42 @@ export function parseArguments(words: readonly string[]): Invocation {
   }
 }
 
+function parseExec(rest: readonly string[]): Invocation {
+  const { own, command } = splitCommand(rest, commands.exec.flags)
+  if (own.includes('--help') || own.includes('-h')) return { command: 'help', topic: 'exec' }
+  const { flags } = parseWords('exec', commands.exec, own)
+  if (command.length === 0)
+    throw usage('exec needs a command to run', 'write it after "--", as in ollama-config exec -- npm run dev')
+  return { command: 'exec', flags, words: command }
+}
+
+/**
+ * Cuts the words of `exec` from those of the command that it runs: they begin after `--`, or with the first word that is no flag and no value
+ * of one. PowerShell drops a `--`.
+ */
+function splitCommand(
+  words: readonly string[],
+  flags: Flags,
+): { readonly own: readonly string[]; readonly command: readonly string[] } {
+  let index = 0
+  for (; index < words.length; index++) {
+    const word = words[index] ?? ''
+    if (word === '--') return { own: words.slice(0, index), command: words.slice(index + 1) }
+    if (!word.startsWith('-') || word === '-') break
+    const next = words[index + 1]
+    const flag = Object.entries(flags).find(([name, { short }]) => word === `--${name}` || word === `-${short}`)?.[1]
+    const takesNext = flag?.type === 'string' && next !== undefined && next !== '--'
+    if (takesNext && (!flag.optional || looksLikePath(next))) index++
+  }
+  return { own: words.slice(0, index), command: words.slice(index) }
+}
+
+/** The words that are ours: behind `exec` stand those of somebody else. */
+export function ownWords(words: readonly string[]): readonly string[] {
+  if (words[0] !== 'exec') return words
+  return ['exec', ...splitCommand(words.slice(1), commands.exec.flags).own]
+}
+
 /** `60s`, `2m`, `500ms`, `1h`; a bare number means seconds. In milliseconds; `undefined`: the default. */
 export function parseDuration(
   flag: '--wait' | '--stall-timeout' | '--timeout',
@@ -115,6 +154,8 @@ const maxCount = 64
 
 /** What the same thing is called elsewhere. */
 const synonyms: Readonly<Record<string, CommandName>> = {
+  run: 'exec',
+  with: 'exec',
   create: 'init',
   new: 'init',
   import: 'init',

@@ -25,6 +25,8 @@ export interface Words {
   readonly name: string
   readonly least: number
   readonly most: number
+  /** They are somebody else's, and come last. */
+  readonly foreign?: true
 }
 
 const configFlags = {
@@ -128,6 +130,7 @@ const applyFlags = {
   'keep-previous': keepPreviousFlag,
   concurrency: concurrencyFlag,
   'stall-timeout': stallFlag,
+  preload: { type: 'boolean', summary: 'then load models into memory: those with keepAlive in the config, else all' },
   ...outputFlags,
 } as const satisfies Flags
 
@@ -137,6 +140,18 @@ const checkFlags = {
   prune: pruneFlag,
   frozen: versionFlags.frozen,
   ...outputFlags,
+} as const satisfies Flags
+
+const { json: _, ...humanFlags } = outputFlags
+
+const execFlags = {
+  ...configFlags,
+  ...hostFlags,
+  check: { type: 'boolean', summary: 'change nothing: when something is missing, say so and do not run the command' },
+  ...versionFlags,
+  concurrency: concurrencyFlag,
+  'stall-timeout': stallFlag,
+  ...humanFlags,
 } as const satisfies Flags
 
 const updateFlags = {
@@ -192,8 +207,6 @@ const initFlags = {
 
 const doctorFlags = { ...configFlags, host: hostFlags.host, ...outputFlags } as const satisfies Flags
 
-const { json: _, ...humanFlags } = outputFlags
-
 const setupFlags = {
   ...configFlags,
   host: hostFlags.host,
@@ -236,6 +249,7 @@ export const commands = {
       ['ollama-config apply', 'plan, ask, apply'],
       ['ollama-config apply plan.json', 'carry out a saved plan without asking'],
       ['ollama-config apply --yes --wait 60s', 'for scripts: pull without asking, once the server answers'],
+      ['ollama-config apply --yes --preload', 'and have the models in memory for the first request'],
       ['ollama-config apply --yes --prune', 'for scripts: also delete; needs a "prune" key in the config'],
       ['ollama-config apply --yes --store /srv/models', 'fill a model directory, as for an image; needs no server'],
     ],
@@ -244,6 +258,17 @@ export const commands = {
     summary: 'exit with 0 when the host has what the config declares, else with 1',
     flags: checkFlags,
     examples: [['ollama-config check || ollama-config apply', 'apply only when something is missing']],
+  },
+  exec: {
+    summary: 'pull and build what is missing, then run a command with OLLAMA_HOST set',
+    flags: execFlags,
+    words: { name: 'COMMAND', least: 0, most: 0, foreign: true },
+    examples: [
+      ['ollama-config exec -- npm run dev', 'for an npm script "dev:ai"; says nothing when all is there'],
+      ['ollama-config exec --check -- node app.js', 'download nothing: exit with 1 when a model is missing'],
+      ['ollama-config exec --wait 60s -- pytest', 'once the server answers, as after "docker compose up -d"'],
+      ['ollama-config exec --store=./models -- ollama serve', 'fill a model directory; OLLAMA_MODELS is set to it'],
+    ],
   },
   outdated: {
     summary: 'show which declared models have a newer version, and what changed in it',
@@ -340,6 +365,7 @@ export type Values<F extends Flags> = {
 export type PlanFlags = Values<typeof planFlags>
 export type ApplyFlags = Values<typeof applyFlags>
 export type CheckFlags = Values<typeof checkFlags>
+export type ExecFlags = Values<typeof execFlags>
 export type UpdateFlags = Values<typeof updateFlags>
 export type RollbackFlags = Values<typeof rollbackFlags>
 export type VerifyFlags = Values<typeof verifyFlags>

@@ -26,6 +26,8 @@ export interface Context {
   readonly now?: () => number
   /** Up after the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal
+  /** From then on these signals go to the listener instead, until the function that it returns is called. Default: they do not. */
+  readonly takeSignals?: (listener: (name: NodeJS.Signals) => void) => () => void
 }
 
 /** Where lines may be broken; `undefined` for a file or a pipe. */
@@ -42,6 +44,10 @@ export const exitCodes = {
   pending: 2,
   /** Usage or config error, or an approval is missing. */
   usage: 3,
+  /** `exec`, as in a shell: the command is there and cannot be run. */
+  notRun: 126,
+  /** `exec`, as in a shell: there is no such command. */
+  notFound: 127,
   /** By a signal. */
   interrupted: 130,
 } as const

@@ -40,6 +40,7 @@ const exitCodeRows = [
   ['2', 'changes are pending (plan --detailed-exitcode)'],
   ['3', 'usage or config error, or approval missing'],
   ['130', 'interrupted'],
+  ['other', 'exec: that of the command; 128 + number of the signal that ended it; 127 not found, 126 cannot be run'],
 ] as const
 
 /** @param columns Width to fit into. */
@@ -69,7 +70,7 @@ function commandHelp(name: string, { summary, flags, words, examples }: CommandI
     return [`${letter}--${flag}${value === undefined ? '' : `${separator}${value}`}`, summary] as const
   })
   const examplesText = examples.map(([command, meaning]) => `  # ${meaning}\n  ${command}`).join('\n')
-  return `${wrap(`ollama-config ${name}: ${summary}`, columns).join('\n')}\n\nUsage: ollama-config ${name}${wordsText(words)} [FLAGS]\n\nFlags:\n${table(rows, columns)}\n\nExamples:\n${examplesText}\n`
+  return `${wrap(`ollama-config ${name}: ${summary}`, columns).join('\n')}\n\nUsage: ollama-config ${name}${words?.foreign ? ` [FLAGS] -- ${words.name}…` : `${wordsText(words)} [FLAGS]`}\n\nFlags:\n${table(rows, columns)}\n\nExamples:\n${examplesText}\n`
 }
 
 function wordsText(words: CommandInfo['words']): string {

@@ -16,8 +16,10 @@ const { exitCodes, interruption, run } = await import('./run.ts')
 console.log = console.info = console.debug = console.error
 
 const interrupted = new AbortController()
+let listener: ((name: NodeJS.Signals) => void) | undefined
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
+    if (listener !== undefined) return listener(name)
     if (interrupted.signal.aborted) process.exit(exitCodes.interrupted)
     interrupted.abort(interruption(name))
   })
@@ -61,6 +63,12 @@ const code = run(process.argv.slice(2), {
   cwd: process.cwd(),
   platform: process.platform,
   signal: interrupted.signal,
+  takeSignals(taker) {
+    listener = taker
+    return () => {
+      listener = undefined
+    }
+  },
 })
 // Not awaited at the top level: Node would call a promise that never settles exit code 13 and say nothing.
 code.then(async (value) => {

@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { printable } from '../artifact/text.ts'
 import { configPlaces, projectFolders } from '../config/search.ts'
-import { isUserError, OllamaConfigError } from '../errors.ts'
+import { isOllamaConfigError, isUserError, OllamaConfigError } from '../errors.ts'
 import { version } from '../version.ts'
-import { type Invocation, parseArguments } from './arguments.ts'
+import { type Invocation, ownWords, parseArguments } from './arguments.ts'
 import type { CommonFlags } from './command-table.ts'
 import { apply } from './commands/apply.ts'
 import { check } from './commands/check.ts'
@@ -20,10 +20,11 @@ import { describeTerminal } from './views/terminal.ts'
 export { exitCodes } from './context.ts'
 
 /** Runs one command. */
-export async function run(words: readonly string[], context: Context): Promise<number> {
+export async function run(given: readonly string[], context: Context): Promise<number> {
+  const words = ownWords(given)
   let invocation: Invocation
   try {
-    invocation = parseArguments(words)
+    invocation = parseArguments(given)
   } catch (error) {
     // No command has begun that could tell it as one of its own lines.
     if (writesJsonLines(words) && words.includes('--json')) {
@@ -48,8 +49,15 @@ export async function run(words: readonly string[], context: Context): Promise<n
     }
     const error = explained(thrown)
     showError(error, words, 'flags' in invocation ? invocation.flags : {}, context)
-    return isUserError(error) ? exitCodes.usage : exitCodes.failed
+    return exitCodeOf(error)
   }
+}
+
+function exitCodeOf(error: unknown): number {
+  const code = isOllamaConfigError(error) ? error.code : undefined
+  if (code === 'command-not-found') return exitCodes.notFound
+  if (code === 'command-not-run') return exitCodes.notRun
+  return isUserError(error) ? exitCodes.usage : exitCodes.failed
 }
 
 async function execute(invocation: Invocation, context: Context): Promise<number> {
@@ -60,6 +68,8 @@ async function execute(invocation: Invocation, context: Context): Promise<number
       return apply(invocation.flags, invocation.words, context)
     case 'check':
       return check(invocation.flags, context)
+    case 'exec':
+      return (await import('./commands/exec.ts')).exec(invocation.flags, invocation.words, context)
     case 'outdated':
       return (await import('./commands/outdated.ts')).outdated(invocation.flags, context)
     case 'update':

@@ -35,7 +35,7 @@ export interface Config {
    * @example keep: ['llava', 'qwen3:*', 'user/my-*']
    */
   readonly keep?: readonly string[] | undefined
-  /** What every model that is built here starts with. */
+  /** What goes for models that do not say it themselves. */
   readonly defaults?: Defaults | undefined
   /**
    * Plugins, in the order in which they are asked: each declares, reviews or probes models. They are code and run as you.
@@ -52,10 +52,12 @@ export interface Config {
   readonly $schema?: string | undefined
 }
 
-/** What every model that is built here starts with. */
+/** What goes for models that do not say it themselves. */
 export interface Defaults {
   /** Merged under the parameters of each model that is built from another or from files. */
   readonly parameters?: ModelParameters | undefined
+  /** How long models that `apply --preload` loads stay in memory where they do not say it. Default: the server's, `OLLAMA_KEEP_ALIVE`. */
+  readonly keepAlive?: string | number | undefined
 }
 
 /**
@@ -67,6 +69,11 @@ export interface ModelDeclaration {
   readonly name: string
   /** Let the server fetch it over plain http, as from a registry without TLS. Only for models that are pulled. Default: false. */
   readonly insecure?: boolean | undefined
+  /**
+   * How long it stays in memory when `apply --preload` has loaded it: a time such as `'10m'`, or seconds; -1: for ever, 0: it is not loaded.
+   * Where models have this key only they are loaded, else all. Default: `defaults.keepAlive`.
+   */
+  readonly keepAlive?: string | number | undefined
   /**
    * Build it from this model, which may be another one of the config. One that is not declared is pulled.
    *

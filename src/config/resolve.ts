@@ -3,7 +3,7 @@ import { type Pattern, parsePattern } from '../artifact/pattern.ts'
 import { parseReference, referenceKey } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import { ConfigError, type Diagnostic, isOllamaConfigError } from '../errors.ts'
-import type { DesiredState } from '../plan/state.ts'
+import type { DesiredState, KeepAlive } from '../plan/state.ts'
 import type { Config } from './config.ts'
 import { makingOf } from './declaration.ts'
 import { connectModels, type WrittenModel } from './graph.ts'
@@ -61,7 +61,9 @@ export function resolveConfig(input: unknown, options: ResolveOptions = {}): Res
       hint: 'mend the config and run the command again',
     })
   }
-  return { config, desired: { models, keep, prune: config.prune ?? 'undeclared', warnings: diagnostics } }
+  const prune = config.prune ?? 'undeclared'
+  const keepAlive = keepAliveOf(config.defaults)
+  return { config, desired: { models, keep, prune, ...keepAlive, warnings: diagnostics } }
 }
 
 /** Plugins may declare anything; told where it comes from. */
@@ -115,10 +117,22 @@ function readModels(list: readonly Declared[], context: ReadContext): ReadonlyMa
     }
     // The server drops the scheme of a name, so `http://…` has to become the flag that it does read.
     const insecure = recipe === undefined && (declaredInsecure || scheme === 'http')
-    const model = { reference, path, insecure, ...(recipe === undefined ? {} : { recipe }) }
+    const model = {
+      reference,
+      path,
+      insecure,
+      ...keepAliveOf(declaration),
+      ...(recipe === undefined ? {} : { recipe }),
+    }
     models.set(key, { key, written: name, model, source })
   }
   return models
+}
+
+/** Of a declaration, or of the defaults. Of what is wrong there the schema tells. */
+function keepAliveOf(fields: unknown): { readonly keepAlive?: KeepAlive } {
+  const keepAlive = property(fields, 'keepAlive')
+  return typeof keepAlive === 'string' || typeof keepAlive === 'number' ? { keepAlive } : {}
 }
 
 function resolvePatterns(list: readonly unknown[], diagnostics: Diagnostic[]): readonly Pattern[] {

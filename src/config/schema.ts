@@ -27,9 +27,18 @@ const messageEntries = {
   tool_call_id: v.optional(v.string()),
 }
 
+/** The server reads a text as Go does, where a number needs a unit, and a number as seconds. */
+const timePattern = /^-?(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/
+const keepAliveSchema = v.optional(
+  v.lazy((input) =>
+    typeof input === 'number' ? v.pipe(v.number(), v.safeInteger()) : v.pipe(v.string(), v.regex(timePattern)),
+  ),
+)
+
 const declarationEntries = {
   name: v.string(),
   insecure: v.optional(v.boolean()),
+  keepAlive: keepAliveSchema,
   from: v.optional(v.string()),
   gguf: textsSchema,
   aliasOf: v.optional(v.string()),
@@ -47,7 +56,7 @@ const declarationEntries = {
   quantize: v.optional(v.picklist(['F32', 'F16', 'BF16', 'Q8_0', 'Q4_K_M', 'Q4_K_S'])),
 }
 
-const defaultsEntries = { parameters: parametersSchema }
+const defaultsEntries = { parameters: parametersSchema, keepAlive: keepAliveSchema }
 
 const headerEntries = { env: v.string() }
 
@@ -83,6 +92,7 @@ export const expectations: Readonly<Record<string, string>> = {
   'models[]': 'a model name or an object such as { name: "qwen3:8b" }',
   'models[].name': 'a model name',
   'models[].insecure': 'true or false',
+  'models[].keepAlive': 'a time such as "10m", or a whole number of seconds',
   'models[].from': 'the name of the model to start from',
   'models[].gguf': 'the path of a GGUF file, or a list of them',
   'models[].gguf[]': 'the path of a GGUF file',
@@ -112,6 +122,7 @@ export const expectations: Readonly<Record<string, string>> = {
   'models[].requires': 'a version such as "0.14.0"',
   'models[].quantize': '"F32", "F16", "BF16", "Q8_0", "Q4_K_M" or "Q4_K_S"',
   defaults: 'an object such as { parameters: { temperature: 0.2 } }',
+  'defaults.keepAlive': 'a time such as "10m", or a whole number of seconds',
   'defaults.parameters': 'an object such as { temperature: 0.2 }',
   'keep[]': 'a pattern as text',
   plugins: 'a list of plugins',

@@ -14,9 +14,14 @@ export interface DesiredModel {
   readonly insecure: boolean
   /** How it is made on the host; absent for a model that is pulled. */
   readonly recipe?: Recipe
+  /** How long it stays in memory once it was loaded there; absent where it does not say. */
+  readonly keepAlive?: KeepAlive
   /** The declared model that starts from it, where it is not declared itself. */
   readonly neededBy?: string
 }
+
+/** Seconds, or a time such as `10m`; below 0: for ever. */
+export type KeepAlive = string | number
 
 export type Recipe = Build | Alias
 
@@ -54,6 +59,8 @@ export interface DesiredState {
   readonly prune: 'undeclared' | 'managed' | false
   /** Models that are never deleted. */
   readonly keep: readonly Pattern[]
+  /** Of models that do not say it themselves; absent: the server's default. */
+  readonly keepAlive?: KeepAlive
   /** What was found in the config and is no error. */
   readonly warnings: readonly Diagnostic[]
 }

@@ -44,6 +44,11 @@ export interface ApplyPlanOptions extends ConnectOptions, Patience {
   readonly offline?: boolean | undefined
   /** Refuse all of it when any precondition no longer holds, as for a plan that was saved. Default: false. */
   readonly strict?: boolean | undefined
+  /**
+   * Afterwards, if nothing failed, load declared models into the server's memory, one after the other: those with `keepAlive`, or all where none
+   * has it; never cloud models. One that cannot be loaded makes the outcome `failed`. Default: false.
+   */
+  readonly preload?: boolean | undefined
   /** Never write the lock file. Default: false; it is extended where it exists. */
   readonly frozen?: boolean | undefined
 }
@@ -51,7 +56,7 @@ export interface ApplyPlanOptions extends ConnectOptions, Patience {
 /**
  * Carries out a plan: starts at once. An unapproved change is reported as skipped.
  *
- * @throws {OllamaConfigError} `invalid-plan`, `stale-plan` through `report`, before anything happens
+ * @throws {OllamaConfigError} `usage`, `invalid-plan`, `stale-plan` through `report`, before anything happens
  */
 export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
   return createApplyRun(async function* start(signal) {
@@ -60,6 +65,7 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
     const config = await knownOf(options.config, { ...options, signal })
     const known = { ...options, config, signal }
     const { place } = selectTarget(config, options)
+    if (options.preload && place.kind === 'store') throw noMemory()
     const backend = await connect(place, config, options)
     assertSamePlace(target, backend)
     const lock = await readLockOf(config)
@@ -78,10 +84,20 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
     })
     const { keepBooks } = await import('./bookkeeping.ts')
     const kept = keepBooks(events, books)
-    if (!haveHook(config, 'probe')) return yield* kept
-    const { probeAfter } = await import('./probe.ts')
-    yield* probeAfter(kept, { backend, place, known })
+    const probed = haveHook(config, 'probe')
+      ? (await import('./probe.ts')).probeAfter(kept, { backend, place, known })
+      : kept
+    if (!options.preload || place.kind === 'store') return yield* probed
+    // Last: a probe may unload what it has tried.
+    const { preloadAfter } = await import('./preload.ts')
+    yield* preloadAfter(probed, { backend, place, known })
   }, options.signal)
+}
+
+function noMemory(): OllamaConfigError {
+  return new OllamaConfigError('usage', 'A store has no memory that models could be loaded into', {
+    hint: 'leave out --preload, or name a server instead of the store',
+  })
 }
 
 const storeConcurrency = 4

@@ -15,14 +15,22 @@ export function findProgram(name: string, env: Environment, platform: string): s
     // Windows allows quotes around them.
     .map((folder) => (windows ? folder.replace(/^"(.*)"$/, '$1') : folder))
     .filter((folder) => path.isAbsolute(folder))
-  const extensions = windows ? (variable(env, 'PATHEXT', true) || '.COM;.EXE;.BAT;.CMD').split(';') : ['']
   for (const folder of folders) {
-    for (const extension of extensions) {
-      const file = path.join(folder, `${name}${extension}`)
+    for (const file of programNames(name, env, platform).map((candidate) => path.join(folder, candidate))) {
       if (isProgram(file, windows)) return file
     }
   }
   return undefined
+}
+
+/** The names of files that a program of this name may have. */
+export function programNames(name: string, env: Environment, platform: string): readonly string[] {
+  if (platform !== 'win32') return [name]
+  const extensions = (variable(env, 'PATHEXT', true) || '.COM;.EXE;.BAT;.CMD').split(';')
+  const isWhole = extensions.some(
+    (extension) => extension !== '' && name.toUpperCase().endsWith(extension.toUpperCase()),
+  )
+  return [...(isWhole ? [name] : []), ...extensions.map((extension) => `${name}${extension}`)]
 }
 
 /** A copy of Windows' environment has lost that its names have no case. */

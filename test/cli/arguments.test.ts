@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseArguments, parseCount, parseDuration } from '../../src/cli/arguments.ts'
+import { ownWords, parseArguments, parseCount, parseDuration } from '../../src/cli/arguments.ts'
 import { helpText } from '../../src/cli/help.ts'
 import { suggest } from '../../src/suggest.ts'
 
@@ -38,6 +38,29 @@ test('parseArguments() says what is wrong, and what was probably meant', () => {
       words.join(' '),
     )
   }
+})
+
+test('exec: what follows "--", or the first word that is no flag, is the command, whatever it looks like', () => {
+  const cases: [words: string, own: string, command: string[]][] = [
+    ['exec -- npm run dev', '', ['npm', 'run', 'dev']],
+    ['exec npm run dev --check', '', ['npm', 'run', 'dev', '--check']],
+    ['exec --check -- npm --help', '--check', ['npm', '--help']],
+    ['exec --check npm test -- --json', '--check', ['npm', 'test', '--', '--json']],
+    ['exec --host h:1 -c f npm', '--host h:1 -c f', ['npm']],
+    ['exec --host=h:1 npm -y', '--host=h:1', ['npm', '-y']],
+    ['exec --store /srv/models ./run', '--store /srv/models', ['./run']],
+    ['exec --store -- ./run', '--store', ['./run']],
+    ['exec --store=m -- -- x', '--store=m', ['--', 'x']],
+  ]
+  for (const [line, own, command] of cases) {
+    const words = line.split(' ')
+    const invocation = parseArguments(words)
+    assert.deepEqual(invocation.command === 'exec' ? invocation.words : invocation, command, line)
+    assert.equal(ownWords(words).slice(1).join(' '), own, line)
+  }
+  assert.deepEqual(parseArguments(['exec', '--help', '--', 'x']), { command: 'help', topic: 'exec' })
+  assert.throws(() => parseArguments(['exec', '--host', '--', 'x']), { code: 'usage', message: '--host needs a value' })
+  assert.throws(() => parseArguments(['exec', '--chek', 'x']), { code: 'usage', hint: 'did you mean --check?' })
 })
 
 test('--store takes a value after "=", or the next word where that can only be a path', () => {

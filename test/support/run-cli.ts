@@ -139,6 +139,10 @@ export interface SpawnOptions extends Pick<CliOptions, 'cwd' | 'env'> {
   readonly denoPermissions?: readonly string[]
   /** Where stdout goes. Default: it is captured. */
   readonly stdoutFile?: string
+  /** Given to it, and then stdin ends. Default: there is no stdin. */
+  readonly input?: string
+  /** Without the terminal that the tests may run in, so that signals of a terminal are not expected. */
+  readonly detached?: boolean
 }
 
 export interface SpawnedCli {
@@ -150,15 +154,21 @@ export interface SpawnedCli {
 /** As a process of its own, from source, on the runtime that runs the tests. */
 export function spawnCli(
   words: readonly string[],
-  { cwd, env = {}, denoPermissions = ['--allow-all'], stdoutFile }: SpawnOptions,
+  { cwd, env = {}, denoPermissions = ['--allow-all'], stdoutFile, input, detached = false }: SpawnOptions,
 ): SpawnedCli {
   const runtime = runtimeArguments(denoPermissions)
   const child = spawn(process.execPath, [...runtime, mainFile, ...words], {
     cwd,
     // The proxy is nobody: a process of its own cannot be given a registry, and must not find the real one.
     env: { PATH: process.env['PATH'], HOME: stateFor(cwd), XDG_STATE_HOME: stateFor(cwd), HTTPS_PROXY: nobody, ...env },
-    stdio: ['ignore', stdoutFile === undefined ? 'pipe' : openSync(stdoutFile, 'w'), 'pipe'],
+    stdio: [
+      input === undefined ? 'ignore' : 'pipe',
+      stdoutFile === undefined ? 'pipe' : openSync(stdoutFile, 'w'),
+      'pipe',
+    ],
+    detached,
   })
+  child.stdin?.end(input)
   const written = { stdout: '', stderr: '' }
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     written.stdout += text

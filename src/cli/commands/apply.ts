@@ -21,6 +21,7 @@ export async function apply(flags: ApplyFlags, [planFile]: readonly string[], co
 async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> {
   const { context, interactive } = screen
   assertApprovable(flags, interactive)
+  assertMemory(flags)
   const pace = paceOf(flags, context)
   const { loaded, file, connection, waitMs } = await openSession(flags, context)
   const { place, source } = selectTarget(loaded, connection)
@@ -53,7 +54,16 @@ async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> 
     return exitCodes.usage
   }
   const approve = approvalOf(flags, answers)
-  return execute(plan, { ...connection, config: loaded, approve, ...pace, frozen, offline }, screen)
+  const { preload } = flags
+  return execute(plan, { ...connection, config: loaded, approve, ...pace, frozen, offline, preload }, screen)
+}
+
+/** Told before anything is pulled. */
+function assertMemory({ preload, store }: ApplyFlags): void {
+  if (!preload || store === undefined) return
+  throw new OllamaConfigError('usage', '--preload and --store were both given, and a store has no memory', {
+    hint: 'leave out --preload',
+  })
 }
 
 /** Making the plan and passing it on was the approval, so nothing is asked. */
@@ -66,6 +76,7 @@ async function applySaved(planFile: string, flags: ApplyFlags, screen: Screen): 
       })
     }
   }
+  assertMemory(flags)
   const pace = paceOf(flags, context)
   const { readPlanFile } = await import('../plan-file.ts')
   const plan = await readPlanFile(planFile, flags.cwd, context).catch((error: unknown) => {
@@ -78,7 +89,11 @@ async function applySaved(planFile: string, flags: ApplyFlags, screen: Screen): 
   assertApplicable(plan)
   const approve = { changes: true, deletions: plan.prune }
   const config: LoadedConfig | Config = loaded ?? { models: [] }
-  return execute(plan, { ...connection, config, approve, ...pace, strict: true, frozen: flags.frozen }, screen)
+  return execute(
+    plan,
+    { ...connection, config, approve, ...pace, strict: true, frozen: flags.frozen, preload: flags.preload },
+    screen,
+  )
 }
 
 /** A plan may be carried out where its config is not: flags and environment then say which server. */

@@ -1,44 +1,44 @@
 /** `ollama-config check`: one line, and 0 or 1. */
 import { printable } from '../../artifact/text.ts'
-import { pendingChanges, planErrors } from '../../plan/plan.ts'
+import { type Plan, pendingChanges, planErrors } from '../../plan/plan.ts'
 import { createPlan } from '../../runner.ts'
 import type { CheckFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
-import { applyCommand, openSession, withHostSource } from './session.ts'
+import { applyCommand, openSession, type Session, withHostSource } from './session.ts'
 
 /** More names than this make no line that anyone reads. */
 const namesShown = 5
 
 export async function check(flags: CheckFlags, context: Context): Promise<number> {
-  const { loaded, connection, waitMs } = await openSession(flags, context)
-  const result = await withHostSource(loaded, connection, () =>
-    createPlan(loaded, {
-      ...connection,
-      waitMs,
-      prune: flags.prune === true,
-      // It only says whether something is pending: no registry is asked.
-      checkDeletions: false,
-      frozen: flags.frozen,
-      offline: true,
-    }),
+  const session = await openSession(flags, context)
+  const plan = await quickPlan(session, flags)
+  const problem = lacking(plan, flags, context)
+  const text = flags.json ? planDocument(plan) : `${problem ?? fineText(session.loaded.desired.models.length)}\n`
+  context.stdout.write(text)
+  return problem === undefined ? exitCodes.done : exitCodes.failed
+}
+
+type Flags = Pick<CheckFlags, 'prune'> & Parameters<typeof applyCommand>[0]
+
+/** It only says whether something is pending: no registry is asked. */
+export function quickPlan({ loaded, connection, waitMs }: Session, { prune = false, frozen }: Flags): Promise<Plan> {
+  return withHostSource(loaded, connection, () =>
+    createPlan(loaded, { ...connection, waitMs, prune, checkDeletions: false, frozen, offline: true }),
   )
-  const pending = pendingChanges(result)
-  const errors = planErrors(result)
-  if (flags.json) {
-    context.stdout.write(planDocument(result))
-  } else if (errors[0] !== undefined) {
-    context.stdout.write(`${printable(errors[0].message, 1000)}\n`)
-  } else if (pending.length > 0) {
-    const names = pending
-      .slice(0, namesShown)
-      .map(({ action, reference }) => `${action === 'derive' ? 'build' : action} ${reference}`)
-    const more = pending.length > namesShown ? `, and ${pending.length - namesShown} more` : ''
-    context.stdout.write(`Pending: ${names.join(', ')}${more}. Run: ${applyCommand(flags, context)}\n`)
-  } else {
-    context.stdout.write(`${fineText(loaded.desired.models.length)}\n`)
-  }
-  return pending.length > 0 || errors.length > 0 ? exitCodes.failed : exitCodes.done
+}
+
+/** In one line what is missing, or what is wrong, and what to do; `undefined`: nothing. */
+export function lacking(plan: Plan, flags: Flags, context: Context): string | undefined {
+  const [error] = planErrors(plan)
+  if (error !== undefined) return printable(error.message, 1000)
+  const pending = pendingChanges(plan)
+  if (pending.length === 0) return undefined
+  const names = pending
+    .slice(0, namesShown)
+    .map(({ action, reference }) => `${action === 'derive' ? 'build' : action} ${reference}`)
+  const more = pending.length > namesShown ? `, and ${pending.length - namesShown} more` : ''
+  return `Pending: ${names.join(', ')}${more}. Run: ${applyCommand(flags, context)}`
 }
 
 function fineText(count: number): string {

@@ -83,9 +83,18 @@ export function assertApplicable(plan: Plan): void {
 
 /** Carries the plan out, shows how it goes and what became of it. */
 export async function execute(plan: Plan, options: ApplyPlanOptions, screen: Screen): Promise<number> {
-  const { json, terminal, context, flags } = screen
+  const report = await carryOut(plan, options, screen)
+  showReport(report, screen)
+  return exitCodeOf(report)
+}
+
+/** Carries the plan out and shows how it goes. */
+export async function carryOut(plan: Plan, options: ApplyPlanOptions, screen: Screen): Promise<Report> {
   const run = applyPlan(plan, options)
-  const report = await follow(run, json ?? (await chooseView(screen)))
+  return follow(run, screen.json ?? (await chooseView(screen)))
+}
+
+export function showReport(report: Report, { json, terminal, context, flags }: Screen): void {
   const told = terminal.animate && context.stdout.isTTY === true
   if (json === undefined)
     context.stdout.write(
@@ -96,6 +105,9 @@ export async function execute(plan: Plan, options: ApplyPlanOptions, screen: Scr
       })}`,
     )
   else json.report(report)
+}
+
+export function exitCodeOf(report: Report): number {
   if (report.outcome === 'interrupted') return exitCodes.interrupted
   return report.outcome === 'failed' ? exitCodes.failed : exitCodes.done
 }

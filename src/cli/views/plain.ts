@@ -15,7 +15,7 @@ import {
   remainingOf,
 } from './progress.ts'
 import type { Style } from './style.ts'
-import { activityText, errorTexts, outcomeText, waitingText } from './words.ts'
+import { activityText, errorTexts, loadingText, outcomeText, waitingText } from './words.ts'
 
 export interface PlainViewOptions {
   /** Writes one line, which comes without its end. */
@@ -41,6 +41,7 @@ export function createPlainView({ write, now, hint = (text) => text }: PlainView
 
   const show = (event: Event, nowMs: number) => {
     if (event.type === 'waiting') write(waitingText(event))
+    if (event.type === 'model-loading' || event.type === 'model-loaded') write(loadingText(event))
     if (!('id' in event)) return
     const state = progress.changes[progress.indexes.get(event.id) ?? -1]
     if (state === undefined) return

@@ -15,7 +15,7 @@ import { composeFrame } from './frame.ts'
 import { foldProgress, noProgress } from './progress.ts'
 import { createScreen, type ScreenStream } from './screen.ts'
 import type { Style } from './style.ts'
-import { waitingText } from './words.ts'
+import { loadingText, waitingText } from './words.ts'
 
 export interface TaskTreeOptions {
   /** stderr, a terminal. */
@@ -42,6 +42,7 @@ export function createTaskTree({ stream, style, unicode, now, every = everyInter
   let progress = noProgress
   let stop: (() => void) | undefined
   let dirty = false
+  let settled = false
   let closing: Promise<void> | undefined
 
   const compose = (final: boolean) =>
@@ -64,7 +65,7 @@ export function createTaskTree({ stream, style, unicode, now, every = everyInter
   }
 
   const open = () => {
-    if (stop !== undefined || closing !== undefined) return
+    if (stop !== undefined || settled || closing !== undefined) return
     process.once('exit', onExit)
     stop = every(frameMs, () => {
       // A terminal that is gone stays gone.
@@ -118,13 +119,23 @@ export function createTaskTree({ stream, style, unicode, now, every = everyInter
     if (event.type === 'waiting') stream.write(`${waitingText(event)}\n`)
     if (event.type === 'apply-started') start(event.changes)
     if (event.type === 'change-finished') ends.get(event.id)?.(event)
+    // Every change has ended, and the frame stays where it is.
+    if (event.type === 'model-loading' || event.type === 'model-loaded') {
+      settle()
+      stream.write(`${loadingText(event)}\n`)
+    }
+  }
+
+  const settle = () => {
+    halt()
+    if (!settled && progress.changes.length > 0) quietly(() => screen.finish(compose(true)))
+    settled = true
   }
 
   const close = async () => {
     for (const end of ends.values()) end(null)
     await Promise.all(runs)
-    halt()
-    if (progress.changes.length > 0) quietly(() => screen.finish(compose(true)))
+    settle()
     quietly(() => screen.release())
   }
 

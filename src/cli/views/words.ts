@@ -1,5 +1,5 @@
 /** What became of a change, in words: the same in the task tree and in plain lines. Pure. */
-import type { SkipReason, WaitingForOther } from '../../apply/events.ts'
+import type { ModelLoaded, ModelLoading, SkipReason, WaitingForOther } from '../../apply/events.ts'
 import { formatBytes } from '../../artifact/bytes.ts'
 import { printable } from '../../artifact/text.ts'
 import { formatDuration } from './format.ts'
@@ -41,6 +41,12 @@ const skipReasons: Readonly<Record<SkipReason, string>> = {
 /** Before anything has begun. */
 export function waitingText({ holder }: WaitingForOther): string {
   return `Waiting for another run of ollama-config: ${printable(holder)}`
+}
+
+/** After the changes. */
+export function loadingText(event: ModelLoading | ModelLoaded): string {
+  const time = event.type === 'model-loaded' ? `loaded in ${formatDuration(event.durationMs)}` : 'loading into memory'
+  return `${printable(event.reference)}: ${time}`
 }
 
 /** What is being done, in the server's words where it has some. */

@@ -58,6 +58,24 @@ test('that another process is waited for stands above the tree', async () => {
   )
 })
 
+test('models that are loaded afterwards stand below the tree, which is not drawn again', async () => {
+  const { screen, view, frame, running } = stage(80, 24)
+  const a = pull('a:latest')
+  view.handle(started(a))
+  view.handle(began(a))
+  frame()
+  view.handle(ended(a))
+  view.handle({ type: 'model-loading', reference: 'a:latest' })
+  frame()
+  assert.equal(running(), 0)
+  view.handle({ type: 'model-loaded', reference: 'a:latest', durationMs: 12_000 })
+  await view.close()
+  assert.deepEqual(
+    screen.lines.filter((line) => line !== ''),
+    ['✔ a:latest  pulled in 1s', '  1 of 1 done', 'a:latest: loading into memory', 'a:latest: loaded in 12s'],
+  )
+})
+
 test('shows bars while it runs, and what became of each change at the end', async () => {
   const { screen, view, frame, running } = stage(80, 24)
   const [a, b, c, d] = [pull('all-minilm:latest', 46e6), pull('qwen3:8b'), pull('llava:7b'), deletion('old:latest')]

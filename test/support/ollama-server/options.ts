@@ -93,6 +93,8 @@ export interface OllamaServerOptions {
   quantizer?: 'copy' | 'missing' | ((bytes: Uint8Array, type: string) => Uint8Array)
   /** Names that count as loaded in `/api/ps`. */
   loaded?: string[]
+  /** Whether it can load models. By default llama-server is missing, as in the recordings. What a model says is for a test to script. */
+  runner?: boolean
   /**
    * Running test registries by the host part of model names: `{ 'registry.ollama.ai': registry.url }`. Pulls of models that
    * are not in `registry` go there over HTTP. Names with a loopback address and a port as host find it by themselves.

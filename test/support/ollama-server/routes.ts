@@ -3,6 +3,7 @@ import { type CreateContext, create } from './create.ts'
 import { type Exchange, Refusal } from './exchange.ts'
 import { isHostAllowed } from './host-guard.ts'
 import { type BodyShape, decodeBody } from './json-body.ts'
+import { load, type Runner } from './load.ts'
 import { type Name, readName, readSource, respell, showName } from './names.ts'
 import { describeForShow } from './show.ts'
 import { listEntry } from './store.ts'
@@ -14,9 +15,8 @@ export interface Upload {
   readonly bytes: Uint8Array
 }
 
-export interface RouteContext extends CreateContext {
+export interface RouteContext extends CreateContext, Runner {
   version: string
-  loaded: readonly string[]
   uploads: Upload[]
 }
 
@@ -293,7 +293,7 @@ async function push(exchange: Exchange, { problems }: RouteContext, values: Valu
   await writer.end()
 }
 
-/** Only what comes before a model is loaded; answers are for a test to script with a `body` fault. */
+/** Up to a model's first word: answers are for a test to script with a `body` fault. */
 function infer(exchange: Exchange, context: RouteContext, values: Values): void {
   const { path } = exchange.request
   const given = String(values['model'] ?? '')
@@ -301,7 +301,10 @@ function infer(exchange: Exchange, context: RouteContext, values: Values): void 
   const source = readSource(given)
   const parsed = source.kind === 'conflict' ? undefined : readName(source.name)
   const found = parsed === undefined ? undefined : context.store.get(canonical(parsed, context))
-  if (found !== undefined) throw new Refusal(500, 'error starting llama-server: llama-server binary not found')
+  if (found !== undefined) {
+    load(exchange, context, values, found)
+    return
+  }
   const isEmbed = path === '/api/embed' && given !== ''
   throw new Refusal(404, isEmbed ? `model "${given}" not found, try pulling it first` : `model '${given}' not found`)
 }

@@ -1,0 +1,78 @@
+/** `ollama-config exec`: sees to it that the models are there, then runs a command with the address of the server. */
+import path from 'node:path'
+import { pendingChanges } from '../../plan/plan.ts'
+import { createPlan, environmentOf } from '../../runner.ts'
+import { runCommand } from '../../runtime/run-command.ts'
+import type { ExecFlags } from '../command-table.ts'
+import { type Context, exitCodes } from '../context.ts'
+import { describeTerminal } from '../views/terminal.ts'
+import { lacking, quickPlan } from './check.ts'
+import { assertApplicable, carryOut, exitCodeOf, paceOf, type Screen, showReport } from './execution.ts'
+import { openSession, type Session, withHostSource } from './session.ts'
+
+export async function exec(flags: ExecFlags, command: readonly string[], context: Context): Promise<number> {
+  const { env, platform, signal, takeSignals } = context
+  const session = await openSession(flags, context)
+  const code = await (flags.check ? assure(session, flags, context) : ensure(session, flags, context))
+  if (code !== exitCodes.done) return code
+  const { loaded, connection } = session
+  return runCommand(command, {
+    env: { ...env, ...environmentOf(loaded, connection) },
+    cwd: path.resolve(context.cwd, flags.cwd ?? '.'),
+    platform,
+    takeSignals,
+    signal,
+  })
+}
+
+async function assure(session: Session, flags: ExecFlags, context: Context): Promise<number> {
+  const problem = lacking(await quickPlan(session, flags), flags, context)
+  if (problem === undefined) return exitCodes.done
+  context.stderr.write(`${problem}\n`)
+  return exitCodes.failed
+}
+
+/** As `apply --yes` without `--prune`, and without a word where there is nothing to do. */
+async function ensure({ loaded, connection, waitMs }: Session, flags: ExecFlags, context: Context): Promise<number> {
+  const screen = screenBeside(flags, context)
+  const pace = paceOf(flags, context)
+  const { frozen, offline } = flags
+  const plan = await withHostSource(loaded, connection, () =>
+    createPlan(loaded, {
+      ...connection,
+      waitMs,
+      onWait: () => context.stderr.write('Waiting for the server to answer …\n'),
+      frozen,
+      offline,
+    }),
+  )
+  assertApplicable(plan)
+  if (pendingChanges(plan).length === 0) return exitCodes.done
+  const approve = { changes: true, deletions: false }
+  const report = await carryOut(plan, { ...connection, config: loaded, approve, ...pace, frozen }, screen)
+  const isWorthALook = report.outcome !== 'done' || report.targets.some(({ diagnostics }) => diagnostics.length > 0)
+  if (isWorthALook) showReport(report, screen)
+  return exitCodeOf(report)
+}
+
+/** stdout and stdin belong to the command; even a look at stdin would open it. */
+function screenBeside(flags: ExecFlags, context: Context): Screen {
+  const { stderr, env, cwd, platform, signal } = context
+  return {
+    context: {
+      stdout: stderr,
+      stderr,
+      env,
+      cwd,
+      platform,
+      signal,
+      get stdin() {
+        return context.stdin
+      },
+    },
+    flags,
+    terminal: describeTerminal({ stdin: {}, stdout: stderr, stderr, env, platform }, flags),
+    interactive: false,
+    json: undefined,
+  }
+}
