@@ -49,7 +49,7 @@ async function ensure({ loaded, connection, waitMs }: Session, flags: ExecFlags,
   assertApplicable(plan)
   if (pendingChanges(plan).length === 0) return exitCodes.done
   const approve = { changes: true, deletions: false }
-  const report = await carryOut(plan, { ...connection, config: loaded, approve, ...pace, frozen }, screen)
+  const report = await carryOut(plan, { ...connection, config: loaded, approve, ...pace, frozen, offline }, screen)
   const isWorthALook = report.outcome !== 'done' || report.targets.some(({ diagnostics }) => diagnostics.length > 0)
   if (isWorthALook) showReport(report, screen)
   return exitCodeOf(report)
