@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { build } from 'esbuild'
+import { build, transform } from 'esbuild'
 
 /** `node build.mjs [FOLDER]`; default: `dist`. */
 const outdir = process.argv[2] ?? 'dist'
@@ -50,6 +50,8 @@ await build({
   plugins: [{ name: 'public', setup: ({ onResolve }) => onResolve({ filter: /\/src\/plugin\.ts$/ }, publicEntry) }],
 })
 
+await shorten()
+
 /** First-party plugins hold no copy of the contract: they import it as any other plugin does. */
 function publicEntry() {
   return { path: '../../plugin.js', external: true }
@@ -71,10 +73,11 @@ async function joinStart(outputs) {
   }
   files.filter(isStart).forEach(add)
   const joined = path.join(outdir, 'chunks', 'start.js')
-  const parts = [...start].map((file, index) => ({
+  let count = 0
+  const parts = [...start].map((file) => ({
     file,
     absolute: path.resolve(file),
-    names: outputs[file].exports.map((name) => ({ name, unique: `_${index}_${name}` })),
+    names: outputs[file].exports.map((name) => ({ name, unique: `_${(count++).toString(36)}` })),
   }))
   const listOf = (names, from, to) => names.map((name) => `${name[from]} as ${name[to]}`).join(', ')
   await build({
@@ -126,5 +129,16 @@ async function joinStart(outputs) {
       },
     )
     writeFileSync(file, text)
+  }
+}
+
+/** By a third, at the last: what is above reads what esbuild wrote. Lines stay short, since Node shows the line that an error comes from. */
+async function shorten() {
+  for (const name of readdirSync(outdir, { recursive: true }).filter((name) => name.endsWith('.js'))) {
+    const file = path.join(outdir, name)
+    const { target, format } = options
+    const short = { minify: true, lineLimit: 120, charset: 'utf8', legalComments: 'none', target, format }
+    const { code } = await transform(readFileSync(file, 'utf8'), short)
+    writeFileSync(file, code)
   }
 }

@@ -1,7 +1,14 @@
 /** Holds models to what they must be able to do: before the apply those that are there, after it those that it brought. */
 import * as v from 'valibot'
 import type { Diagnostic } from '../../src/index.ts'
-import { definePlugin, type HostContext, matchesModel, quoted, selectDeclared } from '../../src/plugin.ts'
+import {
+  definePlugin,
+  type HostContext,
+  matchesModel,
+  type PluginFactory,
+  quoted,
+  selectDeclared,
+} from '../../src/plugin.ts'
 
 const known = ['completion', 'tools', 'vision', 'thinking', 'embedding', 'insert', 'image', 'audio'] as const
 
@@ -39,7 +46,7 @@ const configSchema: v.GenericSchema<Requirement | readonly Requirement[]> = v.la
  *
  * @example capabilities({ models: ['qwen3:8b'], require: ['tools', 'thinking'] })
  */
-export default definePlugin({
+const capabilities: PluginFactory<Requirement | readonly Requirement[]> = definePlugin({
   apiVersion: 1,
   name: 'capabilities',
   configSchema,
@@ -63,6 +70,8 @@ export default definePlugin({
     return (await Promise.all(problems)).flat()
   },
 })
+
+export default capabilities
 
 async function check(
   required: readonly Capability[],

@@ -25,7 +25,13 @@ const positive = (wanted: string) => v.pipe(v.number(say(wanted)), v.gtValue(0, 
 
 const isSize = (size: unknown) => toBytes(size) !== null
 
-export const configSchema = v.pipe(
+/** A config with its defaults. */
+export interface Checked extends MemoryFit {
+  readonly bytesPerElement: number
+  readonly severity: 'warning' | 'error'
+}
+
+export const configSchema: v.GenericSchema<MemoryFit, Checked> = v.pipe(
   // Without a config all is as by default.
   v.custom<MemoryFit>(() => true),
   v.transform((config) => config ?? {}),
@@ -40,5 +46,3 @@ export const configSchema = v.pipe(
     say('models, memory, numCtx, bytesPerElement and severity, each of them optional'),
   ),
 )
-
-export type Checked = v.InferOutput<typeof configSchema>

@@ -1,7 +1,14 @@
 /** Tells of models that do not fit into the memory of the host, weights and KV cache taken together. */
 import type { Diagnostic } from '../../src/index.ts'
-import { definePlugin, type HostContext, matchesModel, quoted, selectDeclared } from '../../src/plugin.ts'
-import { type Checked, configSchema } from './config.ts'
+import {
+  definePlugin,
+  type HostContext,
+  matchesModel,
+  type PluginFactory,
+  quoted,
+  selectDeclared,
+} from '../../src/plugin.ts'
+import { type Checked, configSchema, type MemoryFit } from './config.ts'
 import { gigabytes, toBytes } from './estimate.ts'
 import { type Need, plannedNeed, shownNeed } from './needs.ts'
 
@@ -12,7 +19,7 @@ export type { MemoryFit } from './config.ts'
  *
  * @example memoryFit({ memory: '24 GB', severity: 'error' })
  */
-export default definePlugin({
+const memoryFit: PluginFactory<MemoryFit> = definePlugin({
   apiVersion: 1,
   name: 'memory-fit',
   configSchema,
@@ -39,6 +46,8 @@ export default definePlugin({
     return (await Promise.all(needs)).flat()
   },
 })
+
+export default memoryFit
 
 function memoryOf({ memory }: Checked, { host }: HostContext): number | null {
   return memory === undefined ? host.memoryBytes : toBytes(memory)

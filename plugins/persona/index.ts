@@ -1,7 +1,7 @@
 /** Declares models with a character: a base, and a system prompt put together from a few traits. */
 import * as v from 'valibot'
 import type { ModelDeclaration, ModelParameters } from '../../src/index.ts'
-import { definePlugin } from '../../src/plugin.ts'
+import { definePlugin, type PluginFactory } from '../../src/plugin.ts'
 
 export interface Persona {
   /** Name of the new model. */
@@ -60,12 +60,14 @@ const configSchema: v.GenericSchema<Persona | readonly Persona[]> = v.lazy((inpu
  *
  * @example persona({ name: 'reviewer', from: 'qwen3:8b', role: 'a careful code reviewer', rules: ['Quote the line.'] })
  */
-export default definePlugin({
+const persona: PluginFactory<Persona | readonly Persona[]> = definePlugin({
   apiVersion: 1,
   name: 'persona',
   configSchema,
   declare: (config) => [config].flat().map(declarationOf),
 })
+
+export default persona
 
 function declarationOf({ role, tone, rules, ...persona }: Persona): ModelDeclaration {
   return { ...persona, system: persona.system ?? systemPrompt({ role, tone, rules }) }

@@ -1,8 +1,15 @@
 /** Tries models after an apply: a prompt and what its answer must hold, or an input and the length of its vector. */
 import type { Diagnostic } from '../../src/index.ts'
-import { definePlugin, matchesModel, type ProbeContext, quoted, selectDeclared } from '../../src/plugin.ts'
+import {
+  definePlugin,
+  matchesModel,
+  type PluginFactory,
+  type ProbeContext,
+  quoted,
+  selectDeclared,
+} from '../../src/plugin.ts'
 import { answer, embed, type Verdict } from './ask.ts'
-import { type Checked, configSchema } from './config.ts'
+import { type Checked, configSchema, type SmokeTest } from './config.ts'
 
 export type { EmbeddingTest, PromptTest, SmokeTest } from './config.ts'
 
@@ -13,7 +20,7 @@ const unloadMs = 5_000
  *
  * @example smokeTest({ models: ['qwen3:8b'], prompt: 'Say ok', expect: /ok/i })
  */
-export default definePlugin({
+const smokeTest: PluginFactory<SmokeTest | readonly SmokeTest[]> = definePlugin({
   apiVersion: 1,
   name: 'smoke-test',
   configSchema,
@@ -32,6 +39,8 @@ export default definePlugin({
     return found
   },
 })
+
+export default smokeTest
 
 async function tryOne(test: Checked, reference: string, ctx: ProbeContext): Promise<readonly Diagnostic[]> {
   const timeout = AbortSignal.timeout(test.timeoutMs)

@@ -177,8 +177,9 @@ function thrown(text: string, error: unknown): Finding {
     return { what, reason, hint, place: { file: toPath(file), line: Number(line), column: indent.length + 1 } }
   }
   for (const frame of text.split('\n').filter((line) => /^\s+at /.test(line))) {
-    if (/\bat (?:async )?loadConfigFile\b/.test(frame)) break // What follows is whoever loads the config.
-    const [, location, line, column] = /((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*?):(\d+):(\d+)\)?$/.exec(frame) ?? []
+    if (/\bat (?:async )?(?:\w+\.)?importConfig\b/.test(frame)) break // What follows is whoever loads the config.
+    // Not what is inside of "node:internal/fs/promises:637:25".
+    const [, location, line, column] = /[ (]((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*?):(\d+):(\d+)\)?$/.exec(frame) ?? []
     if (location === undefined) continue
     const file = toPath(location)
     if (file.startsWith(ownCode) || /[/\\]node_modules[/\\]/.test(file)) continue
@@ -188,7 +189,9 @@ function thrown(text: string, error: unknown): Finding {
   return { what, reason, hint, place: undefined }
 }
 
-const ownCode = fileURLToPath(new URL('../', import.meta.url))
+// From JSR this code is not a file.
+const ownUrl = new URL('../', import.meta.url)
+const ownCode = ownUrl.protocol === 'file:' ? fileURLToPath(ownUrl) : ownUrl.href
 
 function toPath(location: string): string {
   return location.startsWith('file:') ? fileURLToPath(location) : location

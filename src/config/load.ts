@@ -55,7 +55,7 @@ export async function loadConfigFile(file: string, options: LoadFileOptions = {}
   loads++
   let exports: unknown
   try {
-    exports = await abortable(importModule(path, String(loads)), signal)
+    exports = await abortable(edge.importConfig(path, String(loads)), signal)
   } catch (error) {
     signal?.throwIfAborted()
     throw await loadError(path, error)
@@ -80,14 +80,17 @@ async function loadJson(path: string, signal: AbortSignal | undefined): Promise<
   throw await jsonError(path, text, result)
 }
 
-async function importModule(path: string, load: string): Promise<unknown> {
-  const url = pathToFileURL(path).href
-  if ('Deno' in globalThis || 'Bun' in globalThis) {
-    const { importNatively } = await import('./native.ts')
-    return importNatively(path, url, load)
-  }
-  const { importWithTsx } = await import('./tsx.ts')
-  return importWithTsx(withLoad(url, load))
+/** A method, whose name the build leaves alone, unlike that of a function: in a stack trace `loadError` takes it for the end of the config. */
+const edge = {
+  async importConfig(path: string, load: string): Promise<unknown> {
+    const url = pathToFileURL(path).href
+    if ('Deno' in globalThis || 'Bun' in globalThis) {
+      const { importNatively } = await import('./native.ts')
+      return importNatively(path, url, load)
+    }
+    const { importWithTsx } = await import('./tsx.ts')
+    return importWithTsx(withLoad(url, load))
+  },
 }
 
 function defaultExport(exports: unknown, path: string, hint: string): unknown {

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { loadOf, withLoad, withoutMarks } from './marks.ts'
 import { isLocal, type Resolved } from './modules.ts'
-import { isInSelf, isSelf, packageName, selfEntry } from './self.ts'
+import { isInSelf, isRemote, isSelf, packageName, selfEntry } from './self.ts'
 
 /** `module.registerHooks` of Node 22.15 and Deno, not yet in the types of Node 20. */
 type RegisterHooks = (hooks: {
@@ -30,12 +30,13 @@ interface Bun {
  */
 export async function importNatively(path: string, url: string, load: string): Promise<unknown> {
   const bun = (globalThis as { Bun?: Bun }).Bun
-  const own = isInstalledFor(path) ? [] : ownImports(readFileSync(path, 'utf8'))
+  const own = !isRemote && isInstalledFor(path) ? [] : ownImports(readFileSync(path, 'utf8'))
   if (bun !== undefined) {
     await aliasOnBun(bun, own)
     return import(load === '1' ? path : `${path}?ollama-config=${load}`)
   }
-  const hooks = own.length > 0 ? aliasOnDeno() : undefined
+  const bridges = isRemote ? await bridgesTo(own) : undefined
+  const hooks = own.length > 0 ? aliasOnDeno(bridges) : undefined
   try {
     return await import(withLoad(url, load))
   } catch (error) {
@@ -71,7 +72,33 @@ async function aliasOnBun(bun: Bun, specifiers: readonly string[]): Promise<void
   }
 }
 
-function aliasOnDeno(): { deregister(): void } {
+const bridgeUrl = 'ollama-config:bridge/'
+const bridged = Symbol.for('ollama-config.bridged')
+
+/**
+ * By specifier, the text of a module that exports what the running copy does. With hooks Deno 2.9 loads no module from elsewhere by a static import,
+ * so those are imported here, and handed on.
+ */
+async function bridgesTo(specifiers: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const bridges = new Map<string, string>()
+  const modules: Record<string, object> = {}
+  for (const specifier of specifiers) {
+    const own = selfEntry(specifier)
+    // What is not there is told of when the config is imported.
+    const exports: object | undefined = own === undefined ? undefined : await import(own).catch(() => undefined)
+    if (exports === undefined) continue
+    modules[specifier] = exports
+    const names = Object.keys(exports).filter((name) => name !== 'default')
+    const code = `const it = globalThis[Symbol.for('ollama-config.bridged')][${JSON.stringify(specifier)}]
+export const { ${names.join(', ')} } = it
+export default it.default`
+    bridges.set(specifier, code)
+  }
+  Object.assign(globalThis, { [bridged]: modules })
+  return bridges
+}
+
+function aliasOnDeno(bridges: ReadonlyMap<string, string> | undefined): { deregister(): void } {
   // Not imported: on Deno that is 15 ms, and a config beside its own copy of this package needs none of it.
   const nodeModule = process.getBuiltinModule('node:module')
   const { registerHooks } = nodeModule as unknown as { registerHooks: RegisterHooks }
@@ -82,8 +109,9 @@ function aliasOnDeno(): { deregister(): void } {
       if (resolving || parentURL === undefined) return next(specifier, context)
       const load = loadOf(parentURL)
       if (load !== undefined && isSelf(specifier)) {
-        const own = selfEntry(specifier)
-        if (own === undefined)
+        const isThere = bridges === undefined || bridges.has(specifier)
+        const own = bridges === undefined ? selfEntry(specifier) : bridgeUrl + specifier
+        if (own === undefined || !isThere)
           throw new Error(`Cannot find module '${specifier}' imported from ${withoutMarks(parentURL)}`)
         return { url: own, format: 'module', shortCircuit: true }
       }
@@ -102,7 +130,10 @@ function aliasOnDeno(): { deregister(): void } {
       return load !== undefined && isLocal(found.url) ? { ...found, url: withLoad(found.url, load) } : found
     },
     // Deno 2.9 asks the resolve hook only when there is a load hook too.
-    load: (url, context, next) => next(url, context),
+    load(url, context, next) {
+      const source = url.startsWith(bridgeUrl) ? bridges?.get(url.slice(bridgeUrl.length)) : undefined
+      return source === undefined ? next(url, context) : { format: 'module', source, shortCircuit: true }
+    },
   })
 }
 

@@ -12,6 +12,9 @@ const root = new URL('../../', import.meta.url)
 // From source (`.ts`) the entries are the sources, so that a checkout works without a build.
 const fromSource = import.meta.url.endsWith('.ts')
 
+/** It runs from JSR: its modules are no files. */
+export const isRemote: boolean = root.protocol !== 'file:'
+
 let entries: readonly (readonly [subpath: string, target: string])[] | undefined
 
 /** True for `ollama-config` and what is below it, such as `ollama-config/plugins/x`. */
@@ -26,8 +29,9 @@ export function isInSelf(url: string): boolean {
 
 /** The URL of an entry point of the running package, from `exports` in its package.json; undefined when it has none of that name. */
 export function selfEntry(specifier: string): string | undefined {
-  entries ??= readEntries()
   const wanted = `.${specifier.slice(packageName.length)}`
+  if (isRemote) return remoteEntry(wanted)
+  entries ??= readEntries()
   for (const [subpath, target] of entries) {
     const [start = '', end] = subpath.split('*')
     if (end === undefined ? subpath !== wanted : !wanted.startsWith(start) || !wanted.endsWith(end)) continue
@@ -37,6 +41,14 @@ export function selfEntry(specifier: string): string | undefined {
     return end === undefined || existsSync(new URL(url)) ? url : undefined
   }
   return undefined
+}
+
+/** From JSR, where there is no folder to look into: by the `exports` of jsr.json. What is not there is told by the import. */
+function remoteEntry(wanted: string): string | undefined {
+  const plugin = /^\.\/plugins\/([\w-]+)$/.exec(wanted)?.[1]
+  if (plugin !== undefined) return new URL(`plugins/${plugin}/index.ts`, root).href
+  const name = { '.': 'index', './plugin': 'plugin' }[wanted]
+  return name === undefined ? undefined : new URL(`src/${name}.ts`, root).href
 }
 
 function locate(target: string): string {

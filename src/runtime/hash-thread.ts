@@ -28,12 +28,13 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-/** Node 20 runs TypeScript only on its main thread, by tsx: what runs from its sources there has no threads. */
+/** Node 20 runs TypeScript only on its main thread, by tsx: what runs from its sources there has no threads. From JSR there is no file to start one with. */
 const canThread =
-  !import.meta.url.endsWith('.ts') ||
-  process.versions['bun'] !== undefined ||
-  process.versions['deno'] !== undefined ||
-  ('typescript' in process.features && process.features.typescript !== false)
+  import.meta.url.startsWith('file:') &&
+  (!import.meta.url.endsWith('.ts') ||
+    process.versions['bun'] !== undefined ||
+    process.versions['deno'] !== undefined ||
+    ('typescript' in process.features && process.features.typescript !== false))
 
 /** To start a thread takes longer than to hash so much. */
 const smallBytes = 16 * 1024 * 1024

@@ -1,5 +1,6 @@
 /**
- * Runs the tests on the other runtimes: `node test/runtimes/run.mjs [node22|node24|node26|deno|bun]…`, all when none is named.
+ * Runs the tests on the other runtimes: `node test/runtimes/run.mjs [node22|node24|node26|deno|bun|package]…`, all when none is named;
+ * `package` is the main job of the packed package, on each of them.
  *
  * On Linux x64 with the versions of the lock file beside this one, installed at the first run; elsewhere with what is on PATH.
  * One after another; what passes is told in a line, what fails in full. With COVERAGE=FOLDER, Node 24 writes there what its tests reached,
@@ -16,12 +17,24 @@ const root = dirname(dirname(here))
 const modules = join(here, 'node_modules')
 const isPinned = process.platform === 'linux' && process.arch === 'x64'
 
+const binaries = Object.fromEntries(
+  Object.entries({
+    node22: 'node22/bin/node',
+    node24: 'node24/bin/node',
+    node26: 'node26/bin/node',
+    // Not node_modules/.bin/deno: that wrapper would add a Node to every start.
+    deno: '@deno/linux-x64-glibc/deno',
+    bun: 'bun-linux-x64/bin/bun',
+  }).map(([name, file]) => [name, isPinned ? join(modules, file) : name.replace(/\d+$/, '')]),
+)
+
 const runtimes = {
   node22: () => node('node22'),
   node24: () => node('node24', process.env.COVERAGE),
   node26: () => node('node26'),
   deno,
   bun,
+  package: packed,
 }
 
 const wanted = process.argv.slice(2)
@@ -52,7 +65,7 @@ process.exitCode = failed ? 1 : 0
 // --- Runtimes: each returns what failed ---------------------------------------------------------------------------
 
 function node(name, coverage) {
-  const binary = isPinned ? join(modules, name, 'bin', 'node') : 'node'
+  const binary = binaries[name]
   return run(
     'tests',
     binary,
@@ -66,8 +79,7 @@ function node(name, coverage) {
 }
 
 function deno() {
-  // Not node_modules/.bin/deno: that wrapper would add a Node to every start.
-  const binary = isPinned ? join(modules, '@deno', 'linux-x64-glibc', 'deno') : 'deno'
+  const binary = binaries.deno
   const problems = run('tests', binary, ['test', '-A', '--no-check', ...findTests()], (output) => {
     const line = /^(?:\u001b\[\d+m)*ok.*\| (\d+) passed.*$/m.exec(output)?.[0] ?? ''
     return `${versionOf(binary)}: ${line.replace(/\u001b\[[\d;]*m/g, '').replace(/^ok \| /, '')}`
@@ -76,15 +88,27 @@ function deno() {
   for (const entry of ['src/index.ts', 'src/cli/main.ts']) {
     problems.push(...run(`check ${entry}`, binary, ['check', entry]))
   }
+  // Fails on slow types; sends nothing.
+  problems.push(...run('JSR dry run', binary, ['publish', '--dry-run', '--allow-dirty']))
+  problems.push(...run('JSR', process.execPath, ['--import', 'tsx', 'test/package/remote.ts', binary]))
   totals = summary
   return problems
 }
 
 function bun() {
-  const binary = isPinned ? join(modules, 'bun-linux-x64', 'bin', 'bun') : 'bun'
+  const binary = binaries.bun
   // The command alone: Bun's own test runner lacks parts of node:test.
   const problems = run('the main job', binary, ['test/smoke.ts'])
   totals = `${versionOf(binary)}: the main job works`
+  return problems
+}
+
+function packed() {
+  // Elsewhere all three would be the Node on PATH, which runs this anyhow.
+  const names = Object.keys(binaries).filter((name) => isPinned || !name.startsWith('node'))
+  const given = names.map((name) => `${name}=${binaries[name]}`)
+  const problems = run('package', process.execPath, ['--import', 'tsx', 'test/package/main.ts', ...given])
+  totals = 'npm pack, npx, and the main job on each'
   return problems
 }
 
