@@ -1,6 +1,7 @@
 /**
- * Runs the tests on the other runtimes: `node test/runtimes/run.mjs [node22|node24|node26|deno|bun|package]…`, all when none is named;
- * `package` is the main job of the packed package, on each of them.
+ * Runs the tests on the other runtimes: `node test/runtimes/run.mjs [quick] [node22|node24|node26|deno|bun|package]…`, all when none is
+ * named; `package` is the main job of the packed package, on each of them. With `quick`, which CI takes, Node 24 runs all tests, the
+ * others those of what a runtime does in its own way.
  *
  * On Linux x64 with the versions of the lock file beside this one, installed at the first run; elsewhere with what is on PATH.
  * One after another; what passes is told in a line, what fails in full. With COVERAGE=FOLDER, Node 24 writes there what its tests reached,
@@ -37,7 +38,13 @@ const runtimes = {
   package: packed,
 }
 
-const wanted = process.argv.slice(2)
+/** Files, sockets, processes, threads, streams and modules: what differs between runtimes is in these. */
+const ofTheRuntime =
+  /^test\/(runtime|transfer|store|registry|record|runner|faults|doctor|setup|config\/(load|search|native)|backend\/(http|store|contract)|plugins\/(discover|hooks|manager)|cli\/(prompt|log)|e2e\/(apply|plan|store|demo|doctor|exec|init|setup|two-applies))/
+
+const words = process.argv.slice(2)
+const quick = words.includes('quick')
+const wanted = words.filter((word) => word !== 'quick')
 const unknown = wanted.filter((name) => !Object.hasOwn(runtimes, name))
 if (unknown.length > 0) {
   console.error(`No runtime is called ${unknown.join(', ')}: take ${Object.keys(runtimes).join(', ')}`)
@@ -64,12 +71,17 @@ process.exitCode = failed ? 1 : 0
 
 // --- Runtimes: each returns what failed ---------------------------------------------------------------------------
 
+/** Paths, all or some. */
+function testsFor(name) {
+  return findTests().filter((file) => !quick || name === 'node24' || ofTheRuntime.test(file))
+}
+
 function node(name, coverage) {
   const binary = binaries[name]
   return run(
     'tests',
     binary,
-    ['test/run.mjs'],
+    ['test/run.mjs', ...testsFor(name)],
     (output) => {
       const count = (word) => /\d+/.exec(new RegExp(`^ℹ ${word} \\d+`, 'm').exec(output)?.[0] ?? '')?.[0]
       return `${versionOf(binary)}: ${count('pass')} passed, ${count('skipped')} skipped`
@@ -80,7 +92,7 @@ function node(name, coverage) {
 
 function deno() {
   const binary = binaries.deno
-  const problems = run('tests', binary, ['test', '-A', '--no-check', ...findTests()], (output) => {
+  const problems = run('tests', binary, ['test', '-A', '--no-check', ...testsFor('deno')], (output) => {
     const line = /^(?:\u001b\[\d+m)*ok.*\| (\d+) passed.*$/m.exec(output)?.[0] ?? ''
     return `${versionOf(binary)}: ${line.replace(/\u001b\[[\d;]*m/g, '').replace(/^ok \| /, '')}`
   })
