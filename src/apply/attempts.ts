@@ -21,7 +21,7 @@ export interface Patience {
 }
 
 /** That get no further than any before them; of bytes that come damaged, which are thrown away, half of it. */
-const maxFruitless = 4
+const maxFruitless = 5
 const maxDamaged = 2
 /** Of a connection that breaks off again and again, and gets a little further each time. */
 const maxAttempts = 100

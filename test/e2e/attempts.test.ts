@@ -117,13 +117,13 @@ for (const failure of lasting) {
   })
 }
 
-test('what does not get further is given up after four attempts, bytes that come damaged after two', async (t) => {
+test('what does not get further is given up after five attempts, bytes that come damaged after two', async (t) => {
   const unreachable = await apply(t, { registry: [{ name: 'model', error: 'unreachable' }] }, () => {}, '--json')
-  assert.deepEqual([unreachable.code, unreachable.pulls, attemptsOf(unreachable)], [1, 4, 4])
+  assert.deepEqual([unreachable.code, unreachable.pulls, attemptsOf(unreachable)], [1, 5, 5])
   const damaged = await apply(t, { registry: [{ name: 'model', error: 'digest-mismatch' }] }, () => {}, '--json')
   assert.deepEqual([damaged.code, damaged.pulls, attemptsOf(damaged)], [1, 2, 2])
   const told = await apply(t, { registry: [{ name: 'model', error: 'unreachable' }] }, () => {})
-  assert.match(told.stderr, /model:latest: failed after .*, 4 attempts/)
+  assert.match(told.stderr, /model:latest: failed after .*, 5 attempts/)
 })
 
 function attemptsOf({ stdout }: Applied): number | undefined {
