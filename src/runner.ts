@@ -42,6 +42,7 @@ export {
   type ModelManagerOptions,
   type PluginList,
 } from './runner/manager.ts'
+export { type FindModelNamesOptions, findModelNames, type ModelNames } from './runner/names.ts'
 export { findOutdated, type Outdated, type OutdatedTarget } from './runner/outdated.ts'
 export { isLocal } from './runner/place.ts'
 export { type CreatePlanOptions, createPlan } from './runner/plan.ts'

@@ -1,7 +1,7 @@
 /** How words become a command with its flags. */
 import { parseArgs } from 'node:util'
 import { printable, quoted } from '../artifact/text.ts'
-import { OllamaConfigError } from '../errors.ts'
+import { type ErrorCode, errorCodes, OllamaConfigError } from '../errors.ts'
 import { suggest } from '../suggest.ts'
 import {
   type ApplyFlags,
@@ -11,6 +11,7 @@ import {
   type CommandName,
   type CommonFlags,
   commands,
+  type DemoFlags,
   type DoctorFlags,
   type ExecFlags,
   type Flags,
@@ -18,6 +19,8 @@ import {
   type PlanFlags,
   type RollbackFlags,
   type SetupFlags,
+  type Shell,
+  shells,
   type UpdateFlags,
   type Values,
   type VerifyFlags,
@@ -38,8 +41,11 @@ export type Invocation =
   | { readonly command: 'plugins'; readonly flags: CommonFlags }
   | { readonly command: 'setup'; readonly flags: SetupFlags }
   | { readonly command: 'doctor'; readonly flags: DoctorFlags }
-  | { readonly command: 'demo' }
+  | { readonly command: 'demo'; readonly flags: DemoFlags }
+  | { readonly command: 'completion'; readonly shell: Shell }
+  | { readonly command: 'complete'; readonly words: readonly string[] }
   | { readonly command: 'help'; readonly topic: CommandName | undefined }
+  | { readonly command: 'explain'; readonly code: ErrorCode }
   | { readonly command: 'version' }
   | { readonly command: 'welcome' }
 
@@ -53,7 +59,9 @@ export function parseArguments(words: readonly string[]): Invocation {
   if (first === undefined) return { command: 'welcome' }
   if (first === '--version' || first === '-v') return { command: 'version' }
   if (first === '--help' || first === '-h') return { command: 'help', topic: undefined }
-  if (first === 'help') return { command: 'help', topic: rest[0] === undefined ? undefined : commandName(rest[0]) }
+  if (first === 'help') return topicOf(rest[0])
+  // What the scripts of `completion` call.
+  if (first === '__complete') return { command: 'complete', words: rest }
   if (first.startsWith('-')) {
     throw usage(`A command is missing before ${quoted(first)}`, missingCommandHint(words))
   }
@@ -88,8 +96,9 @@ export function parseArguments(words: readonly string[]): Invocation {
     case 'doctor':
       return { command, ...parseWords(command, commands.doctor, rest) }
     case 'demo':
-      parseWords(command, commands.demo, rest)
-      return { command }
+      return { command, ...parseWords(command, commands.demo, rest) }
+    case 'completion':
+      return { command, shell: shellOf(parseWords(command, commands.completion, rest).words[0] ?? '') }
   }
 }
 
@@ -127,6 +136,14 @@ function splitCommand(
 export function ownWords(words: readonly string[]): readonly string[] {
   if (words[0] !== 'exec') return words
   return ['exec', ...splitCommand(words.slice(1), commands.exec.flags).own]
+}
+
+function shellOf(word: string): Shell {
+  // As in $SHELL.
+  const name = word.slice(word.lastIndexOf('/') + 1)
+  const shell = shells.find((known) => known === name)
+  if (shell !== undefined) return shell
+  throw usage(`There is no completion for the shell ${quoted(word)}`, `there is one for ${shells.join(', ')}`)
 }
 
 /** `60s`, `2m`, `500ms`, `1h`; a bare number means seconds. In milliseconds; `undefined`: the default. */
@@ -198,11 +215,20 @@ function missingCommandHint(words: readonly string[]): string {
   return `the command comes first: ollama-config ${printable(line, 200)}`
 }
 
-function commandName(word: string): CommandName {
+/** `help`, `help plan`, `help lock-frozen`. */
+function topicOf(word: string | undefined): Invocation {
+  if (word === undefined) return { command: 'help', topic: undefined }
+  const code = errorCodes.find((known) => known === word)
+  return code === undefined ? { command: 'help', topic: commandName(word, errorCodes) } : { command: 'explain', code }
+}
+
+/** @param others What may be meant besides commands */
+function commandName(word: string, others: readonly string[] = []): CommandName {
   if (isCommand(word)) return word
-  const near = suggest(word, Object.keys(commands)) ?? (Object.hasOwn(synonyms, word) ? synonyms[word] : undefined)
+  const near =
+    suggest(word, [...Object.keys(commands), ...others]) ?? (Object.hasOwn(synonyms, word) ? synonyms[word] : undefined)
   throw usage(
-    `There is no command ${quoted(word)}`,
+    `There is no command ${others.length === 0 ? '' : 'or error '}${quoted(word)}`,
     word === 'prune' ? pruneHint : near === undefined ? 'see ollama-config --help' : `did you mean "${near}"?`,
   )
 }

@@ -1,12 +1,14 @@
-/** The commands and their flags: one table, which parsing, help and "did you mean" read. */
+/** The commands and their flags: one table, which parsing, help, "did you mean" and the completions of shells read. */
 
 export interface Flag {
   readonly type: 'boolean' | 'string'
   /** It may stand alone; a value then comes as `--flag=VALUE`, or as the next word where that looks like a path. */
   readonly optional?: true
   readonly short?: string
-  /** Shown in help after the flag, as in `--host ADDRESS`. */
+  /** Shown in help after the flag, as in `--host ADDRESS`. A `FILE` or a `DIR` is completed as one. */
   readonly value?: string
+  /** All that the value can be, where these are few. */
+  readonly values?: readonly string[]
   readonly summary: string
 }
 
@@ -18,11 +20,15 @@ export interface CommandInfo {
   /** What may follow besides flags. Default: nothing. */
   readonly words?: Words
   readonly examples: readonly (readonly [command: string, meaning: string])[]
+  /** Shown below the examples. */
+  readonly notes?: string
 }
 
 export interface Words {
-  /** Shown in help, such as `MODEL`. */
+  /** Shown in help, such as `MODEL`; that, and a `PLANFILE`, is completed as one. */
   readonly name: string
+  /** All that it can be, where these are few. */
+  readonly values?: readonly string[]
   readonly least: number
   readonly most: number
   /** They are somebody else's, and come last. */
@@ -68,6 +74,10 @@ const outputFlags = {
     summary: 'append every request to this file, as JSON lines without secrets',
   },
   'no-color': { type: 'boolean', summary: 'no colours, like NO_COLOR=1' },
+  plain: {
+    type: 'boolean',
+    summary: 'for screen readers: words instead of signs, no colours, nothing drawn over, ASCII only',
+  },
   debug: { type: 'boolean', summary: 'show stack traces of errors' },
   help: { type: 'boolean', short: 'h', summary: 'show this text' },
 } as const satisfies Flags
@@ -201,6 +211,7 @@ const initFlags = {
   verbose: outputFlags.verbose,
   'log-file': outputFlags['log-file'],
   'no-color': outputFlags['no-color'],
+  plain: outputFlags.plain,
   debug: outputFlags.debug,
   help: outputFlags.help,
 } as const satisfies Flags
@@ -211,7 +222,12 @@ const setupFlags = {
   ...configFlags,
   host: hostFlags.host,
   run: { type: 'boolean', summary: 'do it; without, it is only told how' },
-  with: { type: 'string', value: 'NAME', summary: 'install with brew, docker, pacman, script or winget' },
+  with: {
+    type: 'string',
+    value: 'NAME',
+    values: ['brew', 'docker', 'pacman', 'script', 'winget'],
+    summary: 'install with brew, docker, pacman, script or winget',
+  },
   timeout: {
     type: 'string',
     value: 'TIME',
@@ -219,6 +235,10 @@ const setupFlags = {
   },
   ...humanFlags,
 } as const satisfies Flags
+
+export const shells = ['bash', 'zsh', 'fish'] as const
+
+export type Shell = (typeof shells)[number]
 
 export const commands = {
   init: {
@@ -346,8 +366,23 @@ export const commands = {
   },
   demo: {
     summary: 'show plan and apply in a few seconds, offline, with models made up on the spot',
-    flags: { help: outputFlags.help },
+    flags: { 'no-color': outputFlags['no-color'], plain: outputFlags.plain, help: outputFlags.help },
     examples: [['ollama-config demo', 'touches nothing but a temporary folder']],
+  },
+  completion: {
+    summary: 'print the script that lets a shell complete commands, flags and names of models',
+    flags: { help: outputFlags.help },
+    words: { name: 'SHELL', least: 1, most: 1, values: shells },
+    examples: [
+      ['eval "$(ollama-config completion bash)"', 'bash 4 or later: this line into ~/.bashrc'],
+      ['eval "$(ollama-config completion zsh)"', 'zsh: this line into ~/.zshrc, after compinit'],
+      [
+        'ollama-config completion fish > ~/.config/fish/completions/ollama-config.fish',
+        'fish: once, and again after an update',
+      ],
+    ],
+    notes:
+      'Names of models come from the text of the config, from the lock file, and from the server or store that flags or OLLAMA_HOST name. The config is not run, and a host that only the config names is not asked: pressing Tab in a folder of somebody else does nothing there.',
   },
 } as const satisfies Record<string, CommandInfo>
 
@@ -373,5 +408,6 @@ export type CollectFlags = Values<typeof collectFlags>
 export type InitFlags = Values<typeof initFlags>
 export type SetupFlags = Values<typeof setupFlags>
 export type DoctorFlags = Values<typeof doctorFlags>
+export type DemoFlags = Values<typeof commands.demo.flags>
 /** The flags that every command has. */
 export type CommonFlags = Values<typeof commonFlags>

@@ -2,7 +2,7 @@
 import { printable } from '../artifact/text.ts'
 import { version } from '../version.ts'
 import { type CommandInfo, type CommandName, commands } from './command-table.ts'
-import { wrap } from './views/text.ts'
+import { fold, wrap } from './views/text.ts'
 
 /**
  * What someone sees who types the bare command.
@@ -50,7 +50,8 @@ export function helpText(topic: CommandName | undefined, columns = 80): string {
 
 function overview(columns: number): string {
   const rows = Object.entries(commands).map(([name, { summary }]) => [name, summary] as const)
-  return `ollama-config ${version}: configuration as code for Ollama
+  // Its tables fit already.
+  const text = `ollama-config ${version}: configuration as code for Ollama
 
 Usage: ollama-config COMMAND [FLAGS]
 
@@ -58,19 +59,25 @@ Commands:
 ${table(rows, columns)}
 
 Flags of a command: ollama-config COMMAND --help
+More of an error:   ollama-config help CODE
 Exit codes:
 ${table(exitCodeRows, columns)}
 `
+  return fold(text, columns)
 }
 
-function commandHelp(name: string, { summary, flags, words, examples }: CommandInfo, columns: number): string {
+function commandHelp(name: string, { summary, flags, words, examples, notes }: CommandInfo, columns: number): string {
   const rows = Object.entries(flags).map(([flag, { short, value, summary, optional }]) => {
     const letter = short === undefined ? '    ' : `-${short}, `
     const separator = optional ? '' : ' '
     return [`${letter}--${flag}${value === undefined ? '' : `${separator}${value}`}`, summary] as const
   })
-  const examplesText = examples.map(([command, meaning]) => `  # ${meaning}\n  ${command}`).join('\n')
-  return `${wrap(`ollama-config ${name}: ${summary}`, columns).join('\n')}\n\nUsage: ollama-config ${name}${words?.foreign ? ` [FLAGS] -- ${words.name}…` : `${wordsText(words)} [FLAGS]`}\n\nFlags:\n${table(rows, columns)}\n\nExamples:\n${examplesText}\n`
+  const examplesText = examples
+    .map(([command, meaning]) => `  # ${wrap(meaning, columns - 4).join('\n  # ')}\n  ${command}`)
+    .join('\n')
+  const notesText = notes === undefined ? '' : `\n${wrap(notes, columns).join('\n')}\n`
+  const after = words?.foreign ? ` [FLAGS] -- ${words.name}…` : `${wordsText(words)} [FLAGS]`
+  return `${wrap(`ollama-config ${name}: ${summary}`, columns).join('\n')}\n\n${fold(`Usage: ollama-config ${name}${after}`, columns)}\n\nFlags:\n${table(rows, columns)}\n\nExamples:\n${examplesText}\n${notesText}`
 }
 
 function wordsText(words: CommandInfo['words']): string {

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { printable } from '../artifact/text.ts'
 import { configPlaces, projectFolders } from '../config/search.ts'
-import { isOllamaConfigError, isUserError, OllamaConfigError } from '../errors.ts'
+import { isOllamaConfigError, isUserError, OllamaConfigError, toErrorData } from '../errors.ts'
 import { version } from '../version.ts'
 import { type Invocation, ownWords, parseArguments } from './arguments.ts'
 import type { CommonFlags } from './command-table.ts'
@@ -12,10 +12,12 @@ import { check } from './commands/check.ts'
 import { plan } from './commands/plan.ts'
 import { programOf, styleFor } from './commands/session.ts'
 import { type Context, columnsOf, exitCodes } from './context.ts'
+import { explain } from './explain.ts'
 import { helpText, welcomeText } from './help.ts'
 import { errorDocument, JsonLines } from './views/json.ts'
-import { formatError } from './views/problems.ts'
-import { describeTerminal } from './views/terminal.ts'
+import { asciiOutput, writeFolded } from './views/output.ts'
+import { formatError, moreText } from './views/problems.ts'
+import { describeTerminal, type TerminalFlags } from './views/terminal.ts'
 
 export { exitCodes } from './context.ts'
 
@@ -34,13 +36,14 @@ export async function run(given: readonly string[], context: Context): Promise<n
     return exitCodes.usage
   }
   try {
-    return await execute(invocation, context)
+    return await execute(invocation, speakable(words, context))
   } catch (thrown) {
     if (context.signal.aborted) {
       if (words.includes('--json') && !writesJsonLines(words)) {
         context.stdout.write(errorDocument(interruption('a signal')))
       }
-      context.stderr.write(
+      writeFolded(
+        context.stderr,
         mayHaveChanged(words)
           ? 'Interrupted: run the same command again to go on from here\n'
           : 'Interrupted: nothing was changed\n',
@@ -91,15 +94,23 @@ async function execute(invocation: Invocation, context: Context): Promise<number
     case 'doctor':
       return (await import('./commands/doctor.ts')).doctor(invocation.flags, context)
     case 'demo':
-      return (await import('./commands/demo.ts')).demo(context)
+      return (await import('./commands/demo.ts')).demo(invocation.flags, context)
+    case 'completion':
+      context.stdout.write((await import('./completion/script.ts')).completionScript(invocation.shell))
+      return exitCodes.done
+    case 'complete':
+      return (await import('./commands/complete.ts')).complete(invocation.words, context)
     case 'help':
       context.stdout.write(helpText(invocation.topic, context.stdout.columns || undefined))
+      return exitCodes.done
+    case 'explain':
+      writeFolded(context.stdout, await explain(invocation.code, context.stdout.columns || undefined))
       return exitCodes.done
     case 'version':
       context.stdout.write(`${version}\n`)
       return exitCodes.done
     case 'welcome':
-      context.stdout.write(welcomeText(nearestConfig(context.cwd), programOf(context)))
+      writeFolded(context.stdout, welcomeText(nearestConfig(context.cwd), programOf(context)))
       return exitCodes.done
   }
 }
@@ -118,16 +129,32 @@ function mayHaveChanged([command = '', ...flags]: readonly string[]): boolean {
   )
 }
 
-function showError(error: unknown, words: readonly string[], flags: CommonFlags, context: Context): void {
+/** Read from the words: when the flags themselves are wrong there is nothing parsed to look at. */
+function looksOf(words: readonly string[]): TerminalFlags {
+  return { 'no-color': words.includes('--no-color'), plain: words.includes('--plain') }
+}
+
+/** Where figures and arrows cannot be shown, texts have none. JSON stays as it is. */
+function speakable(words: readonly string[], context: Context): Context {
+  if (words.includes('--json') || describeTerminal(context, looksOf(words)).unicode) return context
+  const outputs = { stdout: asciiOutput(context.stdout), stderr: asciiOutput(context.stderr) }
+  // Not spread: stdin is opened when it is looked at.
+  const own = Object.getOwnPropertyDescriptors
+  return Object.create(Object.prototype, { ...own(context), ...own(outputs) })
+}
+
+function showError(error: unknown, words: readonly string[], flags: CommonFlags, given: Context): void {
+  const context = speakable(words, given)
   // Read from the words: when the flags themselves are wrong there is nothing parsed to look at.
   const wants = (flag: string) => words.includes(flag)
   if (wants('--json') && !writesJsonLines(words)) context.stdout.write(errorDocument(error))
-  const terminal = describeTerminal(context, { 'no-color': wants('--no-color') })
+  const terminal = describeTerminal(context, looksOf(words))
   context.stderr.write(
     formatError(error, {
       style: styleFor(terminal.stderrColor, flags, context),
       debug: wants('--debug'),
       columns: columnsOf(context.stderr),
+      more: wants('--json') ? undefined : moreText(toErrorData(error).code, programOf(context)),
     }),
   )
 }

@@ -17,6 +17,7 @@ import { type Layout, manifestFile } from '../store/layout.ts'
 import { readManifests, type StoredManifests, type StoredModel } from '../store/manifests.ts'
 import { holdStore } from '../store/mutex.ts'
 import { blobKey, type CheckedBlob, verifyBlobs } from '../store/verify.ts'
+import { suggest } from '../suggest.ts'
 import type { KnownConfig } from './connection.ts'
 import { keysOf } from './plan.ts'
 import { locateFiles } from './store-folder.ts'
@@ -86,8 +87,11 @@ function choose(
   const chosen = options.models?.map((name) => {
     const model = all.get(referenceKey(parseReference(name)))
     if (model !== undefined) return model
+    // Whoever leaves out the tag has no letter of it wrong.
+    const known = [...all.values()].flatMap((one) => [one.name, one.name.replace(/:latest$/, '')])
+    const near = suggest(name, known)
     throw new OllamaConfigError('usage', `${quoted(name)} is neither declared nor installed`, {
-      hint: '"ollama-config plan --all" lists what is',
+      hint: near === undefined ? '"ollama-config plan --all" lists what is' : `did you mean ${quoted(near)}?`,
     })
   })
   return [...new Set(chosen ?? all.values())].sort((a, b) => compareText(a.name, b.name))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ownWords, parseArguments, parseCount, parseDuration } from '../../src/cli/arguments.ts'
+import { commands } from '../../src/cli/command-table.ts'
 import { helpText } from '../../src/cli/help.ts'
 import { suggest } from '../../src/suggest.ts'
 
@@ -29,7 +30,7 @@ test('parseArguments() says what is wrong, and what was probably meant', () => {
     [['plan', '--host='], /--host needs a value/],
     [['plan', 'qwen3'], /plan takes no argument: found "qwen3"/],
     [['--json', 'plan'], /A command is missing before "--json"/],
-    [['help', 'pln'], /There is no command "pln"/, /did you mean "plan"\?/],
+    [['help', 'pln'], /There is no command or error "pln"/, /did you mean "plan"\?/],
   ]
   for (const [words, message, hint] of cases) {
     assert.throws(
@@ -127,15 +128,22 @@ test('parseDuration() reads times with and without a unit', () => {
 })
 
 test('every flag and every example of a command is in its help', () => {
-  for (const command of ['plan', 'apply', 'check'] as const) {
-    const text = helpText(command)
-    assert.match(text, /--config FILE/)
-    for (const line of text.split('\n').filter((candidate) => /^ {2}ollama-config /.test(candidate))) {
-      for (const words of line.split('||'))
-        assert.doesNotThrow(() => parseArguments(words.trim().split(' ').slice(1)), line)
+  for (const [command, { flags, examples }] of Object.entries(commands)) {
+    const text = helpText(topicOf(command))
+    for (const flag of Object.keys(flags)) assert.match(text, new RegExp(`--${flag}\\b`), `${command} --${flag}`)
+    assert.ok(examples.length > 0, command)
+    for (const [line] of examples) {
+      assert.ok(text.includes(line), line)
+      for (const [, words = ''] of line.matchAll(/ollama-config ([^|&>)]+)/g))
+        assert.doesNotThrow(() => parseArguments(words.trim().split(' ')), line)
     }
   }
 })
+
+function topicOf(command: string) {
+  const invocation = parseArguments(['help', command])
+  return invocation.command === 'help' ? invocation.topic : undefined
+}
 
 test('suggest() finds slips of the hand and nothing else', () => {
   assert.equal(suggest('modles', ['models', 'host']), 'models')

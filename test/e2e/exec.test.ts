@@ -134,7 +134,7 @@ test('nothing is run after a failed pull, without a server, or with a config tha
   const touch = ['--', ...runtime, 'touch.mjs']
   const failed = await exec(touch).done
   assert.equal(failed.code, 1)
-  assert.match(failed.stderr, /gone[\s\S]*Failed: 0 pulled, 0 deleted, 1 failed\n$/)
+  assert.match(failed.stderr, /gone[\s\S]*Failed: 0 pulled, 0 deleted, 1 failed\nMore: .*\n$/)
   assert.equal(failed.stdout, '')
   await server.close()
   for (const check of [[], ['--check']]) {
@@ -251,7 +251,7 @@ test('a command that is not there gives 127, one that cannot be run 126', posix,
   ] as const) {
     const result = await exec(['--', name, '--json']).done
     assert.deepEqual([result.code, result.stdout], [code, ''])
-    assert.match(result.stderr, /^Error: .*\nNext: .*\n$/)
+    assert.match(result.stderr, /^Error: .*\nNext: .*\nMore: .*\n$/)
   }
 })
 

@@ -201,6 +201,7 @@ test('models that are not there, and manifests that cannot be read, are told; --
   assert.match((await run(3, ['verify', '--store', 'b'])).stderr, /"b" is not declared/)
   assert.deepEqual(await verified(0, '--all', 'b'), { 'b:latest': 'sound' })
   assert.match((await run(3, ['verify', '--store', '--all', 'zz'])).stderr, /"zz" is neither declared nor installed/)
+  assert.match((await run(3, ['verify', '--store', '--all', 'nevr'])).stderr, /did you mean "never"\?/)
   rmSync(path.join(cwd, 'ollama.config.json'))
   assert.match((await run(3, ['verify', '--store'])).stderr, /No ollama\.config/)
   assert.deepEqual(await verified(0, '--all'), sound)

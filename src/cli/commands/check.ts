@@ -5,6 +5,7 @@ import { createPlan } from '../../runner.ts'
 import type { CheckFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
+import { writeFolded } from '../views/output.ts'
 import { applyCommand, openSession, type Session, withHostSource } from './session.ts'
 
 /** More names than this make no line that anyone reads. */
@@ -14,8 +15,8 @@ export async function check(flags: CheckFlags, context: Context): Promise<number
   const session = await openSession(flags, context)
   const plan = await quickPlan(session, flags)
   const problem = lacking(plan, flags, context)
-  const text = flags.json ? planDocument(plan) : `${problem ?? fineText(session.loaded.desired.models.length)}\n`
-  context.stdout.write(text)
+  if (flags.json) context.stdout.write(planDocument(plan))
+  else writeFolded(context.stdout, `${problem ?? fineText(session.loaded.desired.models.length)}\n`)
   return problem === undefined ? exitCodes.done : exitCodes.failed
 }
 

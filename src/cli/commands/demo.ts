@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { startLoopbackRegistry } from '../../demo/loopback-registry.ts'
 import { tinyModel } from '../../demo/tiny-model.ts'
+import type { DemoFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { run } from '../run.ts'
 
 const license = 'This model was made up for a demonstration. It says nothing, to anybody, for ever.\n'
 
-export async function demo(context: Context): Promise<number> {
+export async function demo(flags: DemoFlags, context: Context): Promise<number> {
   const say = (text: string) => void context.stdout.write(`\n${text}\n`)
   const models = new Map([
     ['library/sprout:latest', tinyModel({ name: 'sprout', weights: 6_000_000, license })],
@@ -25,7 +26,8 @@ export async function demo(context: Context): Promise<number> {
   const command = async (...words: readonly string[]) => {
     say(`$ ollama-config ${words.join(' ')}`)
     const env = { ...context.env, XDG_STATE_HOME: path.join(folder, 'state') }
-    return run(words, { ...context, env, cwd: folder, registryUrl: () => registry.url })
+    const looks = (['no-color', 'plain'] as const).filter((name) => flags[name]).map((name) => `--${name}`)
+    return run([...words, ...looks], { ...context, env, cwd: folder, registryUrl: () => registry.url })
   }
   const steps: readonly (() => Promise<number | undefined>)[] = [
     () => {

@@ -16,8 +16,8 @@ export async function doctor(flags: DoctorFlags, context: Context): Promise<numb
   if (flags.json) {
     stdout.write(`${JSON.stringify(examination, null, 2)}\n`)
   } else {
-    const { stdoutColor, unicode } = describeTerminal(context, flags)
-    const style = createStyle(stdoutColor)
+    const { stdoutColor, unicode, plain } = describeTerminal(context, flags)
+    const style = createStyle(stdoutColor, undefined, plain)
     stdout.write(formatExamination(examination, { style, unicode, columns: columnsOf(stdout) }))
   }
   return examination.findings.some(({ status }) => status === 'error') ? exitCodes.failed : exitCodes.done

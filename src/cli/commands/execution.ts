@@ -9,11 +9,12 @@ import type { ApplyFlags, CommonFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import type { ApplyView } from '../views/apply-view.ts'
 import { JsonLines } from '../views/json.ts'
+import { writeFolded } from '../views/output.ts'
 import { createPlainView } from '../views/plain.ts'
 import { formatPlan } from '../views/plan.ts'
 import { formatReport } from '../views/report.ts'
 import { describeTerminal, type Terminal } from '../views/terminal.ts'
-import { styleFor } from './session.ts'
+import { programOf, styleFor } from './session.ts'
 
 export interface Screen {
   readonly context: Context
@@ -102,6 +103,7 @@ export function showReport(report: Report, { json, terminal, context, flags }: S
         style: styleFor(terminal.stdoutColor, flags, context),
         told,
         columns: columnsOf(context.stdout),
+        program: programOf(context),
       })}`,
     )
   else json.report(report)
@@ -123,7 +125,7 @@ async function chooseView({ terminal, flags, context }: Screen): Promise<ApplyVi
     const { createTaskTree } = await import('../views/tasks.ts')
     return createTaskTree({ stream: stderr, style, unicode: terminal.unicode, now })
   }
-  return createPlainView({ write: (line) => stderr.write(`${line}\n`), now, hint: style.hint })
+  return createPlainView({ write: (line) => writeFolded(stderr, `${line}\n`), now, hint: style.hint })
 }
 
 async function follow(run: ApplyRun, view: ApplyView | JsonLines): Promise<Report> {

@@ -6,6 +6,7 @@ import { OllamaConfigError } from '../../errors.ts'
 import { type AddedScripts, type InitResult, initConfig } from '../../runner.ts'
 import type { InitFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
+import { writeFolded } from '../views/output.ts'
 import { commandLine, sessionWithout } from './session.ts'
 
 export async function init(flags: InitFlags, context: Context): Promise<number> {
@@ -32,7 +33,8 @@ export async function init(flags: InitFlags, context: Context): Promise<number> 
     const relative = path.relative(context.cwd, file)
     return printable(relative.startsWith('..') ? file : relative)
   }
-  context.stdout.write(
+  writeFolded(
+    context.stdout,
     [
       ...(result.file === null ? [] : [`Wrote ${shown(result.file)}${whatOf(result, flags, shown)}.`]),
       ...keptLines(result),

@@ -7,6 +7,7 @@ import { formatVersion } from '../../plan/plan.ts'
 import { type LockResult, lockModels } from '../../runner.ts'
 import type { CommonFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
+import { writeFolded } from '../views/output.ts'
 import { formatDiagnostic } from '../views/problems.ts'
 import { describeTerminal } from '../views/terminal.ts'
 import { openSession, styleFor, withHostSource } from './session.ts'
@@ -38,7 +39,8 @@ export function showLock(
   const width = changes.reduce((most, { reference }) => Math.max(most, reference.length), 0)
   const count = Object.keys(written.models).length
   const total = `${shown} pins ${count === 1 ? '1 model' : `${count} models`}`
-  context.stdout.write(
+  writeFolded(
+    context.stdout,
     [
       ...diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style, columnsOf(context.stdout))),
       ...changes.map(({ reference, kind, before, after }) => {

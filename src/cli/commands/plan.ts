@@ -7,6 +7,7 @@ import { createPlan, selectTarget } from '../../runner.ts'
 import type { PlanFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
+import { writeFolded } from '../views/output.ts'
 import { formatPlan } from '../views/plan.ts'
 import { describeTerminal } from '../views/terminal.ts'
 import { applyCommand, openSession, type Session, styleFor, withHostSource } from './session.ts'
@@ -16,7 +17,9 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
   if (flags['config-only']) {
     // Throws for an address that is none.
     selectTarget(session.loaded, session.connection)
-    context.stdout.write(configText(session, flags.json === true))
+    const text = configText(session, flags.json === true)
+    if (flags.json) context.stdout.write(text)
+    else writeFolded(context.stdout, text)
     return exitCodes.done
   }
   const { loaded, connection, waitMs, file } = session
@@ -48,9 +51,10 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
         all: flags.all === true,
       }),
     )
-    if (flags.out !== undefined) context.stdout.write(`Saved. To do it: ${applyCommand(flags, context, flags.out)}\n`)
+    if (flags.out !== undefined)
+      writeFolded(context.stdout, `Saved. To do it: ${applyCommand(flags, context, flags.out)}\n`)
     else if (pendingChanges(result).length > 0 && planErrors(result).length === 0)
-      context.stdout.write(`To do it: ${applyCommand(flags, context)}\n`)
+      writeFolded(context.stdout, `To do it: ${applyCommand(flags, context)}\n`)
   }
   if (planErrors(result).length > 0) return exitCodes.failed
   return flags['detailed-exitcode'] && pendingChanges(result).length > 0 ? exitCodes.pending : exitCodes.done

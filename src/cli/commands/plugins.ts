@@ -15,7 +15,8 @@ export async function plugins(flags: CommonFlags, context: Context): Promise<num
   if (flags.json) {
     context.stdout.write(`${jsonText({ formatVersion, file: loaded.file, ...list }, 2)}\n`)
   } else {
-    const style = createStyle(describeTerminal(context, flags).stdoutColor)
+    const { stdoutColor, plain } = describeTerminal(context, flags)
+    const style = createStyle(stdoutColor, undefined, plain)
     context.stdout.write(formatPlugins(list, { style, columns: columnsOf(context.stdout) }))
   }
   return list.diagnostics.some(({ severity }) => severity === 'error') ? exitCodes.failed : exitCodes.done

@@ -124,9 +124,9 @@ export function programOf({ env }: Pick<Context, 'env'>): string {
 
 /** Colours, and hints whose commands are for the same config and the same host or store. */
 export function styleFor(color: boolean, flags: CommonFlags, context: Pick<Context, 'env'>): Style {
-  return createStyle(color, (hint) =>
-    hint.replaceAll(/"ollama-config ([^"]+)"/g, (_, words: string) => `"${commandLine([words], flags, context)}"`),
-  )
+  const hint = (text: string) =>
+    text.replaceAll(/"ollama-config ([^"]+)"/g, (_, words: string) => `"${commandLine([words], flags, context)}"`)
+  return createStyle(color, hint, flags.plain === true)
 }
 
 export function shellWord(text: string): string {

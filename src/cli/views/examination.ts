@@ -2,7 +2,7 @@
 import { printable } from '../../artifact/text.ts'
 import type { Examination, Finding, FindingStatus } from '../../runner.ts'
 import type { Paint, Style } from './style.ts'
-import { fold, padEnd } from './text.ts'
+import { fold, padEnd, wrap } from './text.ts'
 
 export interface ExaminationViewOptions {
   readonly style: Style
@@ -13,6 +13,8 @@ export interface ExaminationViewOptions {
 }
 
 const labelColumns = 'program'.length
+/** Of what is found: after the mark and the label. */
+const textColumn = labelColumns + 4
 /** Below this labels and texts have no room beside each other. */
 const narrowBelow = 60
 
@@ -25,20 +27,43 @@ export function formatExamination({ findings }: Examination, options: Examinatio
 
 function linesOf(finding: Finding, { style, unicode, columns }: ExaminationViewOptions): readonly string[] {
   const { subject, status, message, hint } = finding
-  const marks: Readonly<Record<FindingStatus, readonly [figure: string, ascii: string, paint: Paint]>> = {
-    ok: ['✔', '+', style.green],
-    warning: ['!', '!', style.yellow],
-    error: ['✖', 'x', style.red],
-    unknown: ['?', '?', style.dim],
+  const marks: Readonly<Record<FindingStatus, readonly [figure: string, ascii: string, word: string, paint: Paint]>> = {
+    ok: ['✔', '+', 'ok', style.green],
+    warning: ['!', '!', 'warning', style.yellow],
+    error: ['✖', 'x', 'problem', style.red],
+    unknown: ['?', '?', 'unknown', style.dim],
   }
-  const [figure, ascii, paint] = marks[status]
+  const [figure, ascii, word, paint] = marks[status]
+  if (style.words) return wordLines(finding, word)
   const narrow = columns !== undefined && columns < narrowBelow
   const label = narrow ? `${subject}:` : `${padEnd(subject, labelColumns)} `
   const text = printable(message, 1000)
-  const line = `${paint(unicode ? figure : ascii)} ${label} ${status === 'unknown' ? style.dim(text) : text}`
-  if (hint === undefined || status === 'ok') return [line]
-  const indent = ' '.repeat(narrow ? 2 : labelColumns + 4)
-  return [line, `${indent}${style.cyan(unicode ? '→' : '->')} ${printable(hint, 1000)}`]
+  const mark = `${paint(unicode ? figure : ascii)} ${label} `
+  const tint: Paint = status === 'unknown' ? style.dim : (words) => words
+  const arrow = unicode ? '→' : '->'
+  const advice = hint === undefined || status === 'ok' ? undefined : printable(hint, 1000)
+  if (narrow || columns === undefined) {
+    const indent = ' '.repeat(narrow ? 2 : textColumn)
+    const line = `${mark}${tint(text)}`
+    return advice === undefined ? [line] : [line, `${indent}${style.cyan(arrow)} ${advice}`]
+  }
+  const lines = (words: string, column: number) => wrap(words, columns - column)
+  const [first = '', ...rest] = lines(text, textColumn).map(tint)
+  const hints = advice === undefined ? [] : lines(advice, textColumn + arrow.length + 1)
+  return [
+    `${mark}${first}`,
+    ...rest.map((words) => ' '.repeat(textColumn) + words),
+    ...hints.map((words, at) => {
+      const start = at === 0 ? `${style.cyan(arrow)} ` : ' '.repeat(arrow.length + 1)
+      return `${' '.repeat(textColumn)}${start}${words}`
+    }),
+  ]
+}
+
+/** Read aloud, what it is about comes first. */
+function wordLines({ subject, status, message, hint }: Finding, word: string): readonly string[] {
+  const line = `${subject}: ${word}: ${printable(message, 1000)}`
+  return hint === undefined || status === 'ok' ? [line] : [line, `  To do: ${printable(hint, 1000)}`]
 }
 
 function endLine(count: (status: FindingStatus) => number, style: Style): string {

@@ -1,7 +1,7 @@
 /** The report as text: one summary line, and what is left. */
 import { countResults, type Report } from '../../apply/report.ts'
 import { printable } from '../../artifact/text.ts'
-import { formatDiagnostic } from './problems.ts'
+import { formatDiagnostic, moreText } from './problems.ts'
 import type { Style } from './style.ts'
 import { fold } from './text.ts'
 import { past } from './words.ts'
@@ -12,15 +12,17 @@ export interface ReportViewOptions {
   readonly told: boolean
   /** Of the terminal that it is shown on. Default: lines are not broken. */
   readonly columns?: number | undefined
+  /** How the command is called here, to name where more is told of errors. */
+  readonly program: string
 }
 
-export function formatReport(report: Report, { style, told, columns }: ReportViewOptions): string {
+export function formatReport(report: Report, { style, told, columns, program }: ReportViewOptions): string {
   const deleted = countResults(report, 'delete', 'done')
   const results = report.targets.flatMap((target) => target.results)
   const failed = results.filter(({ outcome }) => outcome === 'failed')
   const left = results.filter(({ outcome, skipReason }) => outcome === 'cancelled' || skipReason === 'interrupted')
   const lines = (told ? [] : failed).flatMap(({ action, reference, error }) => [
-    `  ${style.red('x')} ${failureText(action, reference, printable(error?.message ?? 'failed', 1000))}`,
+    `  ${style.words ? 'failed:' : style.red('x')} ${failureText(action, reference, printable(error?.message ?? 'failed', 1000))}`,
     ...(error?.hint === undefined ? [] : [`    ${style.dim(style.hint(printable(error.hint)))}`]),
   ])
   for (const diagnostic of report.targets.flatMap(({ diagnostics }) => diagnostics)) {
@@ -53,7 +55,10 @@ export function formatReport(report: Report, { style, told, columns }: ReportVie
     report.outcome
   ]
   const next = left.length > 0 ? '\nRun the same command again to go on from here' : ''
-  return fold(`${[...lines, `${title} ${countsText(report, failed.length)}`].join('\n')}${next}\n`, columns)
+  // Several errors of one run mostly have one cause: a line for each code would be many.
+  const [more] = failed.flatMap(({ error }) => (error && moreText(error.code, program)) ?? [])
+  const end = more === undefined ? '' : `\n${style.dim(more)}`
+  return fold(`${[...lines, `${title} ${countsText(report, failed.length)}`].join('\n')}${next}${end}\n`, columns)
 }
 
 function countsText(report: Report, failed: number): string {

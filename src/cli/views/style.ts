@@ -5,6 +5,8 @@ type Format = Parameters<typeof styleText>[0]
 export type Paint = (text: string) => string
 
 export interface Style {
+  /** Words instead of signs: a screen reader may leave out a `!`. */
+  readonly words: boolean
   readonly bold: Paint
   readonly dim: Paint
   readonly red: Paint
@@ -16,7 +18,7 @@ export interface Style {
 }
 
 /** When `enabled` is false every function returns its text unchanged. */
-export function createStyle(enabled: boolean, hint: Style['hint'] = (text) => text): Style {
+export function createStyle(enabled: boolean, hint: Style['hint'] = (text) => text, words: boolean = false): Style {
   const paint = (format: Format): Paint => {
     if (!enabled) return (text) => text
     // By default `styleText` looks at stdout and NO_COLOR from Node 22.13 on; what counts is the decision of `terminal.ts`.
@@ -24,6 +26,7 @@ export function createStyle(enabled: boolean, hint: Style['hint'] = (text) => te
     return (text) => (text === '' ? '' : open + text + close)
   }
   return {
+    words,
     bold: paint('bold'),
     dim: paint('dim'),
     red: paint('red'),

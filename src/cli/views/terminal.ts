@@ -12,6 +12,8 @@ export interface TerminalFacts {
 
 export interface TerminalFlags {
   readonly 'no-color'?: boolean | undefined
+  /** For screen readers and what else reads lines. */
+  readonly plain?: boolean | undefined
 }
 
 export interface Terminal {
@@ -23,6 +25,8 @@ export interface Terminal {
   readonly animate: boolean
   /** Figures such as ✔ and █; else ASCII. */
   readonly unicode: boolean
+  /** Words instead of signs. Then nothing is coloured, drawn over or other than ASCII. */
+  readonly plain: boolean
 }
 
 /** Below this even a model's name has no room in the tree. */
@@ -31,6 +35,7 @@ const minColumns = 20
 export function describeTerminal(facts: TerminalFacts, flags: TerminalFlags = {}): Terminal {
   const { stdout, stderr, env } = facts
   const dumb = env['TERM'] === 'dumb'
+  const plain = flags.plain === true
   const forced = colorWish(env, flags)
   const color = (stream: { readonly isTTY?: boolean | undefined }) => forced ?? (stream.isTTY === true && !dumb)
   return {
@@ -38,14 +43,15 @@ export function describeTerminal(facts: TerminalFacts, flags: TerminalFlags = {}
     stdoutColor: color(stdout),
     stderrColor: color(stderr),
     // A pseudo terminal without a size (`script`, some CI) says 0 columns.
-    animate: stderr.isTTY === true && (stderr.columns ?? 0) >= minColumns && !dumb && !isSet(env['CI']),
-    unicode: !dumb && supportsUnicode(facts),
+    animate: !plain && stderr.isTTY === true && (stderr.columns ?? 0) >= minColumns && !dumb && !isSet(env['CI']),
+    unicode: !plain && !dumb && supportsUnicode(facts),
+    plain,
   }
 }
 
 /** What the user asked for, by flag or environment; `null` when it is left to the stream. */
 function colorWish(env: TerminalFacts['env'], flags: TerminalFlags): boolean | null {
-  if (flags['no-color']) return false
+  if (flags['no-color'] || flags.plain) return false
   if (env['NO_COLOR']) return false // no-color.org: any text but the empty one
   const force = env['FORCE_COLOR']
   return force ? isSet(force) : null

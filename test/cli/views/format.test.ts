@@ -94,7 +94,14 @@ const tty: TerminalFacts = {
   env: { TERM: 'xterm-256color', LANG: 'de_DE.UTF-8' },
   platform: 'linux',
 }
-const everything = { interactive: true, stdoutColor: true, stderrColor: true, animate: true, unicode: true }
+const everything = {
+  interactive: true,
+  stdoutColor: true,
+  stderrColor: true,
+  animate: true,
+  unicode: true,
+  plain: false,
+}
 const noColor = { stdoutColor: false, stderrColor: false }
 const noTty = { isTTY: false }
 
@@ -124,10 +131,20 @@ test('what is written where follows from the terminal and the environment', () =
   for (const [name, facts, expected] of cases)
     assert.deepEqual(describeTerminal(facts), { ...everything, ...expected }, name)
   assert.deepEqual(describeTerminal(tty, { 'no-color': true }), { ...everything, ...noColor })
+  const aloud = { ...noColor, animate: false, unicode: false, plain: true }
+  const forced = { ...tty, env: { FORCE_COLOR: '1' } }
+  assert.deepEqual(describeTerminal(forced, { plain: true }), { ...everything, ...aloud })
 })
 
 test('FORCE_COLOR paints pipes but animates nothing', () => {
   const facts = { ...tty, stdin: noTty, stdout: noTty, stderr: noTty, env: { FORCE_COLOR: '1' } }
-  const expected = { interactive: false, stdoutColor: true, stderrColor: true, animate: false, unicode: true }
+  const expected = {
+    interactive: false,
+    stdoutColor: true,
+    stderrColor: true,
+    animate: false,
+    unicode: true,
+    plain: false,
+  }
   assert.deepEqual(describeTerminal(facts), expected)
 })
