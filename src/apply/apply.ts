@@ -71,7 +71,7 @@ export async function* applyTarget(target: Target, options: ApplyTargetOptions):
   const holding = acts ? options.backend.hold({ signal, onWait: tell }) : Promise.resolve(notHeld)
   try {
     yield* waiting(holding, told)
-    yield* applyHeld(target, options, signal)
+    yield* applyHeld(target, options, signal, await holding)
   } finally {
     // Without effect at the end; when the loop over the events is left, nothing may go on.
     left.abort(new DOMException('The loop over the events was left', 'AbortError'))
@@ -84,6 +84,20 @@ export async function* applyTarget(target: Target, options: ApplyTargetOptions):
 
 const notHeld: Hold = { release: async () => {} }
 
+/** For looking at what the last change did, after an interruption: the report shall still tell what is installed. */
+const checkGraceMs = 3000
+
+/** Goes up so long after the other one. */
+function later(signal: AbortSignal, ms: number): AbortSignal {
+  const late = new AbortController()
+  const abort = () => {
+    setTimeout(() => late.abort(signal.reason), ms).unref()
+  }
+  if (signal.aborted) abort()
+  else signal.addEventListener('abort', abort, { once: true })
+  return late.signal
+}
+
 /** Until the place is ours; tells for whom it waits. @throws what `hold` throws */
 async function* waiting(holding: Promise<Hold>, told: Promise<string>): AsyncGenerator<Event, void> {
   const first = await Promise.race([holding, told])
@@ -95,6 +109,7 @@ async function* applyHeld(
   target: Target,
   options: ApplyTargetOptions,
   signal: AbortSignal,
+  hold: Hold,
 ): AsyncGenerator<Event, void> {
   const { backend, approve, concurrency = 1, strict = false, now, stallMs, retryPauseMs } = options
   const changes = target.changes.filter((change): change is Pending => change.action !== 'no-op')
@@ -103,7 +118,7 @@ async function* applyHeld(
   const fetches = [...approved.filter(isPull), ...approved.filter(isUpdate)]
   // What is made comes after what it starts from. Deletions last.
   const others = [...inOrder(approved.filter(isMaking)), ...approved.filter(isRestore), ...approved.filter(isDelete)]
-  const host: Host = { backend, state: await backend.readState({ signal }) }
+  const host: Host = { backend, state: await backend.readState({ signal }), lateSignal: later(signal, checkGraceMs) }
   if (strict) assertFresh(approved, host)
   yield { type: 'apply-started', address: target.address, changes: [...fetches, ...others] }
 
@@ -115,7 +130,7 @@ async function* applyHeld(
   const undone = new Set<string>()
   const run = async function* (change: Pending): AsyncGenerator<Event, void> {
     const startedMs = now()
-    const outcome = yield* carryOut(change, { host, signal, failed, undone, strict, stallMs, retryPauseMs })
+    const outcome = yield* carryOut(change, { host, hold, signal, failed, undone, strict, stallMs, retryPauseMs })
     failed ||= outcome.outcome === 'failed'
     if (outcome.outcome !== 'done') undone.add(change.id)
     yield finished(change, outcome, now() - startedMs)
@@ -127,6 +142,7 @@ async function* applyHeld(
 
 interface Situation extends Patience {
   readonly host: Host
+  readonly hold: Hold
   readonly signal: AbortSignal
   /** Something before failed. */
   readonly failed: boolean
@@ -138,7 +154,7 @@ interface Situation extends Patience {
 /** Never throws. */
 async function* carryOut(
   change: Pending,
-  { host, signal, failed, undone, strict, ...patience }: Situation,
+  { host, hold, signal, failed, undone, strict, ...patience }: Situation,
 ): AsyncGenerator<Event, Outcome> {
   if (signal.aborted) return skipped('interrupted')
   if (change.action === 'delete' && failed) return skipped('earlier-failure')
@@ -147,6 +163,7 @@ async function* carryOut(
   if (change.dependsOn.some((id) => undone.has(id))) return skipped('dependency-failed')
   yield { type: 'change-started', id: change.id }
   try {
+    await hold.assertHeld?.()
     switch (change.action) {
       case 'pull':
       case 'update':

@@ -45,12 +45,14 @@ export class Attempts {
     const { signal } = options
     for (;;) {
       this.count++
+      let pulled = false
       try {
         yield* this.#pullOnce(change, options)
-        return await verifyInstalled(change.reference, this.#host)
+        pulled = true
+        return await this.#verify(change.reference, signal)
       } catch (error) {
-        if (signal?.aborted || !this.#mayTryAgain(error)) throw error
-        const pauseMs = this.#pauseMs()
+        if (signal?.aborted || !this.#mayTryAgain(error, pulled)) throw error
+        const pauseMs = this.#pauseMs(this.#fruitless)
         yield { type: 'change-retrying', id: change.id, attempt: this.count + 1, pauseMs, error: toErrorData(error) }
         await sleep(pauseMs, signal)
       }
@@ -80,22 +82,36 @@ export class Attempts {
     }
   }
 
-  #mayTryAgain(error: unknown): error is OllamaConfigError {
+  /** A listing that fails for a moment is asked for again, and not the registry, which may serve another version by now. */
+  async #verify(reference: string, signal: AbortSignal | undefined): Promise<InstalledModel> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await verifyInstalled(reference, this.#host)
+      } catch (error) {
+        const again = isOllamaConfigError(error) && error.retryable && tries < maxFruitless && !signal?.aborted
+        if (!again) throw error
+        await sleep(this.#pauseMs(tries), signal)
+      }
+    }
+  }
+
+  /** @param pulled What failed is the look at it afterwards */
+  #mayTryAgain(error: unknown, pulled: boolean): error is OllamaConfigError {
     // The downloads of a store were tried several times already, and what is checked there is on this disk.
     if (this.#host.backend.kind === 'store' || !isOllamaConfigError(error)) return false
     if (this.count >= maxAttempts) return false
     // A success that left nothing, as when another client deleted a part of it meanwhile: it would be pulled by hand.
     const isGone = error.code === 'verification-failed' || isMissingOnHost(error)
     const isDamaged = error.code === 'digest-mismatch' || isGone
-    if (!error.retryable && !isGone) return false
+    if (pulled ? !isGone : !error.retryable) return false
     return isDamaged ? this.count < maxDamaged : this.#fruitless < maxFruitless
   }
 
-  #pauseMs(): number {
+  #pauseMs(fruitless: number): number {
     const { retryPauseMs = 1000 } = this.#patience
     // Others who wait for the same registry shall not come back at the same moment.
     const share = 0.5 + Math.random() / 2
-    return Math.min(longestPauseMs, retryPauseMs * 2 ** (this.#fruitless - 1)) * share
+    return Math.min(longestPauseMs, retryPauseMs * 2 ** (fruitless - 1)) * share
   }
 }
 

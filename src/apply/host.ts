@@ -10,6 +10,8 @@ import type { ActualState, InstalledModel } from '../plan/state.ts'
 export interface Host {
   readonly backend: Backend
   state: ActualState
+  /** Goes up a moment after an interruption: whoever hangs then is not waited for. */
+  readonly lateSignal?: AbortSignal | undefined
 }
 
 /** What is listed under this name: more than one entry only where they differ. */
@@ -28,8 +30,9 @@ export function findWhole(state: ActualState, name: string): InstalledModel | un
  * @throws {OllamaConfigError} `verification-failed`, `model-not-found`
  */
 export async function verifyInstalled(name: string, host: Host): Promise<InstalledModel> {
-  // Without a signal: these take moments, and after an interruption the report shall still tell what is installed.
-  const state = await host.backend.readState()
+  // These take moments, and after an interruption the report shall still tell what is installed.
+  const signal = host.lateSignal
+  const state = await host.backend.readState({ signal })
   host.state = state
   const [model] = findInstalled(state, name)
   if (model === undefined) {
@@ -38,7 +41,7 @@ export async function verifyInstalled(name: string, host: Host): Promise<Install
   if (model.damage !== undefined)
     throw notAsReported(host, `success for "${name}", of which is damaged: ${model.damage}`)
   // A cloud model is asked for elsewhere, and may need an account.
-  if (model.remoteHost === undefined) await host.backend.show(model.name)
+  if (model.remoteHost === undefined) await host.backend.show(model.name, { signal })
   return model
 }
 

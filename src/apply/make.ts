@@ -40,7 +40,7 @@ export async function* buildModel(
   const watch = new StallWatch(`The build of "${reference}"`, options.stallMs)
   const signal = options.signal === undefined ? watch.signal : AbortSignal.any([options.signal, watch.signal])
   // What is quantized or checked is read, and may be written, without a line.
-  const hashedBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  const hashedBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, base?.sizeBytes ?? 0)
   try {
     for await (const line of host.backend.create(present?.name ?? reference, requestOf(build, base), { signal })) {
       const { status, completedBytes = null, totalBytes = null } = line

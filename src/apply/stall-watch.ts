@@ -13,8 +13,16 @@ type After = (ms: number, callback: () => void) => () => void
 /** Longer timers fire at once. */
 const maxTimerMs = 2 ** 31 - 1
 
+/** A process that was suspended wakes up with its timers overdue, before it has read what came meanwhile: it gets a moment for that. */
+const graceMs = 200
+
 function afterTime(ms: number, callback: () => void): () => void {
-  const timer = setTimeout(callback, Math.min(ms, maxTimerMs))
+  let timer = setTimeout(
+    () => {
+      timer = setTimeout(callback, graceMs)
+    },
+    Math.min(ms, maxTimerMs),
+  )
   return () => clearTimeout(timer)
 }
 

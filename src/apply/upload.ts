@@ -49,7 +49,7 @@ async function* uploadFile(
     for await (const chunk of bytesOf(file, signal)) {
       sentBytes += chunk.byteLength
       // It answers when it has hashed all of it.
-      watch.see({ doing: status, bytes: sentBytes, hashedBytes: sizeBytes })
+      watch.see({ doing: status, bytes: sentBytes, hashedBytes: sentBytes >= sizeBytes ? sizeBytes : 0 })
       if (sentBytes > sizeBytes) throw changed(file)
       wake()
       yield chunk

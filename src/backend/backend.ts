@@ -22,6 +22,12 @@ export interface HoldOptions extends CallOptions {
 
 /** A place that is kept for this process. */
 export interface Hold {
+  /**
+   * Before each change, where the place does not see to it by itself.
+   *
+   * @throws {OllamaConfigError} `store-busy` when another process took the place, while this one was suspended
+   */
+  assertHeld?(): Promise<void>
   /** To be called whatever happens. Never rejects. */
   release(): Promise<void>
 }

@@ -160,7 +160,7 @@ export function streamEnded(context: CallContext, cause?: unknown): OllamaConfig
 function startHint({ loopback, socket }: CallContext): string {
   if (socket) return 'start what listens on the socket, or check its path'
   return loopback
-    ? 'start it with "ollama serve", or check that OLLAMA_HOST, --host or "host" in the config is right; --store works on its models without a server'
+    ? '"ollama-config setup" tells how to install and start it, "ollama-config doctor" what is wrong; --store works on its models without a server'
     : 'check that it runs there and that OLLAMA_HOST, --host or "host" in the config is right; a server that others reach is started with OLLAMA_HOST=0.0.0.0'
 }
 

@@ -21,7 +21,7 @@ import type {
   Upload,
 } from './backend.ts'
 import { buildError, uploadError } from './build-errors.ts'
-import { type CallContext, streamEnded, toHostError } from './errors.ts'
+import { type CallContext, callOf, fail, notOllamaHint, streamEnded, toHostError } from './errors.ts'
 import type { ClientCall, Limits, OllamaClient } from './ollama-client.ts'
 import { pullError } from './pull-errors.ts'
 import { maxErrorBytes, maxJsonBytes, readListing, readProgress, readVersion } from './responses.ts'
@@ -254,6 +254,14 @@ class HostBackend implements Backend {
       const { status } = response
       // There is none, but only a body that was read gives its connection back.
       const body = await readBeginning(response, maxErrorBytes)
+      // A server says nothing of a blob but the status: a page of a proxy must not count as a blob, or two pulls could fetch it at once.
+      if (status === 200 && response.header('content-type') !== undefined)
+        throw fail(
+          'host-not-ollama',
+          `${context.origin} answers ${callOf(context)} with a page`,
+          notOllamaHint,
+          context,
+        )
       if (status === 200 || status === 404) return status === 200
       throw answerError({ status, body, location: response.header('location') }, context)
     } catch (error) {

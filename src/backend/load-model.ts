@@ -5,7 +5,7 @@ import { answerError } from './answer-errors.ts'
 import type { CallOptions } from './backend.ts'
 import { type CallContext, toHostError } from './errors.ts'
 import { connectHost, type HostBackendOptions, placeOf } from './http.ts'
-import { maxErrorBytes, maxJsonBytes, parseJson } from './responses.ts'
+import { isRecord, maxErrorBytes, maxJsonBytes, parseJson } from './responses.ts'
 import { secretsOf, withoutSecrets } from './secrets.ts'
 
 /** `name`: in the spelling of the server. `keepAlive`: seconds, or text such as `10m`; `undefined` leaves it to the server. */
@@ -53,7 +53,10 @@ async function ask(
   const response = await http.send({ method, path, headers, body: JSON.stringify(body), signal })
   const { status } = response
   if (status === 200) {
-    parseJson(await readText(response, maxJsonBytes), context)
+    const answer = parseJson(await readText(response, maxJsonBytes), context)
+    // As in a stream, an error may come with a status that promised none.
+    if (isRecord(answer) && typeof answer['error'] === 'string')
+      throw answerError({ status: 500, body: JSON.stringify(answer), location: undefined }, context)
     return 'loaded'
   }
   const text = await readBeginning(response, maxErrorBytes)

@@ -102,6 +102,7 @@ function statusMeaning(status: number, body: string, context: CallContext): Mean
   if (status === 401 || status === 403)
     return { code: 'registry-unauthorized', problem: answered, hint: unauthorizedHint }
   if (status === 404) return { code: 'model-not-found', problem: answered, hint: lookUpHint(context) }
+  if (status === 408) return retryable('registry-error', answered, 'try again')
   if (status === 429) return retryable('registry-error', answered, 'the registry limits requests: wait and try again')
   if (status >= 500) return retryable('registry-error', answered, 'the registry has a problem: try again later')
   return { code: 'registry-error', problem: answered, hint: lookUpHint(context) }
@@ -111,7 +112,8 @@ function statusMeaning(status: number, body: string, context: CallContext): Mean
 function transferMeaning(text: string, context: CallContext): Meaning | undefined {
   const registry = registryOf(context)
   const said = printable(text)
-  const store = storeMeaning(text)
+  // What the network says of a connection is not about the disk: `dial tcp …: connect: permission denied`.
+  const store = /dial (tcp|udp)/.test(text) ? undefined : storeMeaning(text)
   if (store !== undefined) return store
   if (/^digest mismatch/.test(text)) {
     return retryable(
@@ -150,7 +152,7 @@ function transferMeaning(text: string, context: CallContext): Meaning | undefine
     }
   }
   if (
-    /dial (tcp|udp)|lookup |no such host|proxyconnect|i\/o timeout|TLS handshake|tls: |connection re(fused|set)|max retries exceeded|context deadline exceeded|\bEOF\b|no route to host|network is unreachable|Client\.Timeout/.test(
+    /dial (tcp|udp)|lookup |no such host|proxyconnect|i\/o timeout|TLS handshake|tls: |connection re(fused|set)|max retries exceeded|context deadline exceeded|\bEOF\b|no route to host|network is unreachable|Client\.Timeout|stream error|http2: |forcibly closed|timed out|broken pipe|timeout awaiting/.test(
       text,
     )
   ) {
@@ -186,6 +188,13 @@ export function storeMeaning(text: string): Meaning | undefined {
       code: 'host-error',
       problem: `the server may not write its model folder (${said})`,
       hint: 'the folder must belong to the user that runs the server',
+    }
+  }
+  if (/input\/output error/i.test(text)) {
+    return {
+      code: 'host-error',
+      problem: `the disk of the server fails (${said})`,
+      hint: 'look at the log of that machine: the disk may be broken, or not be there any more',
     }
   }
   // One dangling link or vanishing file among the manifests makes nearly every request fail, the listing until a restart.

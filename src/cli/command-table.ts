@@ -89,6 +89,11 @@ const pruneFlag = {
   summary: 'also delete installed models that are not in the config',
 } as const satisfies Flag
 
+const countFlag = {
+  type: 'boolean',
+  summary: 'count installed models that are not in the config as to be deleted; deletes nothing',
+} as const satisfies Flag
+
 const versionFlags = {
   frozen: { type: 'boolean', summary: 'refuse models that the lock file lacks, and never write it' },
   offline: { type: 'boolean', summary: 'ask no registry; with --store, fetch nothing either' },
@@ -97,7 +102,7 @@ const versionFlags = {
 const yesFlag = {
   type: 'boolean',
   short: 'y',
-  summary: 'approve without a question; never approves deletions',
+  summary: 'approve pulls and builds without a question; on deletions a terminal is asked, but for --no-prune',
 } as const satisfies Flag
 
 const keepPreviousFlag = {
@@ -120,7 +125,7 @@ const stallFlag = {
 const planFlags = {
   ...configFlags,
   ...hostFlags,
-  prune: pruneFlag,
+  prune: countFlag,
   ...versionFlags,
   'keep-previous': keepPreviousFlag,
   out: { type: 'string', short: 'o', value: 'FILE', summary: 'also save the plan, for "apply FILE"' },
@@ -147,7 +152,7 @@ const applyFlags = {
 const checkFlags = {
   ...configFlags,
   ...hostFlags,
-  prune: pruneFlag,
+  prune: countFlag,
   frozen: versionFlags.frozen,
   ...outputFlags,
 } as const satisfies Flags

@@ -65,7 +65,11 @@ const code = run(process.argv.slice(2), {
   signal: interrupted.signal,
   takeSignals(taker) {
     listener = taker
+    // They would end us, and leave what we run without a word: nodemon and container runtimes send them.
+    const others = process.platform === 'win32' ? [] : (['SIGQUIT', 'SIGUSR2'] as const)
+    for (const name of others) process.on(name, taker)
     return () => {
+      for (const name of others) process.off(name, taker)
       listener = undefined
     }
   },

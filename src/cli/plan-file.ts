@@ -20,7 +20,7 @@ export async function readPlanFile(name: string, cwd: string | undefined, contex
   const found = await stat(file).catch(() => undefined)
   if (found?.isFile() !== true) {
     throw new OllamaConfigError('usage', `There is no plan file ${quoted(name)}`, {
-      hint: 'make one with "ollama-config plan --out FILE"',
+      hint: 'make one with "ollama-config plan --out FILE"; a model is added to "models" in the config',
     })
   }
   const notPlan = (problem: string) =>

@@ -8,9 +8,7 @@ export function checkConfig({ config }: Facts): readonly Finding[] {
   const { ok, warning, error } = findingsOf('config')
   const { file, error: problem, models } = config
   if (problem !== null && problem.code === 'config-not-found')
-    return [
-      warning('config-not-found', 'there is none here', 'write ollama.config.ts; "ollama-config" alone shows how'),
-    ]
+    return [warning('config-not-found', 'there is none here', 'ollama-config init')]
   if (problem !== null) {
     const { diagnostics = [], message, code } = problem
     const first = diagnostics[0]?.message

@@ -20,7 +20,7 @@ export function readModelList(text: string, file: string): readonly DraftItem[] 
   const problems: Diagnostic[] = []
   const known = new Set<string>()
   lines.forEach((line, index) => {
-    const [, before = '', comment = ''] = /^(.*?)(?:(?:^|\s)#+\s*(.*))?$/.exec(line) ?? []
+    const [, before = '', comment = ''] = /^(.*?)(?:(?:^|\s)#+\s*(.*))?$/s.exec(line) ?? []
     const name = isTable ? before.trim().split(/\s+/)[0] : nameIn(before)
     if (isTable && name === 'NAME') return
     if (name === undefined || name === '') {

@@ -10,7 +10,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 export function isSentToGroup(name: NodeJS.Signals, platform: string): boolean {
   // Windows has no signals: Ctrl-C and the closing of a window go to every process of the console, and `kill` ends a process at once.
   if (platform === 'win32') return true
-  return (name === 'SIGINT' || name === 'SIGHUP') && (isInForeground() ?? hasTerminal())
+  return /^SIG(INT|QUIT|HUP)$/.test(name) && (isInForeground() ?? hasTerminal())
 }
 
 /** `undefined` where the system does not tell it as Linux does. */

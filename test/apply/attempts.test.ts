@@ -93,3 +93,18 @@ test('the error names the model, the time and what to do', async () => {
   assert.equal(watch.signal.reason.code, 'stalled')
   assert.match(watch.signal.reason.hint ?? '', /--stall-timeout/)
 })
+
+test('whoever lost the place while suspended changes nothing more', async () => {
+  class Lost extends MemoryBackend {
+    override async hold() {
+      const busy = new OllamaConfigError('store-busy', 'Another process took over the host')
+      return { assertHeld: () => Promise.reject(busy), release: async () => {} }
+    }
+  }
+  const backend = new Lost([])
+  const codes: unknown[] = []
+  for await (const event of applyTarget(target, { ...options, backend })) {
+    if (event.type === 'change-finished') codes.push(event.error?.code)
+  }
+  assert.deepEqual([codes, backend.done], [['store-busy'], []])
+})

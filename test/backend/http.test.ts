@@ -389,7 +389,7 @@ for (const [location, shown] of [
 test('nobody listens: the hint says how to start a server', async (t) => {
   const address = await unusedAddress()
   const backend = createHostBackend({ address: parseAddress(address) })
-  const error = await failsWith('host-unreachable', /connection refused.*ollama serve/, backend.readState())
+  const error = await failsWith('host-unreachable', /connection refused.*"ollama-config setup"/, backend.readState())
   assert.ok(error.message.includes(address))
   await failsWith('host-unreachable', /connection refused/, backend.show('a'))
   await failsWith('host-unreachable', /connection refused/, backend.delete('a'))
@@ -521,7 +521,7 @@ test('what is no secret stays in messages', async (t) => {
     headers: { host: 'localhost', 'user-agent': 'ollama', 'x-flag': '1' },
   })
   await server.close()
-  await failsWith('host-unreachable', /at http:\/\/localhost:\d+: .*"ollama serve"/, backend.readState())
+  await failsWith('host-unreachable', /at http:\/\/localhost:\d+: .*"ollama-config setup"/, backend.readState())
 })
 
 test("the server's guard against foreign Host headers", async (t) => {

@@ -203,7 +203,7 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
     'config',
     withConfig({ file: null, error: { code: 'config-not-found', message: 'M' } }),
     'warning config-not-found',
-    /write ollama.config.ts/,
+    /ollama-config init/,
   ],
   [
     'config',

@@ -55,6 +55,17 @@ const passing: readonly [string, Fault, RegExp][] = [
     error('max retries exceeded: unexpected EOF'),
     /does not reach the registry/,
   ],
+  [
+    'loses its stream to the registry',
+    error('stream error: stream ID 1; INTERNAL_ERROR; received from peer'),
+    /stream error/,
+  ],
+  [
+    'is cut off on Windows',
+    error('wsarecv: An existing connection was forcibly closed by the remote host.'),
+    /forcibly/,
+  ],
+  ['takes the registry too long', error('pull model manifest: 408: Request Timeout'), /408/],
   ['is limited by the registry', error('pull model manifest: 429: slow down'), /429: slow down/],
   ['stands still', { kind: 'stall', afterLines: 3 }, /"model:latest" stood still/],
   ['gets no answer', { kind: 'stall' }, /"model:latest" stood still/],
@@ -106,6 +117,7 @@ const lasting: readonly RegistryError[] = [
   { text: 'dial tcp: lookup registry.ollama.ai: no such host' },
   { text: 'tls: first record does not look like a TLS handshake' },
   { text: 'open /models: permission denied' },
+  { text: 'max retries exceeded: write /models/blobs/x: input/output error' },
   { text: 'something new' },
 ]
 
@@ -146,4 +158,15 @@ test('a success after which a part is missing is pulled once more', async (t) =>
   const lost = await apply(t, { registry: [slow] }, (server) => server.fail({ path: '/api/show' }, gone))
   assert.deepEqual([lost.code, lost.pulls], [1, 2])
   assert.match(lost.stdout, /is not on .*, or a part of it is missing/)
+})
+
+test('a listing that fails for a moment after the pull is asked for again, and the model is not pulled again', async (t) => {
+  const server = await startServer(t, { registry: [slow] })
+  // The plan and the apply begin with one each.
+  server.fail({ path: '/api/tags' }, { kind: 'slow', msPerLine: 0 }, 2)
+  server.fail({ path: '/api/tags' }, { kind: 'status', status: 503, body: '{"error":"busy"}' }, 2)
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['model'] } })
+  const { code, stderr } = await runCli(['apply', '--yes'], { cwd, env: { OLLAMA_HOST: server.url } })
+  assert.equal(code, 0, stderr)
+  assert.equal(server.requests.filter(({ path }) => path === pull.path).length, 1)
 })

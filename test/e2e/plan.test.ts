@@ -173,7 +173,7 @@ test('bad servers: a clear error with the next step, exit 1, and no stack trace'
   const closed = await freePort()
   const refused = await runCli(['plan'], { cwd, env: { OLLAMA_HOST: `127.0.0.1:${closed}` } })
   assert.equal(refused.code, 1)
-  assert.match(refused.stderr, /ollama serve/)
+  assert.match(refused.stderr, /ollama-config setup/)
   assert.match(refused.stderr, /the address comes from OLLAMA_HOST/)
   const faults = [
     { kind: 'body', body: '<html><body>It works!</body></html>', contentType: 'text/html' },

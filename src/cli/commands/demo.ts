@@ -7,6 +7,7 @@ import { tinyModel } from '../../demo/tiny-model.ts'
 import type { DemoFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { run } from '../run.ts'
+import { programOf } from './session.ts'
 
 const license = 'This model was made up for a demonstration. It says nothing, to anybody, for ever.\n'
 
@@ -52,7 +53,7 @@ export async function demo(flags: DemoFlags, context: Context): Promise<number> 
       const code = await step()
       if (code !== undefined && code !== exitCodes.done) return code
     }
-    say(ending)
+    say(ending(programOf(context)))
     return exitCodes.done
   } finally {
     await registry.close()
@@ -72,8 +73,10 @@ ${declared.map((model) => `    ${model},`).join('\n')}
 `
 }
 
-const ending = `That was a registry on this machine, and a folder that is gone again. For your own Ollama type
+const ending = (
+  program: string,
+) => `That was a registry on this machine, and a folder that is gone again. For your own Ollama type
 
-  ollama-config init            for a config; with --from-installed of what it has
-  ollama-config plan            for the Ollama server of this machine
-  ollama-config plan --store    for its model directory, without a server`
+  ${program} init            for a config; with --from-installed of what it has
+  ${program} plan            for the Ollama server of this machine
+  ${program} plan --store    for its model directory, without a server`

@@ -1,5 +1,6 @@
 /** `ollama-config exec`: sees to it that the models are there, then runs a command with the address of the server. */
 import path from 'node:path'
+import { printable } from '../../artifact/text.ts'
 import { pendingChanges } from '../../plan/plan.ts'
 import { createPlan, environmentOf } from '../../runner.ts'
 import { runCommand } from '../../runtime/run-command.ts'
@@ -14,7 +15,11 @@ export async function exec(flags: ExecFlags, command: readonly string[], context
   const { env, platform, signal, takeSignals } = context
   const session = await openSession(flags, context)
   const code = await (flags.check ? assure(session, flags, context) : ensure(session, flags, context))
-  if (code !== exitCodes.done) return code
+  if (code !== exitCodes.done) {
+    // With --check that is said by its one line.
+    if (!signal.aborted && !flags.check) context.stderr.write(`"${printable(command[0] ?? '', 100)}" was not started\n`)
+    return code
+  }
   const { loaded, connection } = session
   return runCommand(command, {
     env: { ...env, ...environmentOf(loaded, connection) },

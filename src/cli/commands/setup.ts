@@ -1,5 +1,7 @@
 /** `ollama-config setup`: how Ollama is installed and started here; with `--run` it is done. */
+
 import path from 'node:path'
+import { printable } from '../../artifact/text.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
 import { type LoadedConfig, loadConfig, planSetup, runSetup, type SetupOptions } from '../../runner.ts'
 import { parseDuration } from '../arguments.ts'
@@ -32,16 +34,17 @@ export async function setup(flags: SetupFlags, context: Context): Promise<number
   return exitCodes.done
 }
 
-/** Only its host and headers matter: where the command line names the host, a config that does not load yet is none. */
+/** Only its host and headers matter: a config that does not load yet is none, unless it was asked for. */
 async function load(flags: SetupFlags, cwd: string, context: Context): Promise<LoadedConfig | undefined> {
   const { env, signal } = context
   try {
     return await loadConfig({ cwd, configFile: flags.config, host: flags.host, env, signal })
   } catch (error) {
     signal.throwIfAborted()
-    const optional = flags.host !== undefined || (isOllamaConfigError(error) && error.code === 'config-not-found')
-    if (flags.config === undefined && optional) return undefined
-    throw error
+    if (flags.config !== undefined || !isOllamaConfigError(error)) throw error
+    if (flags.host === undefined && error.code !== 'config-not-found')
+      context.stderr.write(`The config does not load, so that its "host" is not known: ${printable(error.message)}\n`)
+    return undefined
   }
 }
 
