@@ -1,32 +1,29 @@
 /** The commands of docs/recipes.md, run as they stand there, as far as that goes without Docker and GitHub. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { makeGguf } from './support/gguf.ts'
+import { codeBlocks } from './support/markdown.ts'
 import { startOllamaServer } from './support/ollama-server.ts'
 import { startRegistry, type TestRegistry } from './support/registry.ts'
 import { tempFolder } from './support/run-cli.ts'
+import { makeShell, type Shell, shellOptions } from './support/shell.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const recipes = readFileSync(path.join(root, 'docs/recipes.md'), 'utf8')
-const isRunnable =
-  process.platform !== 'win32' && process.versions['deno'] === undefined && process.versions['bun'] === undefined
-const options = { skip: isRunnable ? false : 'needs a shell and Node', timeout: 120_000 }
+const options = shellOptions
 
 /** The blocks of one language in one section. */
 function blocks(section: string, language: string): readonly string[] {
-  const text = recipes.split(/^## /m).find((part) => part.startsWith(section)) ?? ''
-  return [...text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'))].map(([, block = '']) => block)
+  return codeBlocks(recipes, language, section)
 }
 
 interface Project {
   readonly cwd: string
   readonly registry: TestRegistry
-  /** Runs commands of a shell, where `npx ollama-config` is this one and `npm ci` does nothing. */
-  shell(commands: string, env?: Readonly<Record<string, string>>, cwd?: string): Promise<string>
+  readonly shell: Shell
   blobRequests(): number
 }
 
@@ -41,44 +38,9 @@ async function project(t: TestContext, blobs?: 'plain'): Promise<Project> {
   t.after(() => registry.close())
   const cwd = tempFolder(t)
   const host = new URL(registry.url).host
-  const tools = path.join(cwd, 'tools')
-  mkdirSync(tools)
-  const main = path.join(root, 'src/cli/main.ts')
-  const run = [process.execPath, '--import', import.meta.resolve('tsx'), main].map((word) => `'${word}'`).join(' ')
-  const deno = [
-    // The words before the one that is run are flags of Deno.
-    'while case "$1" in run | -*) true;; *) false;; esac; do shift; done',
-    `case "$1" in npm:ollama-config) shift; exec ${run} "$@";; esac`,
-    `exec '${process.execPath}' --import '${import.meta.resolve('tsx')}' "$@"`,
-  ].join('\n')
-  const scripts = {
-    npx: `shift; exec ${run} "$@"`,
-    'ollama-config': `exec ${run} "$@"`,
-    deno,
-    npm: 'exit 0',
-    sudo: 'exec "$@"',
-  }
-  for (const [name, script] of Object.entries(scripts)) {
-    writeFileSync(path.join(tools, name), `#!/bin/sh\n${script}\n`)
-    chmodSync(path.join(tools, name), 0o755)
-  }
+  const shell = makeShell(cwd)
   const config = { models: [{ name: `${host}/library/tiny:1`, insecure: true }], prune: 'undeclared' }
   writeFileSync(path.join(cwd, 'ollama.config.ts'), `export default ${JSON.stringify(config)}\n`)
-  const shell: Project['shell'] = (commands, env = {}, folder = cwd) =>
-    new Promise((resolve, reject) => {
-      const { PATH = '' } = process.env
-      const child = spawn('bash', ['--norc', '-ec', commands], {
-        cwd: folder,
-        env: { PATH: `${tools}:${PATH}`, HOME: path.join(cwd, 'home'), NO_COLOR: '1', ...env },
-      })
-      let output = ''
-      for (const stream of [child.stdout, child.stderr])
-        stream.on('data', (chunk) => {
-          output += chunk
-        })
-      child.on('error', reject)
-      child.on('close', (code) => (code === 0 ? resolve(output) : reject(new Error(`${commands}\n${code}: ${output}`))))
-    })
   await shell('npx ollama-config lock --store=nowhere')
   assert.ok(existsSync(path.join(cwd, 'ollama.lock.json')))
   return {

@@ -63,8 +63,8 @@ test('what workflows and CONTRIBUTING.md call is there', () => {
     const text = read(file)
     for (const [, name = ''] of text.matchAll(/\bnpm run ([\w:-]+)/g))
       assert.ok(name in manifest.scripts, `${file}: npm run ${name}`)
-    // What is built is not there before it is.
-    for (const [, script = ''] of text.matchAll(/\bnode ([\w./-]+\.m?js)\b/g))
+    // What is built is not there before it is; what `exec -- node …` runs is the reader's.
+    for (const [, script = ''] of text.matchAll(/(?<!-- )\bnode ([\w./-]+\.m?js)\b/g))
       assert.ok(script.startsWith('dist/') || existsSync(path.join(root, script)), `${file}: node ${script}`)
   }
   const runtimes = [...read('test/runtimes/run.mjs').matchAll(/^ {2}(\w+)(?:: .*)?,$/gm)].map(([, name]) => name)
