@@ -904,6 +904,16 @@ test('a pull has no limit, neither on silence nor on all of it', async (t) => {
   assert.equal((await pulling).at(-1)?.status, 'success')
 })
 
+test('a page in the place of an answer about a blob is no blob', async (t) => {
+  const { server, backend } = await start(t)
+  const lookup = backend.openBlobs()
+  t.after(() => lookup.close())
+  const blob = { digest: `sha256:${'0'.repeat(64)}`, sizeBytes: 1 }
+  assert.equal(await lookup.has(blob), false)
+  server.fail({ method: 'HEAD' }, { kind: 'body', body: '', contentType: 'text/html' })
+  assert.equal((await failure(lookup.has(blob))).code, 'host-not-ollama')
+})
+
 // --- One model ---------------------------------------------------------------------------------------------------------
 
 test('show tells what a model can do', async (t) => {

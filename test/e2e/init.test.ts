@@ -277,6 +277,11 @@ test('a list is taken over with its comments, whatever wrote it', async (t) => {
   )
   const { config } = await loadConfig({ cwd })
   assert.deepEqual(config.models, ['mistral:7b', 'qwen3:8b', 'user/x'])
+  // Separators of lines that are none, as in what was copied from a page: no model may get lost.
+  rmSync(path.join(cwd, 'ollama.config.ts'))
+  writeFileSync(path.join(cwd, 'pasted.txt'), 'llama3:8b\u2028\nqwen3 # fast\u2029 one\ngemma3\n')
+  assert.equal((await runCli(['init', '--from', 'pasted.txt'], { cwd })).code, 0)
+  assert.deepEqual((await loadConfig({ cwd })).config.models, ['llama3:8b', 'qwen3', 'gemma3'])
   // What `ollama list` prints, as PowerShell saves it.
   const table = 'NAME              ID            SIZE    MODIFIED\nall-minilm:latest 1b226e2802db  45 MB   2 days ago\n'
   rmSync(path.join(cwd, 'ollama.config.ts'))
