@@ -7,12 +7,13 @@ import { tinyModel } from '../../demo/tiny-model.ts'
 import type { DemoFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { run } from '../run.ts'
+import { writeFolded } from '../views/output.ts'
 import { programOf } from './session.ts'
 
 const license = 'This model was made up for a demonstration. It says nothing, to anybody, for ever.\n'
 
 export async function demo(flags: DemoFlags, context: Context): Promise<number> {
-  const say = (text: string) => void context.stdout.write(`\n${text}\n`)
+  const say = (text: string) => writeFolded(context.stdout, `\n${text}\n`)
   const models = new Map([
     ['library/sprout:latest', tinyModel({ name: 'sprout', weights: 6_000_000, license })],
     ['library/acorn:latest', tinyModel({ name: 'acorn', weights: 20_000_000, license })],
