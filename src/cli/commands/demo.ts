@@ -76,8 +76,9 @@ ${declared.map((model) => `    ${model},`).join('\n')}
 
 const ending = (
   program: string,
-) => `That was a registry on this machine, and a folder that is gone again. For your own Ollama type
+) => `That was a registry on this machine, and a folder that is gone again.
+For your own Ollama type
 
-  ${program} init            for a config; with --from-installed of what it has
+  ${program} init            for a config; --from-installed: of its models
   ${program} plan            for the Ollama server of this machine
   ${program} plan --store    for its model directory, without a server`
