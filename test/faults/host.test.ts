@@ -84,9 +84,10 @@ async function runSeed(seed: number, counts: Counts, waiting: number[]): Promise
     bytesPerLine: 700,
     version: dice.pick(['0.33.0', '0.31.2']),
   })
+  let over = false
   const idle = async () => {
     // Sooner or later the server notices who has left.
-    while (server.requests.some(({ finished, aborted }) => !finished && !aborted)) {
+    while (!over && server.requests.some(({ finished, aborted }) => !finished && !aborted)) {
       if (remoteStalls(remote)) return
       await new Promise((resolve) => setTimeout(resolve, 1))
     }
@@ -130,6 +131,7 @@ async function runSeed(seed: number, counts: Counts, waiting: number[]): Promise
       cause: error,
     })
   } finally {
+    over = true
     remote.release()
     await Promise.all([proxy.close(), server.close(), remote.close()])
     await rm(folder, { recursive: true, force: true })
