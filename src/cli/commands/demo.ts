@@ -74,9 +74,7 @@ ${declared.map((model) => `    ${model},`).join('\n')}
 `
 }
 
-const ending = (
-  program: string,
-) => `That was a registry on this machine, and a folder that is gone again.
+const ending = (program: string) => `That was a registry on this machine, and a folder that is gone again.
 For your own Ollama type
 
   ${program} init            for a config; --from-installed: of its models
