@@ -24,6 +24,9 @@ const builtins = {
   },
 }
 
+/** As esbuild writes one, of a file of ours. */
+const importStatement = /^import (?:\{([^}]*)\} from )?"(\.[^"]+)";/gm
+
 const options = {
   outdir,
   outbase: 'src',
@@ -73,11 +76,22 @@ async function joinStart(outputs) {
   }
   files.filter(isStart).forEach(add)
   const joined = path.join(outdir, 'chunks', 'start.js')
+  const later = files.filter((file) => !start.has(file)).map((file) => ({ file, text: readFileSync(file, 'utf8') }))
+  /** What is taken from the parts by files that are not among them: the rest is of the joined file alone. */
+  const taken = new Set(
+    later.flatMap(({ file, text }) =>
+      [...text.matchAll(importStatement)].flatMap(([, list = '', from]) =>
+        list.split(',').map((item) => `${path.resolve(path.dirname(file), from)} ${item.trim().split(' as ')[0]}`),
+      ),
+    ),
+  )
   let count = 0
   const parts = [...start].map((file) => ({
     file,
     absolute: path.resolve(file),
-    names: outputs[file].exports.map((name) => ({ name, unique: `_${(count++).toString(36)}` })),
+    names: outputs[file].exports
+      .filter((name) => isStart(file) || taken.has(`${path.resolve(file)} ${name}`))
+      .map((name) => ({ name, unique: `_${(count++).toString(36)}` })),
   }))
   const listOf = (names, from, to) => names.map((name) => `${name[from]} as ${name[to]}`).join(', ')
   await build({
@@ -114,21 +128,22 @@ async function joinStart(outputs) {
     if (isStart(file)) writeFileSync(file, `export { ${listOf(names, 'unique', 'name')} } from '${importFrom(file)}'\n`)
     else rmSync(file)
   }
-  for (const file of files.filter((name) => !start.has(name))) {
-    const text = readFileSync(file, 'utf8').replaceAll(
-      /^import (?:\{([^}]*)\} from )?"(\.[^"]+)";/gm,
-      (statement, list, from) => {
-        const part = parts.find(({ absolute }) => absolute === path.resolve(path.dirname(file), from))
-        if (part === undefined) return statement
-        if (list === undefined) return `import "${importFrom(file)}";`
-        const renamed = list.split(',').map((item) => {
-          const [name, local = name] = item.trim().split(' as ')
-          return `${part.names.find((known) => known.name === name).unique} as ${local}`
-        })
-        return `import { ${renamed.join(', ')} } from "${importFrom(file)}";`
-      },
+  for (const { file, text } of later) {
+    const renamed = []
+    const rest = text.replaceAll(importStatement, (statement, list, from) => {
+      const part = parts.find(({ absolute }) => absolute === path.resolve(path.dirname(file), from))
+      if (part === undefined) return statement
+      for (const item of list?.split(',') ?? []) {
+        const [name, local = name] = item.trim().split(' as ')
+        renamed.push(`${part.names.find((known) => known.name === name).unique} as ${local}`)
+      }
+      return ''
+    })
+    // Whoever takes nothing from it needs it no less, but has it: nothing else is loaded before.
+    writeFileSync(
+      file,
+      renamed.length === 0 ? rest : `import { ${renamed.join(', ')} } from "${importFrom(file)}";\n${rest}`,
     )
-    writeFileSync(file, text)
   }
 }
 

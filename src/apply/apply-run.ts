@@ -1,4 +1,5 @@
 /** A running apply, for programs: iterate it once to watch, await its report, or both. */
+import { anySignal } from '../runtime/abortable.ts'
 import type { Event } from './events.ts'
 import { emptyReport, foldEvent, joinReports, type Report } from './report.ts'
 
@@ -19,7 +20,7 @@ export function createApplyRun(start: (signal: AbortSignal) => AsyncIterable<Eve
   const report = (async () => {
     let target = emptyReport
     try {
-      for await (const event of start(signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]))) {
+      for await (const event of start(anySignal(signal, left.signal))) {
         target = foldEvent(target, event)
         queue.push(event)
       }

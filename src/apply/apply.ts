@@ -3,6 +3,7 @@
  * and alone. Reads what a
  * change does and what it was planned against, never its reason.
  */
+
 import { printable } from '../artifact/text.ts'
 import type { Backend, Hold } from '../backend/backend.ts'
 import {
@@ -18,6 +19,7 @@ import {
   type Target,
   type UpdateChange,
 } from '../plan/plan.ts'
+import { anySignal } from '../runtime/abortable.ts'
 import type { Patience } from './attempts.ts'
 import type { Event, SkipReason } from './events.ts'
 import { fetchModel } from './fetch.ts'
@@ -59,7 +61,7 @@ type Pending = Exclude<Change, { readonly action: 'no-op' }>
  */
 export async function* applyTarget(target: Target, options: ApplyTargetOptions): AsyncGenerator<Event, void> {
   const left = new AbortController()
-  const signal = options.signal === undefined ? left.signal : AbortSignal.any([options.signal, left.signal])
+  const signal = anySignal(options.signal, left.signal)
   let tell = (_holder: string) => {}
   const told = new Promise<string>((resolve) => {
     tell = resolve

@@ -2,11 +2,13 @@
  * Pulls once more what broke off, stands still or is not there afterwards: the server keeps what it has of a model, and goes on from
  * there. What stays wrong until somebody mends it is tried once.
  */
+
 import { parseReference } from '../artifact/reference.ts'
 import type { PullOptions, PullProgress } from '../backend/backend.ts'
 import { isOllamaConfigError, type OllamaConfigError, toErrorData } from '../errors.ts'
 import type { PullChange, UpdateChange } from '../plan/plan.ts'
 import type { InstalledModel } from '../plan/state.ts'
+import { anySignal } from '../runtime/abortable.ts'
 import { sleep } from '../runtime/sleep.ts'
 import type { ChangeProgress, Event } from './events.ts'
 import { type Host, verifyInstalled } from './host.ts'
@@ -66,10 +68,10 @@ export class Attempts {
     const reference = parseReference(change.reference)
     // A store watches each of its connections by itself.
     const watch = isHost ? new StallWatch(`The pull of "${change.reference}"`, this.#patience.stallMs) : undefined
-    const signals = [options.signal, watch?.signal].filter((signal) => signal !== undefined)
+    const signal = anySignal(options.signal, watch?.signal)
     let furthestBytes = 0
     try {
-      for await (const line of backend.pull(reference, { ...options, signal: AbortSignal.any(signals) })) {
+      for await (const line of backend.pull(reference, { ...options, signal })) {
         const progress = meter.update(line)
         watch?.see(standingOf(line, progress))
         furthestBytes = Math.max(furthestBytes, progress.completedBytes ?? 0)

@@ -1,9 +1,11 @@
 /** Carries out what is made on the host: builds from another model or from files, and second names. */
+
 import { printable } from '../artifact/text.ts'
 import type { CreateRequest } from '../backend/backend.ts'
 import { differencesOf } from '../plan/differences.ts'
 import type { AliasChange, DeriveChange, PlannedBuild, RebuildChange } from '../plan/plan.ts'
 import type { InstalledModel } from '../plan/state.ts'
+import { anySignal } from '../runtime/abortable.ts'
 import type { Event } from './events.ts'
 import { findWhole, type Host, notAsReported, stalePlan, verifyInstalled } from './host.ts'
 import { keepPrevious } from './keep.ts'
@@ -38,7 +40,7 @@ export async function* buildModel(
   yield* uploadFiles(id, files, host, options)
   yield* keepPrevious(change, present, host)
   const watch = new StallWatch(`The build of "${reference}"`, options.stallMs)
-  const signal = options.signal === undefined ? watch.signal : AbortSignal.any([options.signal, watch.signal])
+  const signal = anySignal(options.signal, watch.signal)
   // What is quantized or checked is read, and may be written, without a line.
   const hashedBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, base?.sizeBytes ?? 0)
   try {

@@ -1,9 +1,11 @@
 /** Brings files of this machine to the host. */
+
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { printable } from '../artifact/text.ts'
 import type { OllamaConfigError } from '../errors.ts'
 import type { PlannedFile } from '../plan/plan.ts'
+import { anySignal } from '../runtime/abortable.ts'
 import type { Event } from './events.ts'
 import { type Host, stalePlan } from './host.ts'
 import type { BuildOptions } from './make.ts'
@@ -41,7 +43,7 @@ async function* uploadFile(
 ): AsyncGenerator<Event, void> {
   const status = `uploading ${printable(name, 100)}`
   const watch = new StallWatch(`The upload of "${printable(name, 100)}"`, stallMs)
-  const signal = stop === undefined ? watch.signal : AbortSignal.any([stop, watch.signal])
+  const signal = anySignal(stop, watch.signal)
   let sentBytes = 0
   let over = false
   let wake = () => {}

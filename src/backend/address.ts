@@ -20,6 +20,13 @@ export interface Address {
   readonly warning?: string
 }
 
+/** Of the server; `null` for a socket. */
+export function portOf({ url, socketPath }: Pick<Address, 'url' | 'socketPath'>): number | null {
+  if (socketPath !== undefined) return null
+  const { port, protocol } = new URL(url)
+  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
+}
+
 export interface HostSelection {
   readonly address: Address
   /** Who said so. */

@@ -1,7 +1,9 @@
 /** An Ollama server as a backend. */
+
 import { formatReference, type Reference } from '../artifact/reference.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { ActualState } from '../plan/state.ts'
+import { anySignal } from '../runtime/abortable.ts'
 import { readBeginning, readText } from '../runtime/body.ts'
 import { createHttpClient, type HttpClient } from '../runtime/http.ts'
 import type { Logger } from '../runtime/logger.ts'
@@ -142,7 +144,7 @@ class HostBackend implements Backend {
   async readState({ signal }: CallOptions = {}): Promise<ActualState> {
     // The npm client is not used here: its types lack the remote fields, and loading it is most of what a plan would cost.
     const done = new AbortController()
-    const both = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal])
+    const both = anySignal(signal, done.signal)
     const version = this.#readVersion(both)
     try {
       const listing = await this.#get('/api/tags', signal, readListing)

@@ -3,8 +3,10 @@
  * asked about one model, since loading it costs 24 ms on Node 20 and a plan needs none of it.
  */
 // The other entry point adds only a check that refuses a create whose base is also the name of a local file.
+
 import { Ollama } from 'ollama/browser'
 import type { StoredMessage } from '../artifact/derived.ts'
+import { anySignal } from '../runtime/abortable.ts'
 import { type Line, readBeginning, readLines, readText } from '../runtime/body.ts'
 import type { HttpClient, HttpResponse } from '../runtime/http.ts'
 import { answerError } from './answer-errors.ts'
@@ -138,7 +140,7 @@ export function createHostClient(http: HttpClient, { signal, contextOf, failureO
         path: pathname,
         headers: Object.fromEntries(new Headers(headers)),
         body: text,
-        signal: own === undefined ? signal : AbortSignal.any([signal, own]),
+        signal: anySignal(signal, own),
       })
       const { status } = response
       if (status >= 200 && status <= 299) return new Response(streamOf(piecesOf(response, failure)))

@@ -1,4 +1,5 @@
 /** Brings one blob into a store: what is there and right stays, else it is fetched. */
+
 import { stat } from 'node:fs/promises'
 import { type Layer, shortDigest } from '../artifact/manifest.ts'
 import { formatReference, type Reference } from '../artifact/reference.ts'
@@ -10,6 +11,7 @@ import { publishPartial } from '../store/publish.ts'
 import type { Downloader } from '../transfer/downloader.ts'
 import { removeJournal } from '../transfer/partial.ts'
 import { registrySource } from '../transfer/source.ts'
+import type { BlobId } from './backend.ts'
 
 export interface BringBlobOptions {
   readonly layout: Layout
@@ -57,7 +59,7 @@ async function bring(blob: Layer, options: BringBlobOptions): Promise<void> {
 }
 
 /** By its size: no byte is read. */
-export async function seemsThere(layout: Layout, { digest, sizeBytes }: Layer): Promise<boolean> {
+export async function seemsThere(layout: Layout, { digest, sizeBytes }: BlobId): Promise<boolean> {
   const found = await stat(blobFile(layout, digest)).catch(() => undefined)
   return found?.isFile() === true && found.size === sizeBytes
 }

@@ -1,5 +1,4 @@
 /** A model directory as a backend: no server is needed, and one may run on it. */
-import { stat } from 'node:fs/promises'
 import { blobsOf } from '../artifact/manifest.ts'
 import { formatReference, parseListedName, type Reference } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
@@ -8,7 +7,7 @@ import type { ActualState } from '../plan/state.ts'
 import { createRegistryClient, type RegistryClientOptions } from '../registry/client.ts'
 import type { DownloadClient } from '../registry/registry.ts'
 import type { MutexHold } from '../runtime/process-mutex.ts'
-import { assertKnownLayout, assertStorable, blobFile, type Layout, layoutOf } from '../store/layout.ts'
+import { assertKnownLayout, assertStorable, type Layout, layoutOf } from '../store/layout.ts'
 import { readManifests, type StoredModel } from '../store/manifests.ts'
 import { listModels } from '../store/models.ts'
 import { holdStore } from '../store/mutex.ts'
@@ -29,7 +28,7 @@ import type {
   Upload,
 } from './backend.ts'
 import { Claims } from './claims.ts'
-import { notInStore } from './store-blob.ts'
+import { notInStore, seemsThere } from './store-blob.ts'
 import { assertTakenOver, deriveInStore, isForServer, onlyServer } from './store-create.ts'
 import { manifestFor, pullBlobs } from './store-pull.ts'
 import { showStored } from './store-shown.ts'
@@ -165,10 +164,9 @@ class StoreBackend implements Backend {
 
   openBlobs(): BlobLookup {
     return {
-      has: async ({ digest, sizeBytes }, { signal } = {}) => {
+      has: async (blob, { signal } = {}) => {
         signal?.throwIfAborted()
-        const found = await stat(blobFile(this.#layout, digest)).catch(() => undefined)
-        return found?.isFile() === true && found.size === sizeBytes
+        return seemsThere(this.#layout, blob)
       },
       close: () => {},
     }

@@ -1,6 +1,8 @@
 /** Waits for a server that is still starting, as after `docker compose up -d`. */
+
 import { type ErrorCode, isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import type { ActualState } from '../plan/state.ts'
+import { anySignal } from '../runtime/abortable.ts'
 import { sleep } from '../runtime/sleep.ts'
 import type { Backend, CallOptions } from './backend.ts'
 
@@ -11,6 +13,11 @@ const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'host-error',
   'stream-ended',
 ])
+
+/** Whether a server may still be starting. */
+export function isPassing(error: unknown): error is OllamaConfigError {
+  return isOllamaConfigError(error) && passing.has(error.code)
+}
 
 /** Longer timers fire at once. */
 const maxTimerMs = 2 ** 31 - 1
@@ -38,7 +45,7 @@ export async function readStateWhenReady(backend: Backend, options: WaitOptions)
     try {
       return await readBefore(deadlineMs, backend, signal)
     } catch (error) {
-      const again = isOllamaConfigError(error) && passing.has(error.code) && performance.now() + pauseMs <= deadlineMs
+      const again = isPassing(error) && performance.now() + pauseMs <= deadlineMs
       if (!again) throw error
       if (attempt === 1) onWait?.()
     }
@@ -50,7 +57,7 @@ export async function readStateWhenReady(backend: Backend, options: WaitOptions)
 async function readBefore(deadlineMs: number, backend: Backend, signal: AbortSignal | undefined): Promise<ActualState> {
   const over = AbortSignal.timeout(Math.min(maxTimerMs, Math.max(1, Math.ceil(deadlineMs - performance.now()))))
   try {
-    return await backend.readState({ signal: signal === undefined ? over : AbortSignal.any([signal, over]) })
+    return await backend.readState({ signal: anySignal(signal, over) })
   } catch (error) {
     if (!over.aborted || signal?.aborted) throw error
     throw new OllamaConfigError('host-timeout', `${backend.address} did not answer in the time given by --wait`, {

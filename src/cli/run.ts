@@ -1,8 +1,7 @@
 /** Words in, exit code out. Never exits by itself and never throws. */
-import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { printable } from '../artifact/text.ts'
-import { configPlaces, projectFolders } from '../config/search.ts'
+import { nearestConfig } from '../config/search.ts'
 import { isOllamaConfigError, isUserError, OllamaConfigError, toErrorData } from '../errors.ts'
 import { version } from '../version.ts'
 import { type Invocation, ownWords, parseArguments } from './arguments.ts'
@@ -110,7 +109,7 @@ async function execute(invocation: Invocation, context: Context): Promise<number
       context.stdout.write(`${version}\n`)
       return exitCodes.done
     case 'welcome':
-      writeFolded(context.stdout, welcomeText(nearestConfig(context.cwd), programOf(context)))
+      writeFolded(context.stdout, welcomeText(shownConfig(context.cwd), programOf(context)))
       return exitCodes.done
   }
 }
@@ -168,11 +167,9 @@ function explained(error: unknown): unknown {
   return new OllamaConfigError('usage', printable(error.message), { hint, cause: error })
 }
 
-/** Where plan would find it; nothing of it is read. As it is shown. */
-function nearestConfig(cwd: string): string | undefined {
-  const file = projectFolders(cwd)
-    .flatMap((folder) => configPlaces.map((place) => path.join(folder, place)))
-    .find((candidate) => existsSync(candidate))
+/** As it is shown. */
+function shownConfig(cwd: string): string | undefined {
+  const file = nearestConfig(cwd)
   return file === undefined ? undefined : path.relative(cwd, file)
 }
 

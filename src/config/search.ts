@@ -65,6 +65,13 @@ export function projectFolders(folder: string): [string, ...string[]] {
   }
 }
 
+/** The file that a search would find, as far as its place tells: nothing of it is read, and nothing is loaded for that. */
+export function nearestConfig(cwd: string): string | undefined {
+  return projectFolders(cwd)
+    .flatMap((folder) => configPlaces.map((place) => join(folder, place)))
+    .find((candidate) => existsSync(candidate))
+}
+
 interface Explorer {
   search(folder: string): Promise<{ filepath: string } | null>
 }

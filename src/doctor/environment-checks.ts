@@ -1,4 +1,5 @@
 /** Checks of what the server was started with: proxies, which are set in a shell and forgotten for it, and OLLAMA_NOPRUNE. Pure. */
+import { settingOf } from '../artifact/text.ts'
 import type { Facts } from './facts.ts'
 import { type Finding, findingsOf } from './finding.ts'
 import { proxiesOf } from './proxies.ts'
@@ -47,7 +48,7 @@ export function checkPruning(facts: Facts): readonly Finding[] {
 
 /** As Ollama reads it: what it does not understand is on. */
 function isOn(value: string): boolean {
-  const text = value.trim().replace(/^["']+|["']+$/g, '')
+  const text = settingOf(value)
   return text !== '' && !/^(?:0|f|F|false|FALSE|False)$/.test(text)
 }
 

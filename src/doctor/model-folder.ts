@@ -1,11 +1,13 @@
 /** Where a server on this machine keeps its models, how that is known, and how it stands to this user's own folder. */
+
 import { readdirSync, realpathSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { freeBytes } from '../runtime/disk-space.ts'
+import { ownId } from '../runtime/own-id.ts'
 import { defaultFolder, layoutOf } from '../store/layout.ts'
 import type { ServerEnvironment } from './server-environment.ts'
-import { ownId, userName } from './users.ts'
+import { userName } from './users.ts'
 
 export interface ModelFolder {
   /** `null` when it is not known. */

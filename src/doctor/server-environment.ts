@@ -2,9 +2,10 @@
  * The environment of a server. No endpoint tells it: it is known where its process can be read, or its service; else it is said to be
  * unknown.
  */
+import { ownId } from '../runtime/own-id.ts'
 import { findServerProcess, type ServerProcess } from './server-process.ts'
 import { readService, type Service } from './service.ts'
-import { ownId, userName } from './users.ts'
+import { userName } from './users.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

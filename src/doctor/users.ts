@@ -8,13 +8,3 @@ export async function userName(uid: number | null, passwd = '/etc/passwd'): Prom
   const line = text.split('\n').find((entry) => entry.split(':')[2] === String(uid))
   return line?.split(':')[0] || `user ${uid}`
 }
-
-/** `undefined` where there are none. */
-export function ownId(): number | undefined {
-  try {
-    return process.getuid?.()
-  } catch {
-    // Deno was not permitted to tell.
-    return undefined
-  }
-}

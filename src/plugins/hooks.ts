@@ -2,7 +2,7 @@
 import { printable } from '../artifact/text.ts'
 import { describe } from '../config/describe.ts'
 import { type Diagnostic, isOllamaConfigError, OllamaConfigError } from '../errors.ts'
-import { abortable } from '../runtime/abortable.ts'
+import { abortable, anySignal } from '../runtime/abortable.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { ShapeError } from '../shape.ts'
 
@@ -55,7 +55,7 @@ export async function runHook<T>(
   signal?.throwIfAborted()
   const limitMs = Math.min(timeoutMs ?? hookTimeoutMs, maxTimerMs)
   const own = new AbortController()
-  const both = signal === undefined ? own.signal : AbortSignal.any([signal, own.signal])
+  const both = anySignal(signal, own.signal)
   const late = `${what} was not done after ${limitMs / 1000} s`
   const timer = setTimeout(() => own.abort(new OllamaConfigError('plugin-timeout', late)), limitMs)
   try {

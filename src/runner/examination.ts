@@ -1,7 +1,9 @@
 /** Carries out `examine`: gathers the facts, each within its time. Imported only by it. */
+
 import { platform } from 'node:os'
 import path from 'node:path'
 import { printable } from '../artifact/text.ts'
+import { portOf } from '../backend/address.ts'
 import { probeServer, type ServerAnswers } from '../backend/probe.ts'
 import { checkAll } from '../doctor/check.ts'
 import { type ConfigFacts, type Facts, type ServerFacts, versionOf } from '../doctor/facts.ts'
@@ -11,7 +13,7 @@ import { proxiesOf } from '../doctor/proxies.ts'
 import { readServerEnvironment } from '../doctor/server-environment.ts'
 import { isConfigError, isOllamaConfigError, OllamaConfigError, toErrorData } from '../errors.ts'
 import { formatVersion } from '../plan/plan.ts'
-import { abortable } from '../runtime/abortable.ts'
+import { abortable, anySignal } from '../runtime/abortable.ts'
 import { describeMachine, findOllama } from '../setup/machine.ts'
 import { methodsFor } from '../setup/methods.ts'
 import { layoutOf } from '../store/layout.ts'
@@ -92,7 +94,7 @@ async function load(options: Known): Promise<Loaded> {
   const limitMs = configLimits * options.limitMs
   const late = AbortSignal.timeout(limitMs)
   try {
-    const both = signal === undefined ? late : AbortSignal.any([signal, late])
+    const both = anySignal(signal, late)
     return { value: await loadConfig({ ...options, signal: both }) }
   } catch (error) {
     signal?.throwIfAborted()
@@ -156,7 +158,12 @@ async function lookAtMachine(target: Target, { env, signal }: Known) {
   const machine = describeMachine(env, platform())
   const [method] = methodsFor(machine)
   const [environment, gpus] = await Promise.all([
-    readServerEnvironment({ env, platform: platform(), port: loopback ? portOf(place) : null, signal }),
+    readServerEnvironment({
+      env,
+      platform: platform(),
+      port: loopback && place !== undefined ? portOf(place.address) : null,
+      signal,
+    }),
     loopback ? findGpus({ env, platform: platform(), arch: process.arch, signal }) : null,
   ])
   return {
@@ -170,13 +177,6 @@ async function lookAtMachine(target: Target, { env, signal }: Known) {
   }
 }
 
-/** `null` for a socket, behind which nobody knows who answers. */
-function portOf(place: HostPlace | undefined): number | null {
-  if (place === undefined || place.address.socketPath !== undefined) return null
-  const { port, protocol } = new URL(place.address.url)
-  return port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
-}
-
 /** Where the server says that its models lie: a model with weights tells. */
 async function folderNamed(
   place: HostPlace,
@@ -188,7 +188,7 @@ async function folderNamed(
   const local = answers.listing.value.models.filter(({ remoteHost }) => remoteHost === undefined)
   const backend = await connect(place, config, options)
   const late = AbortSignal.timeout(folderLimits * options.limitMs)
-  const signal = options.signal === undefined ? late : AbortSignal.any([options.signal, late])
+  const signal = anySignal(options.signal, late)
   for (const { name } of local.slice(0, showsAtMost)) {
     const shown = await backend.show(name, { signal }).catch(() => null)
     options.signal?.throwIfAborted()

@@ -1,12 +1,15 @@
 /** Carries out `planSetup` and `runSetup`. Imported only by them. */
+
 import { platform } from 'node:os'
 import path from 'node:path'
-import { parseAddress } from '../backend/address.ts'
+import { parseAddress, portOf } from '../backend/address.ts'
 import type { Backend } from '../backend/backend.ts'
+import { isPassing } from '../backend/wait.ts'
 import type { Config } from '../config/config.ts'
 import { readService } from '../doctor/service.ts'
-import { type ErrorCode, isOllamaConfigError, OllamaConfigError } from '../errors.ts'
+import { type ErrorCode, OllamaConfigError } from '../errors.ts'
 import { stateFolder } from '../record/state-folder.ts'
+import { anySignal } from '../runtime/abortable.ts'
 import { findProgram } from '../runtime/find-program.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { describeMachine, findOllama } from '../setup/machine.ts'
@@ -90,7 +93,7 @@ export async function carryOut(config: KnownConfig | undefined, options: RunSetu
   let server: StartedServer | undefined
   if (way !== null) {
     onStep?.(`Starting: ${way.command}`)
-    server = way.kind === 'systemd' ? await startUnit(setup, signal) : serve(program ?? 'ollama', setup)
+    server = way.kind === 'systemd' ? await startUnit(setup, signal) : await serve(program ?? 'ollama', setup)
   }
   onStep?.(`Waiting for an answer at ${plan.address}`)
   try {
@@ -132,19 +135,11 @@ async function startUnit({ env, machine }: Setup, signal: AbortSignal | undefine
   })
 }
 
-function serve(program: string, { env, listen, machine }: Setup): StartedServer {
+function serve(program: string, { env, listen, machine }: Setup): Promise<StartedServer> {
   const home = homeOf(env)
   const logFile = home === undefined ? undefined : path.join(stateFolder(env, machine.platform, home), 'serve.log')
   return startServer(program, { env: listen === undefined ? env : { ...env, OLLAMA_HOST: listen }, logFile })
 }
-
-/** What a server that starts, or none, answers. Anything else will not get better by waiting. */
-const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'host-unreachable',
-  'host-timeout',
-  'host-error',
-  'stream-ended',
-])
 
 type Answer = { readonly version: string | null } | { readonly error: OllamaConfigError }
 
@@ -153,14 +148,14 @@ async function versionAt(backend: Backend, signal: AbortSignal | undefined, limi
   const late = AbortSignal.timeout(limitMs)
   try {
     const { serverVersion } = await backend.readState({
-      signal: signal === undefined ? late : AbortSignal.any([signal, late]),
+      signal: anySignal(signal, late),
     })
     return { version: serverVersion }
   } catch (error) {
     signal?.throwIfAborted()
     if (late.aborted)
       return { error: new OllamaConfigError('host-timeout', `${backend.address} does not answer`, { hint: slowHint }) }
-    if (isOllamaConfigError(error) && passing.has(error.code)) return { error }
+    if (isPassing(error)) return { error }
     throw error
   }
 }
@@ -187,7 +182,7 @@ async function answered(
       throw withLog('host-timeout', message, slowHint, server)
     }
     const awake = new AbortController()
-    const pause = sleep(pauseMs, signal === undefined ? awake.signal : AbortSignal.any([signal, awake.signal]))
+    const pause = sleep(pauseMs, anySignal(signal, awake.signal))
     const end = await Promise.race([pause, ...(ended === undefined ? [] : [ended])])
     awake.abort()
     pause.catch(() => {})
@@ -226,8 +221,8 @@ const downloadHint = 'see https://ollama.com/download'
 
 /** Docker alone can be told the port. */
 function atPort(method: Method, place: HostPlace): Method {
-  const port = portOf(place)
-  if (method.name !== 'docker' || port === '11434') return method
+  const port = portOf(place.address)
+  if (method.name !== 'docker' || port === 11434) return method
   const change = (text: string) => text.replace('11434:11434', `${port}:11434`)
   const [program, ...words] = method.run
   const command = change(method.command)
@@ -248,12 +243,8 @@ function assertStartable({ address }: HostPlace, error: OllamaConfigError): void
   })
 }
 
-function portOf({ address }: HostPlace): string {
-  return new URL(address.url).port || '80'
-}
-
 function hostOf(place: HostPlace): string {
-  return `${new URL(place.address.url).hostname}:${portOf(place)}`
+  return `${new URL(place.address.url).hostname}:${portOf(place.address)}`
 }
 
 /** A unit that listens elsewhere is none for this address. */
@@ -267,7 +258,7 @@ async function unitFor(
   if (service === undefined) return undefined
   try {
     const address = parseAddress(service.environment['OLLAMA_HOST'] ?? '')
-    if (portOf({ kind: 'host', address }) !== portOf(place)) return undefined
+    if (portOf(address) !== portOf(place.address)) return undefined
     return service.active ? 'active' : 'inactive'
   } catch {
     return undefined

@@ -1,11 +1,13 @@
 /** `findModelNames`: the names of models that somebody may be about to type, without running anything of the folder. */
+
 import { statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { compareText, formatReference, parseListedName, parseReference, type Reference } from '../artifact/reference.ts'
-import { type Mentions, mentionsIn } from '../config/mentions.ts'
-import { configPlaces, projectFolders } from '../config/search.ts'
+import type { Mentions } from '../config/mentions.ts'
+import { nearestConfig } from '../config/search.ts'
 import { lockFileOf } from '../record/lock.ts'
+import { anySignal } from '../runtime/abortable.ts'
 import { type ConnectOptions, connect } from './connection.ts'
 import { selectPlace } from './place.ts'
 
@@ -44,12 +46,6 @@ export async function findModelNames(options: FindModelNamesOptions = {}): Promi
   }
 }
 
-function nearestConfig(cwd: string): string | undefined {
-  return projectFolders(cwd)
-    .flatMap((folder) => configPlaces.map((place) => path.join(folder, place)))
-    .find(isFile)
-}
-
 /** A pipe would be read for as long as somebody holds it open. */
 function isFile(file: string): boolean {
   try {
@@ -62,6 +58,7 @@ function isFile(file: string): boolean {
 async function mentionsOf(file: string | undefined): Promise<Mentions> {
   const none: Mentions = { models: [], hasHost: false }
   if (file === undefined || !isFile(file) || statSync(file).size > maxConfigBytes) return none
+  const { mentionsIn } = await import('../config/mentions.ts')
   return readFile(file, 'utf8').then(mentionsIn, () => none)
 }
 
@@ -79,7 +76,7 @@ async function lockedNames(file: string | undefined): Promise<readonly string[]>
 async function installedNames(options: FindModelNamesOptions): Promise<readonly string[]> {
   const { limitMs = 500, signal: given } = options
   const limit = AbortSignal.timeout(limitMs)
-  const signal = given === undefined ? limit : AbortSignal.any([given, limit])
+  const signal = anySignal(given, limit)
   const { place } = selectPlace(options, undefined)
   const backend = await connect(place, { models: [] }, { ...options, signal })
   const { models } = await backend.readState({ signal })

@@ -16,12 +16,17 @@ export function abortable<T>(work: T | Promise<T>, signal?: AbortSignal): Promis
   })
 }
 
+/** A signal that is up as soon as one of these is. */
+export function anySignal(...signals: readonly (AbortSignal | undefined)[]): AbortSignal {
+  return AbortSignal.any(signals.filter((signal) => signal !== undefined))
+}
+
 /**
- * A signal that is up as soon as one of these is, for many requests at once: Node takes more than ten listeners of one signal for
+ * As {@link anySignal}, for many requests at once: Node takes more than ten listeners of one signal for
  * a leak, and says so to the user.
  */
 export function sharedSignal(...signals: readonly (AbortSignal | undefined)[]): AbortSignal {
-  const shared = AbortSignal.any(signals.filter((signal) => signal !== undefined))
+  const shared = anySignal(...signals)
   process.getBuiltinModule('node:events').setMaxListeners(0, shared)
   return shared
 }

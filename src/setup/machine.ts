@@ -1,7 +1,9 @@
 /** Finds out what kind of machine this is, for `methodsFor`. */
+
 import { accessSync, constants, existsSync } from 'node:fs'
 import path from 'node:path'
 import { findProgram, isProgram } from '../runtime/find-program.ts'
+import { ownId } from '../runtime/own-id.ts'
 import type { Machine } from './methods.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -9,7 +11,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 export function describeMachine(env: Environment, platform: string): Machine {
   return {
     platform,
-    isRoot: isRoot(),
+    isRoot: ownId() === 0,
     has: (program) => findProgram(program, env, platform) !== undefined,
     hasSystemd: existsSync('/run/systemd/system'),
     ownsLocalBin: isWritable('/usr/local/bin'),
@@ -23,15 +25,6 @@ export function findOllama(env: Environment, platform: string): string | undefin
   if (found !== undefined || platform !== 'win32' || programs === '') return found
   const file = path.join(programs, 'Programs', 'Ollama', 'ollama.exe')
   return isProgram(file, true) ? file : undefined
-}
-
-function isRoot(): boolean {
-  try {
-    return process.getuid?.() === 0
-  } catch {
-    // Deno was not permitted to tell.
-    return false
-  }
 }
 
 function isWritable(folder: string): boolean {

@@ -1,7 +1,9 @@
 /** Starts `ollama serve` so that it goes on after us, with its output in a file. */
-import { closeSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
+
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { visible } from '../artifact/text.ts'
+import { makePrivateFolder } from '../runtime/atomic-file.ts'
 
 export interface StartedServer {
   /** Resolves when it has ended, with words for how. */
@@ -18,8 +20,8 @@ export interface ServeOptions {
   readonly logFile: string | undefined
 }
 
-export function startServer(file: string, { env, logFile }: ServeOptions): StartedServer {
-  const log = logFile === undefined ? undefined : openLog(logFile)
+export async function startServer(file: string, { env, logFile }: ServeOptions): Promise<StartedServer> {
+  const log = logFile === undefined ? undefined : await openLog(logFile)
   const { spawn } = process.getBuiltinModule('node:child_process')
   const output = log ?? 'ignore'
   // A session of its own: the end of the terminal is not its end.
@@ -41,9 +43,9 @@ export function startServer(file: string, { env, logFile }: ServeOptions): Start
 }
 
 /** It may name proxies and paths of this user. */
-function openLog(file: string): number | undefined {
+async function openLog(file: string): Promise<number | undefined> {
   try {
-    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
+    await makePrivateFolder(path.dirname(file))
     return openSync(file, 'w', 0o600)
   } catch {
     return undefined

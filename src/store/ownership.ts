@@ -1,8 +1,10 @@
 /** Who owns what is written into a store: a server has to own its blobs, or building on them fails. */
+
 import { lchown, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { printable, quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
+import { ownId } from '../runtime/own-id.ts'
 import type { Layout } from './layout.ts'
 
 export interface Owner {
@@ -15,20 +17,11 @@ export interface Owner {
  * root can own things only himself.
  */
 export async function ownerFor({ folder }: Layout, wanted: Owner | undefined): Promise<Owner | undefined> {
-  if (wanted !== undefined || !isRoot()) return wanted
+  if (wanted !== undefined || ownId() !== 0) return wanted
   for (let at = folder; ; at = path.dirname(at)) {
     const found = await stat(at).catch(() => undefined)
     if (found !== undefined) return { uid: found.uid, gid: found.gid }
     if (path.dirname(at) === at) return undefined
-  }
-}
-
-function isRoot(): boolean {
-  try {
-    return process.getuid?.() === 0
-  } catch {
-    // Deno was not permitted to tell.
-    return false
   }
 }
 

@@ -4,8 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 
-/** 300,000 is wanted, and was missed when the commands for the first minute came: it must not grow any further. */
-const limitBytes = 325_000
+const limitBytes = 300_000
 
 const wanted = [
   /^(?:package\.json|LICENSE|(?:README|CHANGELOG|ARCHITECTURE|CONTRIBUTING|SECURITY)\.md)$/,
