@@ -71,9 +71,17 @@ test('a holder that is killed is in nobody’s way', { skip: onDeno, timeout: 60
 test('nor is one whose parent never asked what became of it', { skip: !isLinux, timeout: 60_000 }, async (t) => {
   const folder = tempFolder(t)
   // The shell becomes a program that does not know that it has a child.
-  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 600'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const parent = spawn('sh', ['-c', 'cat <&3 & echo $!; exec sleep 600'], {
+    stdio: ['ignore', 'pipe', 'inherit', 'pipe'],
+  })
   t.after(() => parent.kill('SIGKILL'))
-  const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)))
+  const pid = Number(await new Promise((resolve) => parent.stdout?.once('data', resolve)))
+  // Before, the shell would ask what became of its child.
+  const program = () => readFileSync(`/proc/${parent.pid}/comm`, 'utf8').trim()
+  while (program() !== 'sleep') await new Promise((resolve) => setImmediate(resolve))
+  const input = parent.stdio[3]
+  assert.ok(input !== null && input !== undefined && 'end' in input)
+  input.end()
   const state = () => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.[0]
   while (state() !== 'Z') await new Promise((resolve) => setImmediate(resolve))
   const mine = await holdStore(layoutOf(folder))
