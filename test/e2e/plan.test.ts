@@ -22,7 +22,7 @@ To pull:
   \\+ h:1/n/m:latest  4\\.3 KB, over plain http
   \\+ b:latest        4\\.3 KB
 
-Not in the config \\(removed only with --prune\\):
+Not in the config \\(deleted only with --prune, or a yes to a second question\\):
   - old:7b          frees up to \\S+ \\S+
 
 Plan: 2 to pull, 1 as declared\\.

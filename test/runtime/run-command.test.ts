@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -46,6 +46,32 @@ test('signals are given back when the command has ended, or never began', posix,
   const signal = AbortSignal.abort(new Error('stop'))
   await assert.rejects(runCommand(['sh', '-c', 'exit 3'], { ...options, signal }), { message: 'stop' })
 })
+
+test(
+  'on Windows a program is started by its file, and a batch file by the shell that COMSPEC names',
+  posix,
+  async (t) => {
+    const cwd = tempFolder(t)
+    const script = (name: string, text: string) => {
+      writeFileSync(path.join(cwd, name), `#!/bin/sh\n${text}\n`)
+      chmodSync(path.join(cwd, name), 0o755)
+    }
+    const told = () => readFileSync(path.join(cwd, 'told'), 'utf8')
+    script('tool.exe', 'echo "tool $*" > told')
+    script('npm.cmd', 'echo nobody runs this by itself')
+    script('shell', 'for word; do echo "$word"; done > told')
+    const env = { Path: `"${cwd}"`, PATHEXT: '.exe;.cmd', ComSpec: path.join(cwd, 'shell') }
+    const options = { cwd, env, platform: 'win32' }
+    assert.equal(await runCommand(['tool', 'a b'], options), 0)
+    assert.equal(told(), 'tool a b\n')
+    assert.equal(await runCommand(['./tool', 'c'], options), 0)
+    assert.equal(told(), 'tool c\n')
+    assert.equal(await runCommand(['npm', 'run', 'a&b'], options), 0)
+    assert.equal(told(), `${batchArguments(path.join(cwd, 'npm.cmd'), ['run', 'a&b']).join('\n')}\n`)
+    for (const name of ['no-such', './no-such'])
+      await assert.rejects(runCommand([name], options), { code: 'command-not-found' })
+  },
+)
 
 test('on Windows a name is looked for with the extensions of PATHEXT, and as it is where it has one of them', () => {
   const env = { PathExt: '.EXE;.CMD' }

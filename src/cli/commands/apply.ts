@@ -45,7 +45,7 @@ async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> 
       keepPrevious,
     }),
   )
-  showPlan(plan, { file, asks: asksToDelete }, screen)
+  showPlan(plan, { file, unapproved: asksToDelete ? 'asked' : 'kept' }, screen)
   assertApplicable(plan)
 
   const answers = await ask(plan, flags, interactive, context)

@@ -11,7 +11,7 @@ import type { ApplyView } from '../views/apply-view.ts'
 import { JsonLines } from '../views/json.ts'
 import { writeFolded } from '../views/output.ts'
 import { createPlainView } from '../views/plain.ts'
-import { formatPlan } from '../views/plan.ts'
+import { formatPlan, type PlanViewOptions } from '../views/plan.ts'
 import { formatReport } from '../views/report.ts'
 import { describeTerminal, type Terminal } from '../views/terminal.ts'
 import { programOf, styleFor } from './session.ts'
@@ -56,21 +56,16 @@ export async function withJsonError(screen: Screen, command: () => Promise<numbe
   }
 }
 
-/** `file`: the config; `all`: also what is fine; `asks`: a question about deletions follows. */
-interface PlanView {
-  readonly file: string | undefined
-  readonly all?: boolean
-  readonly asks?: boolean
-}
+type PlanView = Pick<PlanViewOptions, 'file' | 'unapproved'> & Partial<Pick<PlanViewOptions, 'all'>>
 
-export function showPlan(plan: Plan, { file, all = false, asks = false }: PlanView, screen: Screen): void {
+export function showPlan(plan: Plan, { file, all = false, unapproved = 'kept' }: PlanView, screen: Screen): void {
   const { json, terminal, context, flags } = screen
   if (json !== undefined) {
     json.plan(plan)
     return
   }
   const style = styleFor(terminal.stdoutColor, flags, context)
-  context.stdout.write(formatPlan(plan, { columns: columnsOf(context.stdout), style, file, all, asks }))
+  context.stdout.write(formatPlan(plan, { columns: columnsOf(context.stdout), style, file, all, unapproved }))
 }
 
 /** @throws {OllamaConfigError} `invalid-plan` */
@@ -96,7 +91,8 @@ export async function carryOut(plan: Plan, options: ApplyPlanOptions, screen: Sc
 }
 
 export function showReport(report: Report, { json, terminal, context, flags }: Screen): void {
-  const told = terminal.animate && context.stdout.isTTY === true
+  // By the view, which writes to stderr: beside the report only in a terminal, or where both are one.
+  const told = context.stdout === context.stderr || (terminal.animate && context.stdout.isTTY === true)
   if (json === undefined)
     context.stdout.write(
       `\n${formatReport(report, {

@@ -49,6 +49,7 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
         style: styleFor(terminal.stdoutColor, flags, context),
         file,
         all: flags.all === true,
+        unapproved: flags.out === undefined ? 'open' : 'kept',
       }),
     )
     if (flags.out !== undefined)

@@ -78,6 +78,8 @@ function summary(shown: readonly OutdatedModel[], current: number, options: Outd
   const outdated = count('outdated')
   if (shown.length === 0)
     return current === 1 ? 'The declared model is up to date.' : `All ${current} models are up to date.`
+  if (count('unknown') === shown.length && current === 0)
+    return shown.length === 1 ? 'Nobody could tell whether it is up to date.' : 'Nobody could tell what is up to date.'
   const parts = [
     outdated === 1 ? '1 model is outdated' : `${outdated} models are outdated`,
     `${current} up to date`,

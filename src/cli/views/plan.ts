@@ -26,19 +26,21 @@ import { formatDiagnostic } from './problems.ts'
 import type { Style } from './style.ts'
 import { fold } from './text.ts'
 
+/** What becomes of deletions that no flag approves: a question follows, they are kept, or, by default, both may be. */
+export type Unapproved = 'asked' | 'kept' | 'open'
+
 export interface PlanViewOptions {
   readonly style: Style
   /** The config as shown to the reader, such as `ollama.config.ts`; `undefined` when there is none. */
   readonly file: string | undefined
   /** Also list the models that are fine. */
   readonly all: boolean
-  /** A question about the deletions follows. Default: false. */
-  readonly asks?: boolean
+  readonly unapproved?: Unapproved
   /** Of the terminal that it is shown on. Default: lines are not broken. */
   readonly columns?: number | undefined
 }
 
-export function formatPlan(plan: Plan, { style, file, all, asks = false, columns }: PlanViewOptions): string {
+export function formatPlan(plan: Plan, { style, file, all, unapproved = 'open', columns }: PlanViewOptions): string {
   return plan.targets
     .map((target) => {
       const server = target.serverVersion === null ? '' : ` (Ollama ${printable(target.serverVersion, 80)})`
@@ -48,7 +50,7 @@ export function formatPlan(plan: Plan, { style, file, all, asks = false, columns
         ...(target.diagnostics.length === 0
           ? []
           : [target.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style, columns)).join('\n')]),
-        ...changeBlocks(target, deletionTitle(plan.prune, asks), plan.prune, style),
+        ...changeBlocks(target, plan.prune, unapproved, style),
         ...(all ? fineBlocks(target, style) : []),
         summary(target, plan.prune, style),
       ]
@@ -57,15 +59,23 @@ export function formatPlan(plan: Plan, { style, file, all, asks = false, columns
     .join('\n')
 }
 
-function deletionTitle(prune: boolean, asks: boolean): string {
-  if (prune) return 'To delete, not in the config'
-  return asks ? 'Not in the config' : 'Not in the config (removed only with --prune)'
+const undeclaredTitles: Readonly<Record<Unapproved, string>> = {
+  asked: 'Not in the config',
+  kept: 'Not in the config (kept without --prune)',
+  open: 'Not in the config (deleted only with --prune, or a yes to a second question)',
+}
+
+/** No flag approves these. */
+const irreplaceableTitles: Readonly<Record<Unapproved, string>> = {
+  asked: 'Not in the config, and perhaps no registry can give them back',
+  kept: 'Not in the config, and perhaps no registry can give them back (kept)',
+  open: 'Not in the config, and perhaps no registry can give them back (deleted only with a yes in a terminal)',
 }
 
 function changeBlocks(
   { changes, drift, kind }: Target,
-  title: string,
   prune: boolean,
+  unapproved: Unapproved,
   style: Style,
 ): readonly string[] {
   const deletions = changes.filter((change) => change.action === 'delete')
@@ -106,11 +116,11 @@ function changeBlocks(
       blocked.map((change) => line(style.red('x'), change.reference, '', width)),
     ),
     block(
-      title,
+      prune ? 'To delete, not in the config' : undeclaredTitles[unapproved],
       deletions.filter(({ irreplaceable }) => !irreplaceable).map((change) => deleteLine(change, width, prune, style)),
     ),
     block(
-      'Not in the config, and perhaps no registry can give them back (apply asks in a terminal)',
+      irreplaceableTitles[unapproved],
       deletions.filter((change) => change.irreplaceable).map((change) => deleteLine(change, width, false, style)),
     ),
   ].filter((text) => text !== '')

@@ -8,7 +8,7 @@ import { past } from './words.ts'
 
 export interface ReportViewOptions {
   readonly style: Style
-  /** The errors stand above already, in the tree. */
+  /** The errors of changes stand above already. */
   readonly told: boolean
   /** Of the terminal that it is shown on. Default: lines are not broken. */
   readonly columns?: number | undefined
@@ -25,7 +25,8 @@ export function formatReport(report: Report, { style, told, columns, program }: 
     `  ${style.words ? 'failed:' : style.red('x')} ${failureText(action, reference, printable(error?.message ?? 'failed', 1000))}`,
     ...(error?.hint === undefined ? [] : [`    ${style.dim(style.hint(printable(error.hint)))}`]),
   ])
-  for (const diagnostic of report.targets.flatMap(({ diagnostics }) => diagnostics)) {
+  const diagnostics = report.targets.flatMap((target) => target.diagnostics)
+  for (const diagnostic of diagnostics) {
     lines.push(formatDiagnostic(diagnostic, style, columns))
   }
   if (left.length > 0) {
@@ -58,7 +59,10 @@ export function formatReport(report: Report, { style, told, columns, program }: 
   // Several errors of one run mostly have one cause: a line for each code would be many.
   const [more] = failed.flatMap(({ error }) => (error && moreText(error.code, program)) ?? [])
   const end = more === undefined ? '' : `\n${style.dim(more)}`
-  return fold(`${[...lines, `${title} ${countsText(report, failed.length)}`].join('\n')}${next}${end}\n`, columns)
+  return fold(
+    `${[...lines, `${title} ${countsText(report, failed.length + diagnostics.filter(({ severity }) => severity === 'error').length)}`].join('\n')}${next}${end}\n`,
+    columns,
+  )
 }
 
 function countsText(report: Report, failed: number): string {
