@@ -1,5 +1,5 @@
 /**
- * Runs the tests with the Node that runs this file: `node test/run.mjs [PART-OF-A-PATH]…`.
+ * Runs the tests with the Node that runs this file: `node test/run.mjs [--FLAG-OF-NODE]… [PART-OF-A-PATH]…`.
  *
  * Names every file, since Node 20 takes no patterns and finds no `.ts` by itself: with none named it runs nothing and says all is well.
  * JavaScript, because Node 20 runs no TypeScript.
@@ -26,8 +26,8 @@ function findIn(folder) {
   })
 }
 
-/** Node's own choice leaves one processor out, which of two is half: most of a test's time is starting its process. */
-const concurrency = `--test-concurrency=${availableParallelism()}`
+/** Two for each processor: a test waits for servers, disks and processes as often as it computes. */
+const concurrency = `--test-concurrency=${2 * availableParallelism()}`
 
 /** The environment without what would steer the tests: which host, which proxy, whether there is colour. */
 export function scrubbed(environment) {
@@ -38,13 +38,15 @@ export function scrubbed(environment) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const parts = process.argv.slice(2)
+  const words = process.argv.slice(2)
+  const flags = words.filter((word) => word.startsWith('--'))
+  const parts = words.filter((word) => !flags.includes(word))
   const files = findTests().filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
   if (files.length === 0) {
     console.error(parts.length === 0 ? 'No test files found' : `No test file has ${parts.join(' or ')} in its path`)
     process.exit(1)
   }
-  const options = ['--import', 'tsx', '--test', '--test-reporter=spec', concurrency]
+  const options = ['--import', 'tsx', '--test', '--test-reporter=spec', concurrency, ...flags]
   const { status, signal, error } = spawnSync(process.execPath, [...options, ...files], {
     cwd: root,
     env: scrubbed(process.env),

@@ -6,7 +6,7 @@ const size = { font: 14, column: 8.4, line: 20, margin: 16 } as const
 const style = `
 svg{color-scheme:light dark}
 .b{fill:#f6f8fa;stroke:#d0d7de}
-text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;fill:#1f2328;white-space:pre}
+text{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:14px;fill:#1f2328;white-space:pre}
 .bold{font-weight:700}.dim{fill:#59636e}.red{fill:#c1121f}.green{fill:#116329}.yellow{fill:#7d4e00}.cyan{fill:#0b5f8a}
 @media(prefers-color-scheme:dark){
 .b{fill:#0d1117;stroke:#3d444d}text{fill:#e6edf3}
