@@ -1,11 +1,10 @@
 /**
  * Runs the tests on the other runtimes: `node test/runtimes/run.mjs [quick] [node22|node24|node26|deno|bun|package]…`, all when none is
- * named; `package` is the main job of the packed package, on each of them. With `quick`, which CI takes, Node 24 runs all tests, the
- * others those of what a runtime does in its own way.
+ * named; `package` is the main job of the packed package, on each of them. With `quick`, which CI takes, only the tests of what a runtime
+ * does in its own way.
  *
  * On Linux x64 with the versions of the lock file beside this one, installed at the first run; elsewhere with what is on PATH.
- * One after another; what passes is told in a line, what fails in full. With COVERAGE=FOLDER, Node 24 writes there what its tests reached,
- * for test/coverage.mjs.
+ * One after another; what passes is told in a line, what fails in full.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
@@ -31,7 +30,7 @@ const binaries = Object.fromEntries(
 
 const runtimes = {
   node22: () => node('node22'),
-  node24: () => node('node24', process.env.COVERAGE),
+  node24: () => node('node24'),
   node26: () => node('node26'),
   deno,
   bun,
@@ -40,7 +39,7 @@ const runtimes = {
 
 /** Files, sockets, processes, threads, streams and modules: what differs between runtimes is in these. */
 const ofTheRuntime =
-  /^test\/(runtime|transfer|store|registry|record|runner|faults|doctor|setup|config\/(load|search|native)|backend\/(http|store|contract)|plugins\/(discover|hooks|manager)|cli\/(prompt|log)|e2e\/(apply|plan|store|demo|doctor|exec|init|setup|two-applies))/
+  /^test\/(runtime|transfer|store\/(mutex|publish)|registry|config\/(load|search|native)|backend\/(http|contract)|plugins\/hooks|cli\/prompt|e2e\/(apply|plan|store|exec|two-applies))/
 
 const words = process.argv.slice(2)
 const quick = words.includes('quick')
@@ -72,27 +71,21 @@ process.exitCode = failed ? 1 : 0
 // --- Runtimes: each returns what failed ---------------------------------------------------------------------------
 
 /** Paths, all or some. */
-function testsFor(name) {
-  return findTests().filter((file) => !quick || name === 'node24' || ofTheRuntime.test(file))
+function tests() {
+  return findTests().filter((file) => !quick || ofTheRuntime.test(file))
 }
 
-function node(name, coverage) {
+function node(name) {
   const binary = binaries[name]
-  return run(
-    'tests',
-    binary,
-    ['test/run.mjs', ...testsFor(name)],
-    (output) => {
-      const count = (word) => /\d+/.exec(new RegExp(`^ℹ ${word} \\d+`, 'm').exec(output)?.[0] ?? '')?.[0]
-      return `${versionOf(binary)}: ${count('pass')} passed, ${count('skipped')} skipped`
-    },
-    coverage === undefined ? {} : { NODE_V8_COVERAGE: coverage },
-  )
+  return run('tests', binary, ['test/run.mjs', ...tests()], (output) => {
+    const count = (word) => /\d+/.exec(new RegExp(`^ℹ ${word} \\d+`, 'm').exec(output)?.[0] ?? '')?.[0]
+    return `${versionOf(binary)}: ${count('pass')} passed, ${count('skipped')} skipped`
+  })
 }
 
 function deno() {
   const binary = binaries.deno
-  const problems = run('tests', binary, ['test', '-A', '--no-check', ...testsFor('deno')], (output) => {
+  const problems = run('tests', binary, ['test', '-A', '--no-check', ...tests()], (output) => {
     const line = /^(?:\u001b\[\d+m)*ok.*\| (\d+) passed.*$/m.exec(output)?.[0] ?? ''
     return `${versionOf(binary)}: ${line.replace(/\u001b\[[\d;]*m/g, '').replace(/^ok \| /, '')}`
   })
@@ -126,10 +119,10 @@ function packed() {
 
 // --- Running ------------------------------------------------------------------------------------------------------
 
-function run(what, binary, args, summarize, env = {}) {
+function run(what, binary, args, summarize) {
   const { status, signal, error, stdout, stderr } = spawnSync(binary, args, {
     cwd: root,
-    env: { ...scrubbed(process.env), DENO_NO_UPDATE_CHECK: '1', DENO_NO_PROMPT: '1', ...env },
+    env: { ...scrubbed(process.env), DENO_NO_UPDATE_CHECK: '1', DENO_NO_PROMPT: '1' },
     encoding: 'utf8',
     maxBuffer: 1 << 28,
     timeout: 600_000, // A test that hangs on one runtime must not hide the others.
