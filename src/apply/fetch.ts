@@ -2,9 +2,16 @@
  * Carries out a pull or an update: the host fetches what the tag names, and what came is compared with what was planned. What is locked
  * is fetched as it is where that can be done.
  */
-import { formatManifest, isSameContent, type Manifest, parseManifest, shortDigest } from '../artifact/manifest.ts'
+import {
+  blobsOf,
+  formatManifest,
+  isSameContent,
+  type Manifest,
+  parseManifest,
+  shortDigest,
+} from '../artifact/manifest.ts'
 import { OllamaConfigError } from '../errors.ts'
-import { manifestOf, type PullChange, plannedBlobs, type UpdateChange } from '../plan/plan.ts'
+import { manifestOf, type PullChange, type UpdateChange } from '../plan/plan.ts'
 import { rewritesManifests } from '../plan/server-version.ts'
 import type { InstalledModel } from '../plan/state.ts'
 import { sha256 } from '../runtime/sha256.ts'
@@ -122,7 +129,7 @@ async function isOtherVersion(
   // Such a server never lists the digest of the registry, but it has the blobs of what it pulled.
   const lookup = backend.openBlobs()
   try {
-    for (const blob of manifest === null ? [] : plannedBlobs(manifest)) if (!(await lookup.has(blob))) return true
+    for (const blob of manifest === null ? [] : blobsOf(manifest)) if (!(await lookup.has(blob))) return true
     return false
   } finally {
     lookup.close()

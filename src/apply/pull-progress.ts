@@ -1,6 +1,8 @@
 /** Adds up the layers of one pull: the server reports each layer by itself, and only as it gets to it. */
+
+import { blobsOf } from '../artifact/manifest.ts'
 import type { PullProgress } from '../backend/backend.ts'
-import { type PlannedManifest, plannedBlobs } from '../plan/plan.ts'
+import type { PlannedManifest } from '../plan/plan.ts'
 import type { ChangeProgress } from './events.ts'
 
 interface Layer {
@@ -28,7 +30,7 @@ export class PullMeter {
   constructor(id: string, manifest: PlannedManifest | null = null, inOrder = true) {
     this.#id = id
     this.#inOrder = inOrder
-    const blobs = manifest === null ? [] : plannedBlobs(manifest)
+    const blobs = manifest === null ? [] : blobsOf(manifest)
     this.#order = blobs.map(({ digest }) => digest)
     for (const { digest, sizeBytes, onHost } of blobs) {
       this.#set(digest, { completedBytes: onHost === true ? sizeBytes : 0, totalBytes: sizeBytes })

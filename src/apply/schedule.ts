@@ -2,7 +2,8 @@
  * Runs fetches, several at once where that is safe: two pulls that want the same blob can crash a server, so that those with
  * a missing blob in common, and those whose layers are unknown, wait for each other. So do updates that remove the old version.
  */
-import { type PullChange, plannedBlobs, type UpdateChange } from '../plan/plan.ts'
+import { blobsOf } from '../artifact/manifest.ts'
+import type { PullChange, UpdateChange } from '../plan/plan.ts'
 import { Rendezvous } from './rendezvous.ts'
 
 type Fetch = PullChange | UpdateChange
@@ -59,5 +60,5 @@ function removesBlobs(change: Fetch): boolean {
 /** `undefined` when not known. A blob of which it is not known whether the host has it counts as missing. */
 function missingDigests({ manifest }: Fetch): ReadonlySet<string> | undefined {
   if (manifest === null) return undefined
-  return new Set(plannedBlobs(manifest).flatMap(({ digest, onHost }) => (onHost === true ? [] : [digest])))
+  return new Set(blobsOf(manifest).flatMap(({ digest, onHost }) => (onHost === true ? [] : [digest])))
 }

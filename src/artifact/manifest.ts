@@ -104,7 +104,13 @@ export function formatManifest({ config, layers }: Manifest): string {
 }
 
 /** What a pull fetches, in its order: layers, then the config; a blob that is named twice once. */
-export function blobsOf({ config, layers }: Manifest): readonly Layer[] {
+export function blobsOf<L extends Layer>({
+  config,
+  layers,
+}: {
+  readonly config: L | null
+  readonly layers: readonly L[]
+}): readonly L[] {
   const blobs = new Map([...layers, ...(config === null ? [] : [config])].map((layer) => [layer.digest, layer]))
   return [...blobs.values()]
 }
@@ -119,6 +125,11 @@ export function isSameContent(a: Manifest, b: Manifest): boolean {
 /** The same blobs for the same purposes, as far as two lists of {@link blobsOf} tell. */
 export function isSameBlobs(a: readonly Layer[], b: readonly Layer[]): boolean {
   return isSameContent({ config: null, layers: a }, { config: null, layers: b })
+}
+
+/** As a server lists it: a blob that is named twice counts twice. */
+export function nominalBytes({ config, layers }: Manifest): number {
+  return totalBytes([...layers, ...(config === null ? [] : [config])])
 }
 
 export function totalBytes(blobs: readonly Layer[]): number {

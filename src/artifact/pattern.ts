@@ -4,7 +4,7 @@ import { defaultHost, defaultNamespace, type Reference } from './reference.ts'
 import { quoted, quotedName } from './text.ts'
 
 export interface Pattern {
-  /** As the user wrote it. */
+  /** As the user wrote it, without white space around it. */
   readonly text: string
   readonly host: string
   readonly namespace: string
@@ -22,8 +22,9 @@ const hostPattern = /^[A-Za-z0-9_.:*-]+$/
  *
  * @throws {OllamaConfigError} `invalid-reference`
  */
-export function parsePattern(text: string): Pattern {
-  let rest = text.trim()
+export function parsePattern(written: string): Pattern {
+  const text = written.trim()
+  let rest = text
   let tag = '*'
   const colon = rest.lastIndexOf(':')
   if (colon > rest.lastIndexOf('/')) {
@@ -38,7 +39,7 @@ export function parsePattern(text: string): Pattern {
   if (!isRest || !hostPattern.test(host) || !namespacePattern.test(namespace)) {
     // Two parts are namespace/model, though the first looks like a host.
     if (isRest && parts.length === 2 && hostPattern.test(namespace)) {
-      const meant = `${rest}/*${text.trim().slice(rest.length)}`
+      const meant = `${rest}/*${text.slice(rest.length)}`
       throw new OllamaConfigError(
         'invalid-reference',
         `Pattern ${quotedName(text)} is not valid: its namespace ${quoted(namespace)} may hold only letters, digits, "_", "-" and "*"`,

@@ -46,6 +46,11 @@ export function visible(line: string): string {
   return line.replace(escapeSequences, '').replace(invisible, '')
 }
 
+/** Whether there is anything that acts on a terminal. What only hides is shown without it, as by {@link printable}. */
+export function hasControl(text: string): boolean {
+  return /\p{Cc}/u.test(text)
+}
+
 // What JSON may hold as it is; the rest is an escape sequence there already. A pair of surrogates is one character.
 const invisibleInJson =
   /[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu

@@ -65,7 +65,9 @@ function decimal(number: number, digits: number): string {
 /** What lies just between two goes to the even one, as in Go; `toFixed` takes the larger. */
 function rounded(number: number, digits: number): string {
   const scale = 10 ** digits
-  const isBetween = Number.isInteger(number * scale * 2) && !Number.isInteger(number * scale)
+  // Only what binary fractions hold exactly can lie between: a product alone may have been rounded to it.
+  const isExact = Number.isInteger(number * 2 ** (digits + 1))
+  const isBetween = isExact && Number.isInteger(number * scale * 2) && !Number.isInteger(number * scale)
   const below = Math.floor(number * scale)
   return (isBetween && below % 2 === 0 ? below / scale : number).toFixed(digits)
 }

@@ -1,4 +1,5 @@
 /** Which models a registry has to be asked about before the plan can be made: few, and none when nothing is to be done. */
+import { blobsOf, isSameBlobs } from '../artifact/manifest.ts'
 import { type Reference, referenceKey } from '../artifact/reference.ts'
 import { groupByKey, wholeModels } from './installed.ts'
 import { type Intent, isHadByLock, isUpdated, type Resolution } from './resolution.ts'
@@ -62,7 +63,7 @@ export function questions(
 function isInQuestion(
   key: string,
   installed: InstalledModel | undefined,
-  { pins }: Resolution,
+  { pins, contents }: Resolution,
   intent: Intent,
 ): boolean {
   if (installed?.remoteHost !== undefined) return false
@@ -70,7 +71,9 @@ function isInQuestion(
   if (intent.update !== null) return isUpdated(key, intent)
   if (installed === undefined) return true
   const pin = pins.get(key)
-  return pin !== undefined && pin.digest !== installed.digest
+  if (pin === undefined || pin.digest === installed.digest) return false
+  const known = contents.get(installed.digest)
+  return known === undefined || pin.manifest === null || !isSameBlobs(known, blobsOf(pin.manifest))
 }
 
 function wasBroughtIn(key: string, model: InstalledModel, { recorded, copies }: Resolution): boolean {

@@ -1,5 +1,5 @@
 /** Bytes of a plan: what each change downloads and frees, shared blobs counted once. */
-import type { Layer } from '../artifact/manifest.ts'
+import { blobsOf, type Layer } from '../artifact/manifest.ts'
 import {
   blockOf,
   type Change,
@@ -7,7 +7,6 @@ import {
   isBuild,
   isFetch,
   type PullChange,
-  plannedBlobs,
   type UpdateChange,
 } from './plan.ts'
 import type { Resolution } from './resolution.ts'
@@ -28,12 +27,12 @@ function withDownload<T extends PullChange | UpdateChange>(
   freed: Freed | undefined,
 ): T {
   const freedBytes = change.action === 'pull' ? 0 : exactly(freed)
-  // A cloud entry is a few hundred bytes; what is blocked moves nothing.
+  // What is blocked moves nothing.
   if (change.blocked !== undefined) return { ...change, downloadBytes: 0, presentBytes: null, freedBytes: 0 }
   if (change.manifest === null) return { ...change, freedBytes }
   let downloadBytes: number | null = 0
   let presentBytes: number | null = 0
-  for (const { digest, sizeBytes, onHost } of plannedBlobs(change.manifest)) {
+  for (const { digest, sizeBytes, onHost } of blobsOf(change.manifest)) {
     if (onHost === true) {
       if (presentBytes !== null) presentBytes += sizeBytes
     } else if (claimed.has(digest)) {
@@ -66,11 +65,14 @@ function withFreed(change: DeleteChange, freed: Freed | undefined): DeleteChange
 }
 
 /**
- * What goes when all of it is carried out: blobs that no surviving model has. A blob of several doomed models counts with the
- * last of them, since only that one frees it. Layers of most models are unknown, as the host tells them to nobody.
+ * What goes when all of it is carried out, updates before deletions: blobs that no surviving model has. A blob of several doomed models
+ * counts with the last of them, since only that one frees it. Layers of most models are unknown, as the host tells them to nobody.
  */
 function freedBytes(changes: readonly Change[], { contents, notFreed }: Resolution): ReadonlyMap<string, Freed> {
-  const leaving = changes.filter((change) => change.action === 'delete' || change.action === 'update')
+  const leaving = [
+    ...changes.filter((change) => change.action === 'update'),
+    ...changes.filter((change) => change.action === 'delete'),
+  ]
   if (leaving.length === 0) return new Map()
   const survivors = survivorsOf(changes, contents)
   const exact =
@@ -132,7 +134,7 @@ function survivorsOf(changes: readonly Change[], contents: ReadonlyMap<string, r
 
 /** `null` when it is not known. */
 function broughtBy(change: Change): readonly Layer[] | null {
-  if (isFetch(change)) return change.manifest === null ? null : plannedBlobs(change.manifest)
+  if (isFetch(change)) return change.manifest === null ? null : blobsOf(change.manifest)
   return isBuild(change) ? change.blobs : []
 }
 

@@ -1,7 +1,7 @@
 /** Plans as files: text → plan, checked as strictly as anything that comes from elsewhere and may delete models. Pure. */
 import { fitsJson, jsonText } from '../artifact/json-text.ts'
 import { formatReference, parseListedName, parseReference, sameReference } from '../artifact/reference.ts'
-import { quoted, visible } from '../artifact/text.ts'
+import { hasControl, quoted, visible } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import {
   textAt as anyTextAt,
@@ -86,7 +86,8 @@ function isBringing({ action, reference }: Links, needed: string): boolean {
 
 function checkTarget(value: unknown, place: string): readonly Links[] {
   const target = fieldsAt(value, place)
-  textAt(target['address'], `${place}.address`)
+  // Of a store it is a path.
+  pathAt(target['address'], `${place}.address`)
   if (target['kind'] !== 'host' && target['kind'] !== 'store') throw wrong(`${place}.kind`, '"host" or "store"')
   if (target['serverVersion'] !== null) textAt(target['serverVersion'], `${place}.serverVersion`)
   listAt(target['drift'], `${place}.drift`, checkDrift)
@@ -138,6 +139,13 @@ function checkChange(value: unknown, place: string): Links {
 function textAt(value: unknown, place: string): string {
   const text = anyTextAt(value, place)
   if (text.includes('\t') || visible(text) !== text) throw wrong(place, 'free of control characters')
+  return text
+}
+
+/** A path, which is shown without what hides, as it stands in names of some languages. */
+function pathAt(value: unknown, place: string): string {
+  const text = anyTextAt(value, place)
+  if (hasControl(text)) throw wrong(place, 'free of control characters')
   return text
 }
 
@@ -272,7 +280,7 @@ function checkStoredMessage(value: unknown, place: string): void {
 /** Returns its name. */
 function checkFile(value: unknown, place: string): string {
   const { name, file, digest, sizeBytes, modifiedMs, onHost } = fieldsAt(value, place)
-  textAt(file, `${place}.file`)
+  pathAt(file, `${place}.file`)
   digestAt(digest, `${place}.digest`)
   bytesAt(sizeBytes, `${place}.sizeBytes`)
   bytesAt(modifiedMs, `${place}.modifiedMs`)

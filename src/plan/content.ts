@@ -1,5 +1,5 @@
 /** Whether an installed model is what a manifest says, though its digest is another: manifests are sometimes printed anew. */
-import { blobsOf, isSameBlobs, type Manifest, totalBytes } from '../artifact/manifest.ts'
+import { blobsOf, isSameBlobs, type Manifest, nominalBytes } from '../artifact/manifest.ts'
 import type { Resolution } from './resolution.ts'
 import type { InstalledModel } from './state.ts'
 
@@ -14,6 +14,5 @@ export function hasContent(
 ): boolean {
   const known = contents.get(digest)
   if (known !== undefined) return isSameBlobs(known, blobsOf(manifest))
-  const nominalBytes = totalBytes([...manifest.layers, ...(manifest.config === null ? [] : [manifest.config])])
-  return sizeBytes === nominalBytes && blobsOf(manifest).every((blob) => blobs.get(blob.digest) === true)
+  return sizeBytes === nominalBytes(manifest) && blobsOf(manifest).every((blob) => blobs.get(blob.digest) === true)
 }

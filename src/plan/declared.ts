@@ -6,8 +6,8 @@ import {
   isSameContent,
   type Layer,
   type Manifest,
+  nominalBytes,
   shortDigest,
-  totalBytes,
 } from '../artifact/manifest.ts'
 import { formatReference, referenceKey } from '../artifact/reference.ts'
 import type { ManifestAnswer, ServedManifest } from '../artifact/served.ts'
@@ -48,8 +48,8 @@ export function declaredChange(
   const pin = isUpdated(key, intent) ? undefined : resolution.pins.get(key)
   if (installed === undefined) {
     if (pin !== undefined && !model.reference.cloud)
-      return fetch(model, undefined, pinnedGoal(model, pin, answer, circumstances), circumstances)
-    return fetch(
+      return fetchChange(model, undefined, pinnedGoal(model, pin, answer, circumstances), circumstances)
+    return fetchChange(
       model,
       undefined,
       servedGoal(answer, resolution, missing(model, damage, 'declared, not installed')),
@@ -81,7 +81,7 @@ function towardsPin(model: DesiredModel, installed: InstalledModel, pin: Pin, ci
     })
   }
   const answer = resolution.answers.get(referenceKey(model.reference))
-  return fetch(model, installed, pinnedGoal(model, pin, answer, circumstances, installed), circumstances)
+  return fetchChange(model, installed, pinnedGoal(model, pin, answer, circumstances, installed), circumstances)
 }
 
 /** A server that prints every manifest anew never gets the digest right; of another only what is known for sure counts. */
@@ -175,25 +175,44 @@ function servedGoal(answer: ManifestAnswer | undefined, resolution: Resolution, 
   return { digest: served?.digest ?? null, manifest, locked: false, reason }
 }
 
+const uncheckedTexts: Readonly<Record<Exclude<ManifestAnswer['kind'], 'found'>, string>> = {
+  missing: 'the registry does not have its tag',
+  'too-new': 'what its tag names needs a newer Ollama',
+  unauthorized: 'the registry could not tell its version',
+  unknown: 'the registry could not tell its version',
+}
+
+/** A server that prints every manifest anew never lists the digest of the registry: pulling again would mend nothing. */
+function isServed(
+  installed: InstalledModel,
+  served: ServedManifest,
+  { resolution, serverVersion }: Circumstances,
+): Reason | undefined {
+  if (served.digest === installed.digest) return { code: 'in-sync', text: 'up to date' }
+  if (!rewritesManifests(serverVersion) || !hasContent(installed, served.manifest, resolution)) return undefined
+  return { code: 'same-content', text: 'installed, with the content of its tag' }
+}
+
 function towardsTag(model: DesiredModel, installed: InstalledModel, circumstances: Circumstances): Change {
   const { resolution } = circumstances
   const answer = resolution.answers.get(referenceKey(model.reference))
   if (answer?.kind !== 'found') {
     return noOp(model.reference, installed, {
       code: 'not-checked',
-      text: 'installed; the registry could not tell its version',
+      text: `installed; ${uncheckedTexts[answer?.kind ?? 'unknown']}`,
     })
   }
   const { served } = answer
-  if (served.digest === installed.digest) {
+  const same = isServed(installed, served, circumstances)
+  if (same !== undefined) {
     const pin = resolution.pins.get(referenceKey(model.reference))
-    const upToDate = noOp(model.reference, installed, { code: 'in-sync', text: 'up to date' })
+    const upToDate = noOp(model.reference, installed, same)
     return pin === undefined || pin.digest === served.digest
       ? upToDate
       : { ...upToDate, lock: planned(served, resolution) }
   }
   const goal = servedGoal(answer, resolution, tagReason(installed, served, resolution))
-  return fetch(model, installed, goal, circumstances)
+  return fetchChange(model, installed, goal, circumstances)
 }
 
 function tagReason(installed: InstalledModel, { digest, manifest }: ServedManifest, { contents }: Resolution): Reason {
@@ -224,7 +243,7 @@ function planned(
   }
 }
 
-function fetch(
+function fetchChange(
   model: DesiredModel,
   installed: InstalledModel | undefined,
   goal: Goal,
@@ -233,8 +252,7 @@ function fetch(
   const { reference, insecure } = model
   const { digest, manifest, locked, reason, blocked } = goal
   const name = formatReference(reference)
-  const sizeBytes =
-    manifest === null ? null : totalBytes([...manifest.layers, ...(manifest.config === null ? [] : [manifest.config])])
+  const sizeBytes = manifest === null ? null : nominalBytes(manifest)
   const common = {
     reference: name,
     cloud: reference.cloud,

@@ -168,6 +168,11 @@ function replacedProblems({ changes, resolution, installed }: Findings): readonl
   })
 }
 
+const inheritance: Readonly<Record<string, { readonly can: string; readonly instead: string }>> = {
+  messages: { can: 'replace them', instead: 'write other messages, or ' },
+  license: { can: 'add to it', instead: '' },
+}
+
 /** Ollama takes an empty field for one that is not given. */
 function inheritedProblems({ desired, resolution }: Findings): readonly Diagnostic[] {
   if (resolution.builds.size === 0) return []
@@ -176,8 +181,10 @@ function inheritedProblems({ desired, resolution }: Findings): readonly Diagnost
     const fields = resolution.builds.get(referenceKey(reference))?.inherited ?? []
     return fields.map((field) => {
       const name = formatReference(reference)
-      const message = `"${name}" keeps the ${field} of its base: Ollama can replace it, but not take it away`
-      return warning('cannot-remove', message, `write another ${field}, or build from another model`, path, name)
+      const { can, instead } = inheritance[field] ?? { can: 'replace it', instead: `write another ${field}, or ` }
+      const message = `"${name}" keeps the ${field} of its base: Ollama can ${can}, but not take ${field === 'messages' ? 'them' : 'it'} away`
+      const at = path.replace(/\.name$/, `.${field}`)
+      return warning('cannot-remove', message, `${instead}build from another model`, at, name)
     })
   })
 }
@@ -195,7 +202,9 @@ function registryProblems({ desired, installed, resolution, intent, changes }: F
     const name = model === undefined ? installed.get(key)?.[0]?.name : formatReference(model.reference)
     if (name === undefined || answer.kind === 'found') continue
     if (answer.kind === 'missing' || answer.kind === 'too-new') {
-      if (model !== undefined && !resolution.pins.has(key))
+      // A locked version that is gone blocks its change, which tells so.
+      const isTold = answer.kind === 'missing' && resolution.pins.has(key) && !isUpdated(key, intent)
+      if (model !== undefined && !isTold)
         found.push(sureProblem(model, answer.kind, isWhole(installed.get(key)?.[0]), resolution.kind))
       continue
     }
@@ -251,7 +260,9 @@ function offlineNote(
   { fetchesByDigest, kind }: Resolution,
 ): readonly Diagnostic[] {
   const updated = models
-    .filter(({ reference }) => isUpdated(referenceKey(reference), intent))
+    .filter(
+      ({ reference, recipe }) => recipe === undefined && !reference.cloud && isUpdated(referenceKey(reference), intent),
+    )
     .map(({ reference }) => formatReference(reference))
   const missing = changes.filter((change) => isFetch(change) && !change.cloud && change.downloadBytes !== 0)
   if (kind === 'store' && missing.length > 0)

@@ -11,7 +11,7 @@ import { asDeclared, type Intent, nothingResolved, type Resolution } from './res
 import type { ActualState, DesiredState, InstalledModel } from './state.ts'
 import { deletion, sparing } from './undeclared.ts'
 
-export interface Difference {
+export interface DiffResult {
   readonly changes: readonly Change[]
   readonly drift: readonly Drift[]
   readonly diagnostics: readonly Diagnostic[]
@@ -23,7 +23,7 @@ export function diff(
   actual: ActualState,
   resolution: Resolution = nothingResolved,
   intent: Intent = asDeclared,
-): Difference {
+): DiffResult {
   const installed = groupByKey(actual.models)
   const { serverVersion } = actual
   const declared = declaredChanges(desired, { serverVersion, installed }, resolution, intent)

@@ -1,6 +1,6 @@
 /** What becomes of a declared model that is made on the host: built from another, from files, or a second name. */
 import { shortDigest, totalBytes } from '../artifact/manifest.ts'
-import { formatReference, type Reference, referenceKey } from '../artifact/reference.ts'
+import { compareText, formatReference, type Reference, referenceKey } from '../artifact/reference.ts'
 import type { ErrorData } from '../errors.ts'
 import { damaged, factsOf, noOp } from './facts.ts'
 import {
@@ -142,7 +142,8 @@ function whyRebuilt(
       ? [{ field: 'from', text: `${source.reference} ${shortOf(oldBase)} → ${shortOf(newBase)}` }]
       : []
   const method = moved && basesDiffer ? 'base' : isPredicted ? 'predicted' : 'compared'
-  const differs = [...from, ...differences]
+  const others = from.length === 0 ? differences : differences.filter(({ field }) => field !== 'from')
+  const differs = [...from, ...others].sort((a, b) => compareText(a.field, b.field))
   if (basesDiffer) return { method, differs, reason: { code: 'base-moved', text: 'its base is another version' } }
   return recorded?.built !== undefined && recorded.digest === installed?.digest
     ? { method, differs, reason: { code: 'declaration-changed', text: 'its declaration changed' } }

@@ -3,6 +3,7 @@ import { blobsOf, type Layer, layerWord } from '../artifact/manifest.ts'
 import { compareText, formatReference, referenceKey } from '../artifact/reference.ts'
 import type { ServedManifest } from '../artifact/served.ts'
 import { hasContent } from './content.ts'
+import { groupByKey, wholeModels } from './installed.ts'
 import type { Resolution } from './resolution.ts'
 import { rewritesManifests } from './server-version.ts'
 import type { ActualState, DesiredModel, DesiredState, InstalledModel } from './state.ts'
@@ -47,13 +48,15 @@ export function outdatedModels(
   actual: ActualState,
   resolution: Resolution,
 ): readonly OutdatedModel[] {
-  const installed = new Map(actual.models.map((model) => [referenceKey(model.reference), model]))
+  const installed = groupByKey(wholeModels(actual.models))
   return desired.models
     .filter(
       ({ reference, recipe }) =>
-        recipe === undefined && !reference.cloud && installed.get(referenceKey(reference))?.remoteHost === undefined,
+        recipe === undefined &&
+        !reference.cloud &&
+        installed.get(referenceKey(reference))?.[0]?.remoteHost === undefined,
     )
-    .map((model) => describe(model, installed.get(referenceKey(model.reference)), actual, resolution))
+    .map((model) => describe(model, installed.get(referenceKey(model.reference))?.[0], actual, resolution))
     .sort((a, b) => compareText(a.reference, b.reference))
 }
 

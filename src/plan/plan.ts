@@ -126,7 +126,7 @@ export interface UpdateChange extends FetchChange {
 interface MakeChange extends ChangeBase {
   /** What is installed under this name is first copied to this one; `null`: it is not kept. */
   readonly keepAs: string | null
-  /** Set when it cannot be carried out, since what it starts from cannot be had. */
+  /** Set when it cannot be carried out, as of what starts from a model that cannot be had. */
   readonly blocked?: ErrorData
 }
 
@@ -217,7 +217,7 @@ export interface DeleteChange extends ChangeBase {
   readonly requires: 'prune'
   /** At most this much is freed: layers that other models share stay. */
   readonly nominalBytes: number
-  /** Made on a host, so that no registry can be expected to give it back, and not by an apply of this config. */
+  /** No registry is known to give it back (made on a host, not there, another version, not asked), and no apply of this config brought it. */
   readonly irreplaceable: boolean
   /** What the server says it was built from; `null` for what was pulled. */
   readonly parentModel: string | null
@@ -329,10 +329,4 @@ export function planErrors(plan: Plan): readonly Diagnostic[] {
 export function manifestOf({ config, layers }: PlannedManifest): Manifest {
   const layer = ({ mediaType, digest, sizeBytes }: PlannedBlob): Layer => ({ mediaType, digest, sizeBytes })
   return { config: config === null ? null : layer(config), layers: layers.map(layer) }
-}
-
-/** Its blobs in the order of a pull, one that is named twice once. */
-export function plannedBlobs({ config, layers }: PlannedManifest): readonly PlannedBlob[] {
-  const blobs = new Map([...layers, ...(config === null ? [] : [config])].map((blob) => [blob.digest, blob]))
-  return [...blobs.values()]
 }

@@ -8,7 +8,7 @@ import type { InstalledModel } from './state.ts'
 const maxTagLength = 80
 
 /** `qwen3:8b` → `qwen3:8b-previous-a2aa5b22c6d6`. */
-export function previousName(reference: Reference, digest: string): string {
+function previousName(reference: Reference, digest: string): string {
   const suffix = `-previous-${shortDigest(digest)}`
   return formatReference({ ...reference, tag: `${reference.tag.slice(0, maxTagLength - suffix.length)}${suffix}` })
 }

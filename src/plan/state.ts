@@ -8,7 +8,7 @@ import type { Diagnostic } from '../errors.ts'
 /** One declared model. */
 export interface DesiredModel {
   readonly reference: Reference
-  /** Where it is declared, such as `models[2]`. */
+  /** Where it is declared: `models[2]`, or `models[2].name`. */
   readonly path: string
   /** The server fetches it over plain http. */
   readonly insecure: boolean

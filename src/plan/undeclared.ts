@@ -127,6 +127,9 @@ function judge(
   if (checkDeletions && answer?.kind === 'missing') {
     return { irreplaceable: true, reason: undeclared('its registry does not have it') }
   }
+  if (checkDeletions && answer?.kind === 'too-new') {
+    return { irreplaceable: true, reason: undeclared('its registry has it only for a newer Ollama') }
+  }
   if (checkDeletions && (answer === undefined || answer.kind === 'unknown' || answer.kind === 'unauthorized')) {
     return { irreplaceable: true, reason: undeclared('it is not known whether its registry has it') }
   }

@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import path from 'node:path'
 import { formatBytes } from '../artifact/bytes.ts'
+import { blobsOf } from '../artifact/manifest.ts'
 import { printable } from '../artifact/text.ts'
 import type { Backend } from '../backend/backend.ts'
 import type { Diagnostic } from '../errors.ts'
-import { type Change, type DeleteChange, isFetch, plannedBlobs } from '../plan/plan.ts'
+import { type Change, type DeleteChange, isFetch } from '../plan/plan.ts'
 import type { ActualState } from '../plan/state.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
 import { freeBytes } from '../runtime/disk-space.ts'
@@ -86,7 +87,7 @@ async function partialBytes({ changes, folder: store }: DiskOptions, folder: str
   const layout = layoutOf(folder)
   const missing = new Map(
     changes
-      .flatMap((change) => (isFetch(change) && change.manifest !== null ? plannedBlobs(change.manifest) : []))
+      .flatMap((change) => (isFetch(change) && change.manifest !== null ? blobsOf(change.manifest) : []))
       .filter(({ onHost }) => onHost === false)
       .map(({ digest, sizeBytes }) => [digest, sizeBytes]),
   )

@@ -1,7 +1,7 @@
 /** Reads which models are in a store: a manifest per tag, four folders deep. Whatever else lies there is left alone. */
 import { readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { type Manifest, totalBytes } from '../artifact/manifest.ts'
+import { type Manifest, nominalBytes } from '../artifact/manifest.ts'
 import { compareText, formatReference, parseListedName, type Reference } from '../artifact/reference.ts'
 import { readStoredManifest } from '../artifact/stored-manifest.ts'
 import { quoted } from '../artifact/text.ts'
@@ -131,8 +131,8 @@ async function readTag(
     try {
       const { manifest, parentModel, hashedBytes } = readStoredManifest(bytes)
       const digest = `sha256:${sha256(bytes.subarray(0, hashedBytes))}`
-      const blobs = [...manifest.layers, ...(manifest.config === null ? [] : [manifest.config])]
-      return { name, reference, file, digest, sizeBytes: totalBytes(blobs), manifest, parentModel, modifiedMs, bytes }
+      const sizeBytes = nominalBytes(manifest)
+      return { name, reference, file, digest, sizeBytes, manifest, parentModel, modifiedMs, bytes }
     } catch {
       if (again) return name
       await pause()

@@ -55,6 +55,8 @@ test('parsePattern() refuses a host where the namespace stands, and says what to
       hint: `write host/namespace/model, as in "${meant}"`,
     })
     assert.equal(parsePattern(meant).host, text.trim().split('/')[0])
+    // As of a list with other line ends.
+    assert.equal(parsePattern(`\ufeff${meant}\r`).text, meant)
   }
   assert.throws(() => parsePattern('hf.co/a.b/c'), { hint: /never crosses/ })
 })

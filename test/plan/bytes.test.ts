@@ -113,6 +113,11 @@ test('a deletion frees what no model has after the plan, what is built counted i
   assert.equal(updated['update:a'], 100)
 })
 
+test('what an update and a deletion have in common goes with the deletion, which comes after it', () => {
+  const changes = [remove('a', 'gone'), update('z', 'old', [], null)]
+  assert.deepEqual(freed(changes, contents), { 'delete:a': 1110, 'update:z': 0 })
+})
+
 test('nothing is exact while it is not known what is built, or what stays', () => {
   const gone = remove('gone', 'gone')
   const result = (...changes: readonly Change[]) => freed([...changes, gone], contents)['delete:gone']

@@ -162,6 +162,8 @@ test('nothing that is shown acts on a terminal', () => {
   assertRefused(places.map(([id, place]) => [id, set(place, erase), /is not free of control characters/]))
   const blocked = { code: 'x', message: 'No', hint: erase }
   assertRefused([[quick, set('blocked', blocked), /blocked\.hint is not free of control characters/]])
+  // A path is opened, and shown without what hides: names of some languages have such characters.
+  readPlan(edited(own, set('build.files.0.file', '/mod\u200cels/x.gguf')))
   // Texts that only the server gets may hold anything.
   for (const field of ['system', 'template']) readPlan(edited(own, set(`build.${field}`, erase)))
 })

@@ -101,14 +101,30 @@ test('a field that the config leaves empty and the base has stays, and that is s
     predicted: null,
     differences: null,
     hidden: false,
-    inherited: ['system', 'template'],
+    inherited: ['system', 'messages', 'license'],
   }
   const found = look(config, [version('a', '1')], { known: { builds: new Map([[key('mine'), findings]]) } })
   assert.deepEqual(
-    found.said('cannot-remove').map(({ reference, path, message }) => [reference, path, message.split(': ')[0]]),
+    found.said('cannot-remove').map(({ reference, path, message, hint }) => [reference, path, message, hint]),
     [
-      ['mine:latest', 'models[1].name', '"mine:latest" keeps the system of its base'],
-      ['mine:latest', 'models[1].name', '"mine:latest" keeps the template of its base'],
+      [
+        'mine:latest',
+        'models[1].license',
+        '"mine:latest" keeps the license of its base: Ollama can add to it, but not take it away',
+        'build from another model',
+      ],
+      [
+        'mine:latest',
+        'models[1].messages',
+        '"mine:latest" keeps the messages of its base: Ollama can replace them, but not take them away',
+        'write other messages, or build from another model',
+      ],
+      [
+        'mine:latest',
+        'models[1].system',
+        '"mine:latest" keeps the system of its base: Ollama can replace it, but not take it away',
+        'write another system, or build from another model',
+      ],
     ],
   )
 })

@@ -196,7 +196,12 @@ test('a build whose base is another one than recorded is told so', () => {
     recorded,
   }) as RebuildChange
   assert.deepEqual(methodOf(change), ['rebuild', 'compared', 'base-moved'])
-  assert.deepEqual(change.differences, [{ field: 'from', text: 'base:latest eeeeeeeeeeee → bbbbbbbbbbbb' }])
+  const from = { field: 'from', text: 'base:latest eeeeeeeeeeee → bbbbbbbbbbbb' }
+  assert.deepEqual(change.differences, [from])
+  // It is told once, and by field.
+  const differences = ['adapters', 'from', 'system'].map((field) => ({ field, text: field }))
+  const several = built({ installed, findings: { ...findings, differences }, recorded }) as RebuildChange
+  assert.deepEqual(several.differences, [differences[0], from, differences[2]])
   // What was recorded of another version says nothing about this one.
   const stale = built({ installed, findings, recorded: { ...recorded, digest: digestOf('f') } }) as RebuildChange
   assert.deepEqual([stale.reason.code, stale.differences], ['not-as-declared', []])

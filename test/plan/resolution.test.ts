@@ -231,12 +231,17 @@ test('servers before 0.19 list other digests for the same content: their blobs a
   assert.equal(lacking.action, 'update')
   // A newer server is healed by a pull that moves nothing; a development build counts as new.
   for (const serverVersion of ['0.33.0', '0.0.0']) {
-    const healed = changeOf(
-      planOf({ models: ['a'] }, [version('a', '2')], known, {}, serverVersion).changes,
-      'a:latest',
-    )
+    const healed = changeOf(planOf({ models: ['a'] }, [sized], known, {}, serverVersion).changes, 'a:latest')
     assert.deepEqual([healed.action, healed.downloadBytes], ['update', 0])
   }
+  // An update converges there too.
+  const update = { update: 'all' } as const
+  const updated = changeOf(planOf({ models: ['a'] }, [sized], known, update, '0.18.3').changes, 'a:latest')
+  assert.deepEqual([updated.action, updated.reason.code], ['no-op', 'same-content'])
+  assert.equal(
+    changeOf(planOf({ models: ['a'] }, [sized], known, update, '0.33.0').changes, 'a:latest').action,
+    'update',
+  )
 })
 
 test('plan and apply never follow a tag; update does, whatever the lock says', () => {
@@ -278,9 +283,38 @@ test('plan and apply never follow a tag; update does, whatever the lock says', (
   )
   assert.ok(current.action === 'no-op' && current.lock?.digest === digest('9'), 'the lock has to follow')
   for (const answer of [unreachable, { kind: 'missing' } as const, { kind: 'too-new' } as const]) {
-    const plan = planOf({ models: ['a'] }, [version('a', '1')], { answers: { a: answer } }, update)
-    assert.equal(changeOf(plan.changes, 'a:latest').reason.code, 'not-checked')
-    assert.equal(plan.diagnostics.length, 1)
+    for (const pins of [{}, { a: pin('1') }]) {
+      const plan = planOf({ models: ['a'] }, [version('a', '1')], { answers: { a: answer }, pins }, update)
+      assert.equal(changeOf(plan.changes, 'a:latest').reason.code, 'not-checked')
+      assert.equal(plan.diagnostics.length, 1)
+    }
+  }
+})
+
+test('of what is known to have the locked content no registry is asked', () => {
+  const known: Known = { pins: { a: pin('1') }, contents: new Map([[digest('2'), blobsOf(small)]]) }
+  const plan = planOf({ models: ['a'] }, [version('a', '2')], known)
+  assert.deepEqual([changeOf(plan.changes, 'a:latest').reason.code, plan.asked], ['same-content', []])
+  const other = { ...known, contents: new Map([[digest('2'), blobsOf(newer)]]) }
+  assert.deepEqual(planOf({ models: ['a'] }, [version('a', '2')], other).asked, [key('a')])
+})
+
+test('offline, only models of which a registry would be asked are named', () => {
+  const models = ['a', { name: 'mine', from: 'a', system: 'Hi.' }, 'c:cloud']
+  const intent = { update: 'all' } as const
+  const plan = planOf({ models }, [version('a', '1'), version('mine', '2')], { offline: true }, intent)
+  const [note] = plan.diagnostics.filter(({ code }) => code === 'offline')
+  assert.match(note?.message ?? '', /asked about a:latest$/)
+})
+
+test('what is locked and cannot be pulled is told of once', () => {
+  const codes = (answer: ManifestAnswer, installed: readonly InstalledModel[]) =>
+    planOf({ models: ['a'] }, installed, { answers: { a: answer }, pins: { a: pin('1') } }).diagnostics.map(
+      ({ code }) => code,
+    )
+  for (const installed of [[], [version('a', '2')]]) {
+    assert.deepEqual(codes({ kind: 'missing' }, installed), ['locked-version-gone'])
+    assert.deepEqual(codes({ kind: 'too-new' }, installed), ['server-too-old'])
   }
 })
 
@@ -355,6 +389,7 @@ test('what no registry is known to have needs a person, unless the record says t
   // What the tag names now is another: this one cannot be had again.
   assert.equal(judge({ answers: { made: found('2', small) } }), true)
   assert.equal(judge({ answers: { made: { kind: 'missing' } } }), true)
+  assert.equal(judge({ answers: { made: { kind: 'too-new' } } }), true)
   assert.equal(judge({ answers: { made: unreachable } }), true)
   assert.equal(judge({ offline: true }), true)
   const recorded = new Map([[key('made'), { reference: 'made:latest', digest: digest('1'), broughtIn: true }]])
@@ -466,6 +501,9 @@ test('outdated: what differs, by layers where they are known, else by what the h
   )
   assert.deepEqual(seen[1]?.differences, [{ what: 'template', bytes: 30 }])
   assert.equal(seen[0]?.locked, digest('1'))
+  const damaged = { ...actual, models: [{ ...version('a', '1'), damage: 'a part is missing' }] }
+  const [broken] = outdatedModels(desired, damaged, resolution({ answers, onHost }))
+  assert.equal(broken?.status, 'not-installed')
   const one = (known: Known, sizeBytes = 1037) =>
     outdatedModels(
       resolveConfig({ models: ['b'] }).desired,

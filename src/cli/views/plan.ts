@@ -1,6 +1,6 @@
 /** The plan as text for people. */
 import { formatBytes } from '../../artifact/bytes.ts'
-import { shortDigest } from '../../artifact/manifest.ts'
+import { blobsOf, shortDigest } from '../../artifact/manifest.ts'
 import { printable } from '../../artifact/text.ts'
 import {
   type AliasChange,
@@ -15,7 +15,6 @@ import {
   isPending,
   type Plan,
   type PullChange,
-  plannedBlobs,
   type RebuildChange,
   type RestoreChange,
   type Target,
@@ -262,7 +261,7 @@ function downloadTotal(changes: readonly Change[], kind: TargetKind): string {
   const unknown = fetches.filter(({ downloadBytes }) => downloadBytes === null).length
   const bytes = fetches.reduce((sum, { downloadBytes }) => sum + (downloadBytes ?? 0), 0)
   const blobs = fetches.flatMap(({ manifest, presentBytes }) =>
-    manifest === null || presentBytes === null ? [] : plannedBlobs(manifest).filter(({ onHost }) => onHost === true),
+    manifest === null || presentBytes === null ? [] : blobsOf(manifest).filter(({ onHost }) => onHost === true),
   )
   const sizes = new Map(blobs.map(({ digest, sizeBytes }) => [digest, sizeBytes]))
   const present = [...sizes.values()].reduce((sum, size) => sum + size, 0)
