@@ -62,7 +62,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   record: ['artifact', 'runtime', 'json.ts', 'shape.ts', 'errors.ts'],
   transfer: ['registry', 'artifact', 'runtime', 'errors.ts'],
   store: ['artifact', 'runtime', 'errors.ts'],
-  backend: ['store', 'transfer', 'registry', 'plan', 'artifact', 'runtime', 'errors.ts', 'version.ts'],
+  backend: ['store', 'transfer', 'registry', 'plan', 'artifact', 'runtime', 'errors.ts'],
   demo: ['artifact', 'runtime'],
   setup: ['artifact', 'runtime', 'errors.ts'],
   doctor: ['backend', 'store', 'plan', 'artifact', 'runtime', 'errors.ts'],

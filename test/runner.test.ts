@@ -43,6 +43,17 @@ test('createPlan() takes a config that was never in a file, and checks it', asyn
   await assert.rejects(createPlan({ models: [], prune: false }, { env: {}, prune: true }), { code: 'prune-refused' })
 })
 
+test('applyPlan() refuses a number of models at once that is none, before anything happens', async (t) => {
+  const server = await startServer(t, { registry: ['a'] })
+  const config = { models: ['a'], host: server.url }
+  const plan = await createPlan(config, { env: {} })
+  for (const concurrency of [0, Number.NaN, 1.5]) {
+    const run = applyPlan(plan, { config, env: {}, concurrency, approve: { changes: true, deletions: false } })
+    await assert.rejects(run.report, { code: 'usage' })
+  }
+  assert.deepEqual(server.installed(), [])
+})
+
 test('applyPlan() reports an unapproved change as skipped', async (t) => {
   const server = await startServer(t, { models: ['old'], registry: ['a'] })
   const config = { models: ['a'], host: server.url }

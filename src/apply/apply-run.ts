@@ -66,6 +66,9 @@ class EventQueue {
         return
       }
       this.#progressAt.set(event.id, this.#events.length)
+    } else if ('id' in event) {
+      // Later progress comes after it.
+      this.#progressAt.delete(event.id)
     }
     this.#events.push(event)
     this.#wake()

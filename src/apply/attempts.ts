@@ -22,8 +22,9 @@ export interface Patience {
   readonly retryPauseMs?: number | undefined
 }
 
-/** That get no further than any before them; of bytes that come damaged, which are thrown away, half of it. */
+/** That get no further than any before them. */
 const maxFruitless = 5
+/** In which bytes come damaged, and are thrown away. */
 const maxDamaged = 2
 /** Of a connection that breaks off again and again, and gets a little further each time. */
 const maxAttempts = 100
@@ -35,6 +36,7 @@ export class Attempts {
   readonly #host: Host
   readonly #patience: Patience
   #fruitless = 0
+  #damaged = 0
   #furthestBytes = 0
 
   constructor(host: Host, patience: Patience) {
@@ -53,7 +55,14 @@ export class Attempts {
         pulled = true
         return await this.#verify(change.reference, signal)
       } catch (error) {
-        if (signal?.aborted || !this.#mayTryAgain(error, pulled)) throw error
+        const damage = isDamage(error)
+        if (damage) {
+          this.#damaged++
+          // What there was of it is gone.
+          this.#furthestBytes = 0
+          this.#fruitless = 1
+        }
+        if (signal?.aborted || !this.#mayTryAgain(error, pulled, damage)) throw error
         const pauseMs = this.#pauseMs(this.#fruitless)
         yield { type: 'change-retrying', id: change.id, attempt: this.count + 1, pauseMs, error: toErrorData(error) }
         await sleep(pauseMs, signal)
@@ -98,15 +107,12 @@ export class Attempts {
   }
 
   /** @param pulled What failed is the look at it afterwards */
-  #mayTryAgain(error: unknown, pulled: boolean): error is OllamaConfigError {
+  #mayTryAgain(error: unknown, pulled: boolean, damage: boolean): error is OllamaConfigError {
     // The downloads of a store were tried several times already, and what is checked there is on this disk.
     if (this.#host.backend.kind === 'store' || !isOllamaConfigError(error)) return false
+    if (pulled ? !isGone(error) : !error.retryable) return false
     if (this.count >= maxAttempts) return false
-    // A success that left nothing, as when another client deleted a part of it meanwhile: it would be pulled by hand.
-    const isGone = error.code === 'verification-failed' || isMissingOnHost(error)
-    const isDamaged = error.code === 'digest-mismatch' || isGone
-    if (pulled ? !isGone : !error.retryable) return false
-    return isDamaged ? this.count < maxDamaged : this.#fruitless < maxFruitless
+    return damage ? this.#damaged < maxDamaged : this.#fruitless < maxFruitless
   }
 
   #pauseMs(fruitless: number): number {
@@ -123,7 +129,14 @@ function standingOf({ status, digest = '', completedBytes = 0 }: PullProgress, p
   return { doing: `${status} ${digest}`, bytes: completedBytes, hashedBytes, waiting }
 }
 
-/** As `show` tells it of a model with a part missing; a registry that has no such model says it of a pull. */
-function isMissingOnHost({ code, details }: OllamaConfigError): boolean {
-  return code === 'model-not-found' && details?.['path'] === '/api/show'
+function isDamage(error: unknown): boolean {
+  return isOllamaConfigError(error) && (error.code === 'digest-mismatch' || isGone(error))
+}
+
+/**
+ * A success that left nothing, as when another client deleted a part of it meanwhile: it would be pulled by hand. That `show` tells of a
+ * model with a part missing; a registry that has no such model says it of a pull.
+ */
+function isGone({ code, details }: OllamaConfigError): boolean {
+  return code === 'verification-failed' || (code === 'model-not-found' && details?.['path'] === '/api/show')
 }

@@ -121,7 +121,7 @@ function isDone(change: PullChange | UpdateChange, present: InstalledModel | und
 async function isOtherVersion(
   { after, manifest }: PullChange | UpdateChange,
   { digest }: InstalledModel,
-  { state, backend }: Host,
+  { state, backend, lateSignal: signal }: Host,
 ): Promise<boolean> {
   const planned = after?.digest ?? null
   if (planned === null || planned === digest) return false
@@ -129,7 +129,8 @@ async function isOtherVersion(
   // Such a server never lists the digest of the registry, but it has the blobs of what it pulled.
   const lookup = backend.openBlobs()
   try {
-    for (const blob of manifest === null ? [] : blobsOf(manifest)) if (!(await lookup.has(blob))) return true
+    for (const blob of manifest === null ? [] : blobsOf(manifest))
+      if (!(await lookup.has(blob, { signal }))) return true
     return false
   } finally {
     lookup.close()

@@ -12,17 +12,17 @@ export async function* keepPrevious(
 ): AsyncGenerator<Event, void> {
   if (copy === null || present === undefined) return
   const { name, digest } = present
-  yield { type: 'keeping-previous', id, copy, digest }
   const [existing] = findInstalled(host.state, copy)
   if (existing !== undefined && existing.digest !== digest) {
     throw new OllamaConfigError(
       'stale-plan',
       `"${name}" was not replaced: "${copy}", to which its copy would go, is another model`,
       {
-        hint: `rename or delete "${copy}", or leave out --keep-previous`,
+        hint: `copy "${copy}" to another name if you need it, delete it, and apply again`,
       },
     )
   }
+  yield { type: 'keeping-previous', id, copy, digest }
   if (existing === undefined) await host.backend.copy(name, copy)
   const kept = await verifyInstalled(copy, host)
   if (kept.digest !== digest) throw stalePlan(`"${name}" was not replaced: it was replaced while it was copied aside`)

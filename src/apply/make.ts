@@ -123,7 +123,8 @@ async function isAsDeclared(model: InstalledModel, build: PlannedBuild, host: Ho
   if (build.from === null || model.remoteHost !== undefined) return false
   const base = findWhole(host.state, build.from)
   if (base === undefined) return false
-  const [shown, shownBase] = [await host.backend.show(model.name), await host.backend.show(base.name)]
+  const show = (name: string) => host.backend.show(name, { signal: host.lateSignal })
+  const [shown, shownBase] = [await show(model.name), await show(base.name)]
   return differencesOf(shown, shownBase, build, build).length === 0
 }
 
@@ -133,7 +134,7 @@ async function isAsDeclared(model: InstalledModel, build: PlannedBuild, host: Ho
  * @throws {OllamaConfigError} `verification-failed`
  */
 async function assertAsDeclared(model: InstalledModel, build: PlannedBuild, host: Host): Promise<void> {
-  const shown = await host.backend.show(model.name)
+  const shown = await host.backend.show(model.name, { signal: host.lateSignal })
   const differences = differencesOf(shown, null, build, build).filter(
     // The server rewrites the weights of files.
     ({ field }) => field !== 'gguf',

@@ -36,7 +36,7 @@ function whatChanged(
 
 async function deleteModel(name: string, host: Host): Promise<void> {
   const isGone = async () => {
-    host.state = await host.backend.readState()
+    host.state = await host.backend.readState({ signal: host.lateSignal })
     return findInstalled(host.state, name).length === 0
   }
   try {

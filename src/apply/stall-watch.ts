@@ -1,17 +1,15 @@
 /** Notices what stands still: a server whose network hangs goes on sending lines in which nothing moves. */
 import { OllamaConfigError } from '../errors.ts'
+import { maxTimerMs } from '../runtime/sleep.ts'
 
 /** The server's own six tries for a part take 63 seconds together, a silent part it gives up after 30. */
-export const defaultStallMs = 120_000
+const defaultStallMs = 120_000
 
 /** While it hashes what came, the server says nothing. Slower than this no disk that holds models is read. */
 const slowestHashBytesPerMs = 10_000
 
 /** Calls back once, unless the returned function is called before. */
 type After = (ms: number, callback: () => void) => () => void
-
-/** Longer timers fire at once. */
-const maxTimerMs = 2 ** 31 - 1
 
 /** A process that was suspended wakes up with its timers overdue, before it has read what came meanwhile: it gets a moment for that. */
 const graceMs = 200

@@ -51,3 +51,7 @@ function endOfText(text: string, start: number): number {
   }
   return text.length
 }
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -3,6 +3,7 @@
  * registry sent is kept as it was and never printed anew, except where `formatManifest` gives back the very same bytes.
  */
 import { OllamaConfigError } from '../errors.ts'
+import { isRecord } from './json-text.ts'
 import { printable, quoted } from './text.ts'
 
 /** One entry of a manifest: a blob and what it is for. */
@@ -156,10 +157,6 @@ export function layerWord({ mediaType }: Layer): string {
   if (mediaType.startsWith('application/vnd.docker.container.image.')) return 'config'
   const kind = /^application\/vnd\.ollama\.image\.([a-z]+)/.exec(mediaType)?.[1] ?? ''
   return Object.hasOwn(layerWords, kind) ? (layerWords[kind] ?? 'other') : 'other'
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function notManifest(problem: string): OllamaConfigError {

@@ -1,7 +1,7 @@
 /** Reads the small blobs of a model, and what is told of its weights, as far as a build takes them over. Pure. */
 import type { ConfigFields, ModelContent } from './derived.ts'
-import { readJsonText } from './json-text.ts'
-import { isRecord, type Layer } from './manifest.ts'
+import { isRecord, readJsonText } from './json-text.ts'
+import type { Layer } from './manifest.ts'
 import type { Weights } from './weights.ts'
 
 /** `undefined` for what is no JSON object, or too deep to be walked. */

@@ -21,4 +21,10 @@ export type ManifestAnswer =
   /** Refused: the server may have a key that we lack. */
   | { readonly kind: 'unauthorized'; readonly problem: string; readonly hint: string }
   /** Not reached, not in time, or an answer that is no manifest. */
-  | { readonly kind: 'unknown'; readonly problem: string; readonly hint: string }
+  | {
+      readonly kind: 'unknown'
+      readonly problem: string
+      readonly hint: string
+      /** It gave no answer at all. */
+      readonly unreachable?: true
+    }

@@ -3,7 +3,8 @@
  * then is what the listed digest covers (manifest.go in v0.33).
  */
 import { OllamaConfigError } from '../errors.ts'
-import { assertSpelling, imageType, isRecord, type Manifest, parseManifest } from './manifest.ts'
+import { isRecord } from './json-text.ts'
+import { assertSpelling, imageType, type Manifest, parseManifest } from './manifest.ts'
 
 export interface StoredManifest {
   readonly manifest: Manifest

@@ -1,15 +1,24 @@
 /** Answers of an Ollama server, or of what stands in front of it, that are no success. */
 import { printable } from '../artifact/text.ts'
 import type { OllamaConfigError } from '../errors.ts'
+import { readBeginning } from '../runtime/body.ts'
+import type { HttpResponse } from '../runtime/http.ts'
 import { buildError } from './build-errors.ts'
 import { type CallContext, callOf, fail, notOllamaHint } from './errors.ts'
 import { pullError, storeError } from './pull-errors.ts'
+import { maxErrorBytes } from './responses.ts'
 
+/** An answer that is no success, of which only the beginning matters. */
 export interface FailedAnswer {
   readonly status: number
   /** Its beginning. */
   readonly body: string
   readonly location: string | undefined
+}
+
+export async function readFailed(response: HttpResponse): Promise<FailedAnswer> {
+  const body = await readBeginning(response, maxErrorBytes)
+  return { status: response.status, body, location: response.header('location') }
 }
 
 /** Too many requests, and what a proxy says while the server behind it starts. */

@@ -1,14 +1,8 @@
 /** Why a build or an upload failed, from the text that the server gives (v0.33 and its recordings). */
 import { printable } from '../artifact/text.ts'
-import type { ErrorCode, OllamaConfigError } from '../errors.ts'
+import type { OllamaConfigError } from '../errors.ts'
 import { type CallContext, callOf, fail } from './errors.ts'
-import { storeMeaning } from './pull-errors.ts'
-
-interface Meaning {
-  readonly code: ErrorCode
-  readonly problem: string
-  readonly hint: string
-}
+import { type Meaning, storeMeaning } from './pull-errors.ts'
 
 /** What the text of a failed create means. */
 export function buildError(text: string, context: CallContext): OllamaConfigError {
@@ -28,7 +22,7 @@ function meaningOf(text: string): Meaning {
       'the server needs llama-quantize, which is part of a full installation of Ollama 0.30 or later',
     )
   const store = storeMeaning(text)
-  if (store !== undefined) return { ...store, hint: store.hint ?? 'look at the log of the server' }
+  if (store !== undefined) return store
   const template = /^template error: (.*)$/s.exec(text)?.[1]
   if (template !== undefined)
     return failed(`its template is wrong: ${printable(template, 300)}`, 'mend "template" in the config')

@@ -97,7 +97,6 @@ function networkError(error: TransportError, context: CallContext): OllamaConfig
     case 'ECONNRESET':
     case 'ECONNABORTED':
     case 'EPIPE':
-    case 'UND_ERR_SOCKET':
       return brokenOff(context, error)
     case 'ERR_INVALID_CHAR':
     case 'ERR_INVALID_HTTP_TOKEN':

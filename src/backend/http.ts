@@ -4,12 +4,12 @@ import { formatReference, type Reference } from '../artifact/reference.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { ActualState } from '../plan/state.ts'
 import { anySignal } from '../runtime/abortable.ts'
-import { readBeginning, readText } from '../runtime/body.ts'
+import { readText } from '../runtime/body.ts'
 import { createHttpClient, type HttpClient } from '../runtime/http.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { sleep } from '../runtime/sleep.ts'
 import type { Address } from './address.ts'
-import { answerError } from './answer-errors.ts'
+import { answerError, readFailed } from './answer-errors.ts'
 import type {
   Backend,
   BlobLookup,
@@ -26,7 +26,7 @@ import { buildError, uploadError } from './build-errors.ts'
 import { type CallContext, callOf, fail, notOllamaHint, streamEnded, toHostError } from './errors.ts'
 import type { ClientCall, Limits, OllamaClient } from './ollama-client.ts'
 import { pullError } from './pull-errors.ts'
-import { maxErrorBytes, maxJsonBytes, readListing, readProgress, readVersion } from './responses.ts'
+import { maxJsonBytes, readListing, readProgress, readVersion } from './responses.ts'
 import { secretsOf, withoutSecrets } from './secrets.ts'
 import { readDetails } from './shown.ts'
 
@@ -41,9 +41,9 @@ export interface HostBackendOptions {
   readonly logger?: Logger | undefined
   /** Keeps other processes of ours on this machine from changing the server meanwhile. Absolute; by default nothing does. */
   readonly mutexFile?: string | undefined
-  /** Longest silence of the server in everything but a pull, which has no limit. Default: 30 000. */
+  /** Longest silence of the server in everything but pulls, builds and uploads, which have no limit. Default: 30 000. */
   readonly silenceMs?: number | undefined
-  /** Longest time for everything but a pull, which has no limit. Default: 120 000. */
+  /** Longest time for everything but pulls, builds and uploads, which have no limit. Default: 120 000. */
   readonly totalMs?: number | undefined
 }
 
@@ -91,7 +91,7 @@ export function connectHost({ address, headers, logger }: HostBackendOptions, co
   return createHttpClient({
     url: address.url,
     socketPath: address.socketPath,
-    headers: { ...address.headers, ...lowerCased(headers) },
+    headers: { ...address.headers, ...headers },
     connections,
     onExchange:
       logger === undefined ? undefined : (exchange) => logger.debug('request', { host: address.origin, ...exchange }),
@@ -231,9 +231,8 @@ class HostBackend implements Backend {
     try {
       // The server answers when it has hashed all of it, which may take minutes.
       const response = await this.#http.send({ method: 'POST', path, signal, body: { bytes, sizeBytes } })
-      const body = await readBeginning(response, maxErrorBytes)
-      if (response.status === 200 || response.status === 201) return
-      const answer = { status: response.status, body, location: response.header('location') }
+      const answer = await readFailed(response)
+      if (answer.status === 200 || answer.status === 201) return
       throw uploadError(answer, context) ?? answerError(answer, context)
     } catch (error) {
       throw this.#failure(error, signal, context)
@@ -253,9 +252,9 @@ class HostBackend implements Backend {
     const context = this.#context('HEAD', path)
     try {
       const response = await http.send({ method: 'HEAD', path, signal, ...this.#limits })
-      const { status } = response
-      // There is none, but only a body that was read gives its connection back.
-      const body = await readBeginning(response, maxErrorBytes)
+      // There is no body, but only one that was read gives its connection back.
+      const answer = await readFailed(response)
+      const { status } = answer
       // A server says nothing of a blob but the status: a page of a proxy must not count as a blob, or two pulls could fetch it at once.
       if (status === 200 && response.header('content-type') !== undefined)
         throw fail(
@@ -265,7 +264,7 @@ class HostBackend implements Backend {
           context,
         )
       if (status === 200 || status === 404) return status === 200
-      throw answerError({ status, body, location: response.header('location') }, context)
+      throw answerError(answer, context)
     } catch (error) {
       throw this.#failure(error, signal, context)
     }
@@ -311,9 +310,7 @@ class HostBackend implements Backend {
     try {
       const response = await this.#http.send({ path, signal, ...this.#limits })
       if (response.status === 200) return read(await readText(response, maxJsonBytes), context)
-      const { status } = response
-      const body = await readBeginning(response, maxErrorBytes)
-      throw answerError({ status, body, location: response.header('location') }, context)
+      throw answerError(await readFailed(response), context)
     } catch (error) {
       throw this.#failure(error, signal, context)
     }
@@ -346,8 +343,4 @@ class HostBackend implements Backend {
 
 function streamFailure(text: string, context: CallContext): OllamaConfigError {
   return context.path === '/api/create' ? buildError(text, context) : pullError(text, context)
-}
-
-function lowerCased(headers: Readonly<Record<string, string>> = {}): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }

@@ -1,11 +1,12 @@
 /** Has an Ollama server load a model into memory, by a request that asks the model nothing. */
-import { readBeginning, readText } from '../runtime/body.ts'
+import { printable } from '../artifact/text.ts'
+import { readText } from '../runtime/body.ts'
 import type { HttpClient } from '../runtime/http.ts'
-import { answerError } from './answer-errors.ts'
+import { answerError, readFailed } from './answer-errors.ts'
 import type { CallOptions } from './backend.ts'
-import { type CallContext, toHostError } from './errors.ts'
+import { type CallContext, fail, toHostError } from './errors.ts'
 import { connectHost, type HostBackendOptions, placeOf } from './http.ts'
-import { isRecord, maxErrorBytes, maxJsonBytes, parseJson } from './responses.ts'
+import { maxJsonBytes, parseJson } from './responses.ts'
 import { secretsOf, withoutSecrets } from './secrets.ts'
 
 /** `name`: in the spelling of the server. `keepAlive`: seconds, or text such as `10m`; `undefined` leaves it to the server. */
@@ -54,12 +55,19 @@ async function ask(
   const { status } = response
   if (status === 200) {
     const answer = parseJson(await readText(response, maxJsonBytes), context)
+    const { error } = answer
     // As in a stream, an error may come with a status that promised none.
-    if (isRecord(answer) && typeof answer['error'] === 'string')
-      throw answerError({ status: 500, body: JSON.stringify(answer), location: undefined }, context)
+    if (typeof error === 'string')
+      throw fail(
+        'host-error',
+        `${context.origin} did not load it: ${printable(error)}`,
+        'look at the log of the server',
+        context,
+      )
     return 'loaded'
   }
-  const text = await readBeginning(response, maxErrorBytes)
-  if (status === 400 && path === '/api/generate' && text.includes('does not support generate')) return 'only-embeds'
-  throw answerError({ status, body: text, location: response.header('location') }, context)
+  const failed = await readFailed(response)
+  const embeds = status === 400 && path === '/api/generate' && failed.body.includes('does not support generate')
+  if (embeds) return 'only-embeds'
+  throw answerError(failed, context)
 }

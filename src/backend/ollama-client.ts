@@ -6,13 +6,15 @@
 
 import { Ollama } from 'ollama/browser'
 import type { StoredMessage } from '../artifact/derived.ts'
+import { isRecord } from '../artifact/json-text.ts'
+import { printable } from '../artifact/text.ts'
 import { anySignal } from '../runtime/abortable.ts'
-import { type Line, readBeginning, readLines, readText } from '../runtime/body.ts'
+import { type Line, readLines, readText } from '../runtime/body.ts'
 import type { HttpClient, HttpResponse } from '../runtime/http.ts'
-import { answerError } from './answer-errors.ts'
+import { answerError, readFailed } from './answer-errors.ts'
 import type { CreateRequest } from './backend.ts'
-import { type CallContext, streamEnded } from './errors.ts'
-import { isRecord, maxErrorBytes, maxJsonBytes, notJson, parseJson, wrongShape } from './responses.ts'
+import { type CallContext, callOf, fail, streamEnded } from './errors.ts'
+import { maxJsonBytes, notJson, parseJson, wrongShape } from './responses.ts'
 
 /** Far above any line of a pull; an error line may hold what a registry answered. */
 const maxLineLength = 1_048_576
@@ -59,8 +61,7 @@ export function createClientCall(http: HttpClient, { context, signal, limits }: 
     const { status } = response
     if (status < 200 || status > 299) {
       // The client would print to the console for every body that is not JSON.
-      const body = await readBeginning(response, maxErrorBytes)
-      throw answerError({ status, body, location: response.header('location') }, context)
+      throw answerError(await readFailed(response), context)
     }
     if (context.path === '/api/pull' || context.path === '/api/create')
       return new Response(streamOf(checkedLines(response)))
@@ -143,9 +144,8 @@ export function createHostClient(http: HttpClient, { signal, contextOf, failureO
         signal: anySignal(signal, own),
       })
       const { status } = response
-      if (status >= 200 && status <= 299) return new Response(streamOf(piecesOf(response, failure)))
-      const beginning = await readBeginning(response, maxErrorBytes)
-      throw answerError({ status, body: beginning, location: response.header('location') }, context)
+      if (status >= 200 && status <= 299) return new Response(streamOf(piecesOf(response, context, failure)))
+      throw answerError(await readFailed(response), context)
     } catch (error) {
       throw failure(error)
     }
@@ -155,20 +155,46 @@ export function createHostClient(http: HttpClient, { signal, contextOf, failureO
 }
 
 async function* piecesOf(
-  { body }: HttpResponse,
+  { body, header }: HttpResponse,
+  context: CallContext,
   failure: (error: unknown) => unknown,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, undefined> {
   try {
-    for await (const piece of body) yield new Uint8Array(piece)
+    if (/ndjson/.test(header('content-type') ?? '')) {
+      const encoder = new TextEncoder()
+      for await (const { text } of readLines(body, maxJsonBytes)) {
+        // The client would throw its words as they are.
+        const error = errorIn(text)
+        if (error !== undefined)
+          throw fail(
+            'host-error',
+            `${callOf(context)} failed: ${printable(error)}`,
+            'look at the log of the server',
+            context,
+          )
+        yield encoder.encode(`${text}\n`)
+      }
+    } else for await (const piece of body) yield new Uint8Array(piece)
   } catch (error) {
     throw failure(error)
   }
 }
 
-/** Whom a request is about. */
+/** Of a line of a stream. What is no JSON the client tells of. */
+function errorIn(line: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(line)
+    return isRecord(value) && typeof value['error'] === 'string' ? value['error'] : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Whom a request is about: the client says `name` for a pull, a push and a deletion, and `source` for a copy. */
 function modelIn(body: string | undefined): string | undefined {
-  const { model } = body === undefined ? {} : (JSON.parse(body) as { readonly model?: unknown })
-  return typeof model === 'string' ? model : undefined
+  const fields: unknown = body === undefined ? undefined : JSON.parse(body)
+  if (!isRecord(fields)) return undefined
+  return [fields['model'], fields['name'], fields['source']].find((value) => typeof value === 'string')
 }
 
 /** As `ReadableStream.from`, which TypeScript's DOM library does not know. */

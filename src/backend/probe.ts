@@ -1,10 +1,11 @@
 /** Asks a server for all that it tells of itself at once: each answer, or why there is none, stands by itself. */
+import { isRecord } from '../artifact/json-text.ts'
 import { type ErrorData, toErrorData } from '../errors.ts'
-import { readBeginning, readText } from '../runtime/body.ts'
-import { answerError } from './answer-errors.ts'
+import { readText } from '../runtime/body.ts'
+import { answerError, readFailed } from './answer-errors.ts'
 import { type CallContext, toHostError } from './errors.ts'
 import { connectHost, type HostBackendOptions, placeOf } from './http.ts'
-import { isRecord, type Listing, maxErrorBytes, maxJsonBytes, nonEmpty, parseJson, readListing } from './responses.ts'
+import { type Listing, maxJsonBytes, nonEmpty, parseJson, readListing } from './responses.ts'
 import { secretsOf, withoutSecrets } from './secrets.ts'
 
 export type Answer<T> = { readonly value: T } | { readonly error: ErrorData }
@@ -47,10 +48,8 @@ export async function probeServer(options: ProbeOptions): Promise<ServerAnswers>
     const context: CallContext = { ...placeOf(address), method: 'GET', path, serverVersion: null }
     try {
       const response = await http.send({ path, signal, totalMs: limitMs })
-      const { status } = response
-      if (status === 200) return { value: read(await readText(response, maxJsonBytes), context) }
-      const body = await readBeginning(response, maxErrorBytes)
-      throw answerError({ status, body, location: response.header('location') }, context)
+      if (response.status === 200) return { value: read(await readText(response, maxJsonBytes), context) }
+      throw answerError(await readFailed(response), context)
     } catch (error) {
       signal?.throwIfAborted()
       return { error: toErrorData(withoutSecrets(toHostError(error, context), secrets)) }

@@ -6,10 +6,11 @@ import { printable } from '../artifact/text.ts'
 import type { ErrorCode, OllamaConfigError } from '../errors.ts'
 import { type CallContext, fail } from './errors.ts'
 
-interface Meaning {
+/** What a text of the server means for people. */
+export interface Meaning {
   readonly code: ErrorCode
   readonly problem: string
-  readonly hint?: string | undefined
+  readonly hint: string
   /** The next pull may succeed. Default: false, as for everything that stays so until somebody changes something. */
   readonly retryable?: true
 }

@@ -1,4 +1,5 @@
 /** What an Ollama server answers, checked by hand: a schema library would cost more to load than all of it. */
+import { isRecord } from '../artifact/json-text.ts'
 import { parseListedName } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
 import { isOllamaConfigError, type OllamaConfigError } from '../errors.ts'
@@ -10,10 +11,6 @@ import { type CallContext, callOf, fail, notOllamaHint } from './errors.ts'
 export const maxJsonBytes = 64 * 1024 * 1024
 /** Of an answer that is only shown. */
 export const maxErrorBytes = 64 * 1024
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 /** @throws {OllamaConfigError} `host-not-ollama`, `invalid-response` */
 export function parseJson(text: string, context: CallContext): Readonly<Record<string, unknown>> {
@@ -142,6 +139,11 @@ export function readProgress(value: unknown, context: CallContext): PullProgress
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+/** As it is: it is compared with what the config says. */
+export function textOf(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value : null
 }
 
 /** One line of visible text, or `null`. */

@@ -1,10 +1,11 @@
 /** What `/api/show` tells of a model, checked by hand. The facts that only its Modelfile has are taken from there. */
+import { isRecord } from '../artifact/json-text.ts'
 import { printedText } from '../artifact/modelfile.ts'
 import type { Parameter } from '../artifact/parameters.ts'
 import { printable } from '../artifact/text.ts'
 import type { ModelDetails, ShownParameters } from './backend.ts'
 import type { CallContext } from './errors.ts'
-import { isRecord, nonEmpty, wrongShape } from './responses.ts'
+import { nonEmpty, textOf, wrongShape } from './responses.ts'
 
 /** @throws {OllamaConfigError} `invalid-response` */
 export function readDetails(value: unknown, context: CallContext): ModelDetails {
@@ -33,11 +34,6 @@ export function readDetails(value: unknown, context: CallContext): ModelDetails 
     requires: textOf(value['requires']),
     modelInfo: isRecord(info) ? info : {},
   }
-}
-
-/** As it is: it is compared with what the config says. */
-function textOf(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value : null
 }
 
 function readMessages(value: unknown): ModelDetails['messages'] {

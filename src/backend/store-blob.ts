@@ -39,7 +39,7 @@ const defaultSilenceMs = 20_000
  * @throws {OllamaConfigError} as `Downloader.fetch`; a `BlobGoneError` when the registry does not have it
  */
 export async function bringBlob(blob: Layer, options: BringBlobOptions): Promise<void> {
-  await options.downloader.inTurn(blob.digest, () => bring(blob, options))
+  await options.downloader.inTurn(blob.digest, () => bring(blob, options), options.signal)
 }
 
 async function bring(blob: Layer, options: BringBlobOptions): Promise<void> {

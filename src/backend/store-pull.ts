@@ -49,9 +49,11 @@ function noManifest(
         hint: answer.hint,
       })
     case 'unknown':
-      return new OllamaConfigError('registry-error', `"${name}" cannot be fetched: ${answer.problem}`, {
-        hint: answer.hint,
-      })
+      return new OllamaConfigError(
+        answer.unreachable ? 'registry-unreachable' : 'registry-error',
+        `"${name}" cannot be fetched: ${answer.problem}`,
+        { hint: answer.hint },
+      )
   }
 }
 

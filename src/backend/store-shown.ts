@@ -1,4 +1,5 @@
 /** What `/api/show` would tell of a model, from the files of a store (`GetModelInfo` in server/routes.go of v0.33). */
+import { isRecord } from '../artifact/json-text.ts'
 import { imageType, type Layer } from '../artifact/manifest.ts'
 import { readJsonRecord } from '../artifact/model-content.ts'
 import { printedText } from '../artifact/modelfile.ts'
@@ -11,7 +12,7 @@ import { blobFile, type Layout } from '../store/layout.ts'
 import type { StoredModel } from '../store/manifests.ts'
 import { openBlob, readSmallBlob } from '../store/models.ts'
 import type { CallOptions, ModelDetails } from './backend.ts'
-import { isRecord, nonEmpty } from './responses.ts'
+import { nonEmpty, textOf } from './responses.ts'
 import { capabilitiesOf } from './store-capabilities.ts'
 
 /** @throws {OllamaConfigError} `model-not-found` when a part of it is gone, `store-unreadable`, `invalid-response` for what is damaged */
@@ -133,11 +134,6 @@ function remoteInfo(config: Readonly<Record<string, unknown>>): ModelDetails['mo
     ...(textOf(base_name) === null ? {} : { 'general.basename': base_name }),
     ...Object.fromEntries(lengths),
   }
-}
-
-/** As it is: it is compared with what the config says. */
-function textOf(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value : null
 }
 
 function wordOf(value: unknown): string | null {

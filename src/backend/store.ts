@@ -1,13 +1,13 @@
 /** A model directory as a backend: no server is needed, and one may run on it. */
 import { blobsOf } from '../artifact/manifest.ts'
 import { formatReference, parseListedName, type Reference } from '../artifact/reference.ts'
-import { quoted } from '../artifact/text.ts'
+import { printable, quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { ActualState } from '../plan/state.ts'
 import { createRegistryClient, type RegistryClientOptions } from '../registry/client.ts'
 import type { DownloadClient } from '../registry/registry.ts'
 import type { MutexHold } from '../runtime/process-mutex.ts'
-import { assertKnownLayout, assertStorable, type Layout, layoutOf } from '../store/layout.ts'
+import { assertKnownLayout, assertStorable, type Layout, layoutOf, manifestFile } from '../store/layout.ts'
 import { readManifests, type StoredModel } from '../store/manifests.ts'
 import { listModels } from '../store/models.ts'
 import { holdStore } from '../store/mutex.ts'
@@ -221,9 +221,11 @@ class StoreBackend implements Backend {
     assertKnownLayout(this.#layout)
     const { models: found, damaged } = await readManifests(this.#layout, { signal, only: reference })
     const name = formatReference(reference)
+    const [unread] = damaged
     return {
       found: [...found.filter((model) => model.name === name), ...found.filter((model) => model.name !== name)],
-      damaged: damaged[0],
+      damaged:
+        unread === undefined ? undefined : { name: unread, file: manifestFile(this.#layout, parseListedName(unread)) },
     }
   }
 
@@ -259,14 +261,14 @@ function encode(text: string): Uint8Array {
 
 interface Found {
   readonly found: readonly StoredModel[]
-  /** Name of one that is there and cannot be read. */
-  readonly damaged: string | undefined
+  /** One that is there and cannot be read. */
+  readonly damaged: { readonly name: string; readonly file: string } | undefined
 }
 
 /** @throws {OllamaConfigError} `store-unreadable` */
 function present({ found: [model], damaged }: Found): StoredModel | undefined {
   if (model !== undefined || damaged === undefined) return model
-  throw new OllamaConfigError('store-unreadable', `The manifest of ${quoted(damaged)} cannot be read`, {
-    hint: 'apply again, which fetches the model anew; or remove the file, when nobody needs it',
+  throw new OllamaConfigError('store-unreadable', `The manifest of ${quoted(damaged.name)} cannot be read`, {
+    hint: `apply again, which fetches the model anew; or remove "${printable(damaged.file, 300)}", when nobody needs it`,
   })
 }

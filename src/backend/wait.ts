@@ -3,24 +3,16 @@
 import { type ErrorCode, isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import type { ActualState } from '../plan/state.ts'
 import { anySignal } from '../runtime/abortable.ts'
-import { sleep } from '../runtime/sleep.ts'
+import { maxTimerMs, sleep } from '../runtime/sleep.ts'
 import type { Backend, CallOptions } from './backend.ts'
 
 /** What a starting server, or the proxy in front of it, may answer. Anything else will not get better by waiting. */
-const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'host-unreachable',
-  'host-timeout',
-  'host-error',
-  'stream-ended',
-])
+const passing: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['host-unreachable', 'host-timeout', 'host-error'])
 
 /** Whether a server may still be starting. */
 export function isPassing(error: unknown): error is OllamaConfigError {
   return isOllamaConfigError(error) && passing.has(error.code)
 }
-
-/** Longer timers fire at once. */
-const maxTimerMs = 2 ** 31 - 1
 
 /** Between two tries; the listing of a healthy server takes a few milliseconds. */
 const pauseMs = 250

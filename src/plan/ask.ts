@@ -40,7 +40,7 @@ export function questions(
   const plainHosts = new Set(
     desired.models.filter(({ insecure }) => insecure).map(({ reference }) => reference.host.toLowerCase()),
   )
-  const reasonToSpare = sparing(desired, resolution)
+  const reasonToSpare = sparing(desired, installed, resolution)
   for (const [key, [model]] of installed) {
     if (
       model === undefined ||

@@ -29,7 +29,7 @@ export function diff(
   const declared = declaredChanges(desired, { serverVersion, installed }, resolution, intent)
   const entries: { readonly key: string; readonly change: Change }[] = []
   for (const [key, change] of declared) entries.push({ key, change })
-  const reasonToSpare = sparing(desired, resolution)
+  const reasonToSpare = sparing(desired, installed, resolution)
   for (const [key, models] of installed) {
     if (declared.has(key)) continue
     for (const model of models) {

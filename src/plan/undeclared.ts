@@ -18,10 +18,14 @@ export interface Undeclared {
 export type Sparing = (undeclared: Undeclared) => Reason | undefined
 
 /** Made once for a plan, which may look at thousands of models, patterns and copies. */
-export function sparing(desired: DesiredState, resolution: Resolution): Sparing {
+export function sparing(
+  desired: DesiredState,
+  installed: ReadonlyMap<string, readonly InstalledModel[]>,
+  resolution: Resolution,
+): Sparing {
   const { prune } = desired
   const keep = indexPatterns(desired.keep)
-  const waiting = copiesForRollback(desired, resolution)
+  const waiting = copiesForRollback(desired, installed, resolution)
   return ({ key, model, ambiguous }) => {
     if (model.remoteHost !== undefined) return { code: 'undeclared-cloud', text: 'cloud models are never deleted' }
     const copy = copyOf(key, model, resolution)
@@ -64,16 +68,23 @@ function copyOf(key: string, model: InstalledModel, { copies }: Resolution): Pre
 }
 
 /** The newest copies of each declared model, by the `referenceKey` of the copy: they wait for a rollback. */
-function copiesForRollback({ models }: DesiredState, { copies }: Resolution): ReadonlySet<string> {
+function copiesForRollback(
+  { models }: DesiredState,
+  installed: ReadonlyMap<string, readonly InstalledModel[]>,
+  { copies }: Resolution,
+): ReadonlySet<string> {
   const waiting = new Set<string>()
   // Nearly always there is none.
   if (copies.size === 0) return waiting
-  const newest = new Map<string, string>()
-  for (const { own, of, at } of copies.values()) if (own && at > (newest.get(of) ?? '')) newest.set(of, at)
   const declared = new Set(models.map(({ reference }) => referenceKey(reference)))
-  for (const [key, { own, of, at }] of copies) {
-    if (own && declared.has(of) && at >= (newest.get(of) ?? '')) waiting.add(key)
-  }
+  // A copy is recorded before it is made, and anybody may remove it: only one that is there can be gone back to.
+  const there = [...copies].filter(
+    ([key, { own, of, digest }]) =>
+      own && declared.has(of) && installed.get(key)?.some((model) => model.digest === digest) === true,
+  )
+  const newest = new Map<string, string>()
+  for (const [, { of, at }] of there) if (at > (newest.get(of) ?? '')) newest.set(of, at)
+  for (const [key, { of, at }] of there) if (at >= (newest.get(of) ?? '')) waiting.add(key)
   return waiting
 }
 

@@ -4,13 +4,11 @@ import { describe } from '../config/describe.ts'
 import { type Diagnostic, isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { abortable, anySignal } from '../runtime/abortable.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { maxTimerMs } from '../runtime/sleep.ts'
 import { ShapeError } from '../shape.ts'
 
 /** A plugin is not asked to be quick, but a run must not hang on it. */
-export const defaultHookTimeoutMs = 30_000
-
-/** A timer of more fires at once. */
-const maxTimerMs = 2 ** 31 - 1
+const defaultHookTimeoutMs = 30_000
 
 // Made once: it is given to a signal that mostly nobody looks at any more.
 const ended = new DOMException('The hook has ended', 'AbortError')

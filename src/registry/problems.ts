@@ -40,24 +40,24 @@ export function statusAnswer(status: number, body: string, host: string, keyFile
 
 /** For whatever else was thrown, too: asking a registry never fails. */
 export function failureAnswer(error: unknown, host: string, keyFiles?: KeyFiles): ManifestAnswer {
-  const unknown = (problem: string, hint = networkHint(keyFiles)): ManifestAnswer => ({
-    kind: 'unknown',
-    problem,
-    hint,
-  })
+  const unknown = (problem: string, hint = networkHint(keyFiles)) => ({ kind: 'unknown', problem, hint }) as const
   if (!(error instanceof TransportError)) {
     const message = error instanceof Error ? error.message : String(error)
     return unknown(`${host} cannot be asked: ${printable(message, 150)}`)
   }
+  const unreachable = (problem: string, hint?: string): ManifestAnswer => ({
+    ...unknown(problem, hint),
+    unreachable: true,
+  })
   const { problem, code = '', message } = error
-  if (problem === 'timeout') return unknown(`${host} does not answer in time`)
+  if (problem === 'timeout') return unreachable(`${host} does not answer in time`)
   if (problem === 'too-large')
     return unknown(
       `The answer of ${host} is no manifest: it is too long`,
       'check that the host in the name is a model registry',
     )
   if (problem === 'proxy')
-    return unknown(
+    return unreachable(
       `${host} cannot be reached: ${printable(message, 200)}`,
       'check HTTPS_PROXY and NO_PROXY, with user and password as in http://user:password@proxy',
     )
@@ -68,11 +68,11 @@ export function failureAnswer(error: unknown, host: string, keyFiles?: KeyFiles)
     )
   const reason = reasonOf(code, message)
   if (reason === plainHttp)
-    return unknown(
+    return unreachable(
       `${host} cannot be reached: ${reason}`,
       'if that is intended, declare its models as { name, insecure: true }',
     )
-  return unknown(
+  return unreachable(
     `${host} cannot be reached: ${reason}`,
     /CERT|SELF_SIGNED|UNABLE_TO/.test(code) ? certificateHint : networkHint(keyFiles),
   )

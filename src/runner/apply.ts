@@ -61,7 +61,8 @@ export interface ApplyPlanOptions extends ConnectOptions, Patience {
 export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
   return createApplyRun(async function* start(signal) {
     const target = applicableTarget(plan)
-    const { approve, strict, stallMs, retryPauseMs } = options
+    const { approve, strict, stallMs, retryPauseMs, concurrency: atOnce } = options
+    if (atOnce !== undefined && !(Number.isInteger(atOnce) && atOnce >= 1)) throw notACount(atOnce)
     const config = await knownOf(options.config, { ...options, signal })
     const known = { ...options, config, signal }
     const { place } = selectTarget(config, options)
@@ -71,7 +72,7 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
     const lock = await readLockOf(config)
     await assertAllowed(target, lock, known)
     const books = await openBooks(target, lock, known, Date.now)
-    const concurrency = options.concurrency ?? (place.kind === 'store' ? storeConcurrency : 1)
+    const concurrency = atOnce ?? (place.kind === 'store' ? storeConcurrency : 1)
     const events = applyTarget(target, {
       backend,
       approve,
@@ -92,6 +93,12 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
     const { preloadAfter } = await import('./preload.ts')
     yield* preloadAfter(probed, { backend, place, known })
   }, options.signal)
+}
+
+function notACount(given: number): OllamaConfigError {
+  return new OllamaConfigError('usage', `concurrency ${given} is no number of models that are fetched at once`, {
+    hint: 'give a whole number from 1 on',
+  })
 }
 
 function noMemory(): OllamaConfigError {

@@ -56,7 +56,7 @@ export interface ConnectOptions {
   readonly env?: Environment | undefined
   readonly logger?: Logger | undefined
   readonly signal?: AbortSignal | undefined
-  /** Longest silence of a server in everything but pulls and builds, in milliseconds. Default: 30 000. */
+  /** Longest silence of a server in everything but pulls, builds and uploads, in milliseconds. Default: 30 000. */
   readonly silenceMs?: number | undefined
   /** Longest time of one hook of a plugin that does not say it itself, in milliseconds. Default: 30 000. */
   readonly hookTimeoutMs?: number | undefined

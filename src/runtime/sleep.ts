@@ -1,5 +1,8 @@
 /** Waiting that can be called off. */
 
+/** Longer timers fire at once. */
+export const maxTimerMs = 2 ** 31 - 1
+
 /**
  * Resolves after `ms` milliseconds.
  *

@@ -3,6 +3,7 @@
  * the hash can follow; a connection without work takes half of what a slow one still has to do.
  */
 
+import { abortable } from '../runtime/abortable.ts'
 import { HashThread } from '../runtime/hash-thread.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { BlobDownload, type BlobRequest } from './blob-download.ts'
@@ -82,15 +83,15 @@ export class Downloader {
   }
 
   /** One after the other for each key: of two that want the same file, the second finds what the first brought. */
-  async inTurn<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const before = this.#turns.get(key)
-    const mine = (before ?? Promise.resolve()).then(work, work)
-    this.#turns.set(key, mine)
-    try {
-      return await mine
-    } finally {
-      if (this.#turns.get(key) === mine) this.#turns.delete(key)
-    }
+  async inTurn<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const before = this.#turns.get(key) ?? Promise.resolve()
+    const mine = abortable(before, signal).then(work)
+    // Who gives up while waiting lets nobody past the one before.
+    const over = Promise.allSettled([before, mine]).then(() => {
+      if (this.#turns.get(key) === over) this.#turns.delete(key)
+    })
+    this.#turns.set(key, over)
+    return mine
   }
 
   /** `sha256:` and 64 hex digits, of a file that is complete. */

@@ -3,10 +3,12 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { type Approval, applyTarget } from '../../src/apply/apply.ts'
 import type { ChangeFinished, Event } from '../../src/apply/events.ts'
+import type { CallOptions } from '../../src/backend/backend.ts'
 import { resolveConfig } from '../../src/config/resolve.ts'
 import { OllamaConfigError } from '../../src/errors.ts'
 import { diff } from '../../src/plan/diff.ts'
 import type { Target } from '../../src/plan/plan.ts'
+import { abortable } from '../../src/runtime/abortable.ts'
 import { installedModel, MemoryBackend } from '../support/memory-backend.ts'
 
 const everything: Approval = { changes: true, deletions: true, irreplaceable: true }
@@ -151,6 +153,25 @@ test('applyTarget() stops when interrupted: what was begun is cancelled, the res
     'delete:old:latest': 'skipped interrupted',
   })
   assert.deepEqual(backend.done, ['pull a:latest'])
+})
+
+test('applyTarget() does not wait for a host that hangs once it is interrupted', async (t) => {
+  // As the connection to a real one does.
+  const alive = setInterval(() => {}, 1000)
+  t.after(() => clearInterval(alive))
+  const stop = new AbortController()
+  class Hanging extends MemoryBackend {
+    override async readState(options: CallOptions = {}) {
+      if (this.done.includes('delete old')) {
+        stop.abort(new Error('stop'))
+        await abortable(new Promise(() => {}), options.signal)
+      }
+      return super.readState(options)
+    }
+  }
+  const backend = new Hanging(['old'])
+  const { outcome, results } = await carryOut(await planFor(backend, ['a']), backend, everything, stop.signal)
+  assert.deepEqual([outcome, results['delete:old:latest']], ['interrupted', 'cancelled'])
 })
 
 test('applyTarget() tells progress over all layers of a model', async () => {

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { applyTarget } from '../../src/apply/apply.ts'
 import type { Event } from '../../src/apply/events.ts'
 import { StallWatch, type Standing } from '../../src/apply/stall-watch.ts'
-import { OllamaConfigError } from '../../src/errors.ts'
+import { type ErrorCode, OllamaConfigError } from '../../src/errors.ts'
 import type { Target } from '../../src/plan/plan.ts'
 import { pull } from '../cli/views/events.ts'
 import { MemoryBackend } from '../support/memory-backend.ts'
@@ -35,6 +35,24 @@ test('the pauses double, each shortened by chance to half of it at most', async 
   assert.equal(pauses.length, 4)
   for (const [index, pause] of pauses.entries())
     assert.ok(pause >= 2 * 2 ** index && pause <= 4 * 2 ** index, `${pauses}`)
+})
+
+test('damaged bytes are fetched once more, whatever broke off before', async () => {
+  const codesOf = async (...failures: readonly ErrorCode[]) => {
+    const left = [...failures]
+    const backend = new MemoryBackend([])
+    backend.before = (step) => {
+      const code = step.startsWith('pull ') ? left.shift() : undefined
+      if (code !== undefined) throw new OllamaConfigError(code, 'No', { retryable: true })
+    }
+    for await (const event of applyTarget(target, { ...options, backend, retryPauseMs: 0 }))
+      if (event.type === 'change-finished') return event.error?.code ?? `done, ${event.attempts}`
+    return undefined
+  }
+  assert.equal(await codesOf('digest-mismatch'), 'done, 2')
+  assert.equal(await codesOf('stream-ended', 'digest-mismatch'), 'done, 3')
+  assert.equal(await codesOf('digest-mismatch', 'stream-ended', 'stream-ended'), 'done, 4')
+  assert.equal(await codesOf('digest-mismatch', 'stream-ended', 'digest-mismatch'), 'digest-mismatch')
 })
 
 test('an end in the pause is an end, and the change was cancelled', async () => {

@@ -165,6 +165,26 @@ test('whoever waits for another process is told of it before all else, and may g
   assert.deepEqual([busy.done, busy.held], [[], false])
 })
 
+test('who reads late gets newer progress for older, and never before what happened in between', async () => {
+  const progress = (completedBytes: number): Event => ({
+    type: 'change-progress',
+    id: 'pull:a:latest',
+    status: 'pulling',
+    completedBytes,
+    totalBytes: 9,
+    waiting: false,
+  })
+  const error = { code: 'stream-ended', message: 'No' } as const
+  const retrying: Event = { type: 'change-retrying', id: 'pull:a:latest', attempt: 2, pauseMs: 0, error }
+  const run = createApplyRun(async function* () {
+    yield* [progress(1), progress(2), retrying, progress(3), progress(4)]
+  })
+  await run.report
+  const events: Event[] = []
+  for await (const event of run) events.push(event)
+  assert.deepEqual(events, [progress(2), retrying, progress(4)])
+})
+
 test('where nothing is to be done nobody is waited for', async () => {
   const backend = new MemoryBackend([], 'store')
   backend.before = (step) => {

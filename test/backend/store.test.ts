@@ -172,6 +172,9 @@ test('what is no manifest is not stored', async (t) => {
   await assert.rejects(pull('a', { manifest: '{"layers":[' }), { code: 'registry-error' })
   remote.publish({ name: 'a', manifest: '<html>' })
   await assert.rejects(pull('a'), { code: 'registry-error' })
+  // One that gives no answer is told from one that gives a wrong one.
+  await remote.close()
+  await assert.rejects(pull('a'), { code: 'registry-unreachable' })
   assert.equal(existsSync(layout.folder), false)
 })
 
@@ -540,7 +543,7 @@ test('a model that cannot be read is not said to be missing', async (t) => {
   await pull('a')
   writeFileSync(manifestFile(layout, parseListedName('a')), '{')
   assert.deepEqual((await backend.readState()).unreadable, ['a:latest'])
-  const unreadable = { code: 'store-unreadable', message: /"a:latest"/ }
+  const unreadable = { code: 'store-unreadable', message: /"a:latest"/, hint: /library\/a\/latest"/ }
   await assert.rejects(backend.show('a'), unreadable)
   await assert.rejects(backend.delete('a:latest'), unreadable)
   await assert.rejects(build(backend, 'c', { from: 'a:latest' }), unreadable)

@@ -449,6 +449,9 @@ test('the newest copy of a declared model is spared, older ones and orphans go; 
     'delete gone:p1 superseded',
   ])
   assert.equal(changeOf(planOf({ models: ['a'], prune: false }, models, { copies }).changes, 'a:p1').action, 'no-op')
+  // A newer one that was never made, or is gone, is nothing to go back to.
+  const without = models.filter(({ name }) => name !== 'a:p2' && name !== 'a:p4')
+  assert.equal(changeOf(planOf({ models: ['a'] }, without, { copies }).changes, 'a:p1').reason.code, 'previous-version')
 })
 
 test('drift is shown apart from changes; an empty host is suspicious', () => {

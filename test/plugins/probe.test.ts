@@ -6,6 +6,7 @@ import {
   createPlan,
   definePlugin,
   type Event,
+  OllamaConfigError,
   type PluginSpec,
   type ProbeContext,
   type ProbeTarget,
@@ -144,6 +145,27 @@ test('errors of the client are those of a backend, and hold no secret', async (t
   const config = { models: ['a'], host: server.url, headers: { authorization: secret }, plugins: [plugin] }
   const [message] = messagesOf((await apply(config)).report)
   assert.match(message ?? '', /POST \/api\/generate .*status 500/)
+  assert.doesNotMatch(message ?? '', /very-secret/)
+})
+
+test('an error in the middle of a stream, and one of a copy or a deletion, is an error of a backend too', async (t) => {
+  const secret = 'Bearer very-secret-token'
+  const server = await startServer(t, { registry: ['a'] })
+  const codes: unknown[] = []
+  const plugin = prober('one', async (_config, _target, { client }) => {
+    const tell = (error: unknown) => codes.push(error instanceof OllamaConfigError ? error.code : error)
+    await client.copy({ source: 'gone', destination: 'b' }).catch(tell)
+    await client.delete({ model: 'gone' }).catch(tell)
+    const body = `${JSON.stringify({ ...answer, done: false })}\n{"error":"no ${secret} here"}\n`
+    server.fail({ path: '/api/generate' }, { kind: 'body', body, contentType: 'application/x-ndjson' }, 1)
+    for await (const { response } of await client.generate({ model: 'a', prompt: 'x', stream: true }))
+      codes.push(response)
+    return []
+  })
+  const config = { models: ['a'], host: server.url, headers: { authorization: secret }, plugins: [plugin] }
+  const [message] = messagesOf((await apply(config)).report)
+  assert.deepEqual(codes, ['model-not-found', 'model-not-found', 'ok'])
+  assert.match(message ?? '', /POST \/api\/generate failed: no /)
   assert.doesNotMatch(message ?? '', /very-secret/)
 })
 

@@ -385,6 +385,27 @@ test('where nothing came, nothing is left', async (t) => {
   assert.ok(!existsSync(journalOf(it.file)))
 })
 
+test('who gives up waiting for its turn lets nobody past the one before', async () => {
+  const downloader = new Downloader()
+  const done: string[] = []
+  let finish = () => {}
+  const first = downloader.inTurn('x', async () => {
+    await new Promise<void>((resolve) => {
+      finish = resolve
+    })
+    done.push('first')
+  })
+  const stop = new AbortController()
+  const second = downloader.inTurn('x', async () => done.push('second'), stop.signal)
+  stop.abort(new Error('stop'))
+  await assert.rejects(second, { message: 'stop' })
+  const third = downloader.inTurn('x', async () => done.push('third'))
+  finish()
+  await Promise.all([first, third])
+  assert.deepEqual(done, ['first', 'third'])
+  downloader.close()
+})
+
 test('a blob that is gone is asked for once', async (t) => {
   const it = await bench(t, (_, response) => {
     response.writeHead(404).end('gone')
