@@ -192,7 +192,7 @@ function objectSchema(entries: Readonly<Record<string, Shape>>, place: string): 
     type: 'object',
     required: Object.keys(entries).filter((key) => entries[key]?.type !== 'optional'),
     properties: Object.fromEntries(properties),
-    ...(place.includes('tool_calls') ? {} : { additionalProperties: false }),
+    additionalProperties: false,
     ...(place === 'models[]' ? modelRules(Object.keys(entries)) : {}),
   }
 }

@@ -1,11 +1,11 @@
-/** Checks of what comes from a file: each returns the value, or says at which place something else stands. Pure. */
+/** Checks of what comes from a file or a plugin: each returns the value, or says at which place something else stands. Pure. */
 import { isDigest } from './artifact/manifest.ts'
 import { formatReference, parseListedName } from './artifact/reference.ts'
 import { printable, quoted } from './artifact/text.ts'
 
 export type Fields = Readonly<Record<string, unknown>>
 
-/** Whoever reads the file makes an error of it that names the file. */
+/** Whoever reads it makes an error of this that names the file, or the plugin. */
 export class ShapeError extends Error {}
 
 export function wrong(place: string, wanted: string): ShapeError {

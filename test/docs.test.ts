@@ -92,12 +92,15 @@ const message = mostly(
       content: text,
       thinking: text,
       images: mostly(fc.constant(['aGk='])),
-      tool_calls: mostly(
-        fc.constantFrom(
-          [],
-          [{ function: { name: 'a', arguments: {}, more: 1 } }],
-          [{ function: { name: 'a', arguments: {} }, more: 1 }],
-        ),
+      tool_calls: fc.oneof(
+        { weight: 8, arbitrary: mostly(fc.constantFrom([], [{ function: { name: 'a', arguments: { any: 1 } } }])) },
+        {
+          weight: 1,
+          arbitrary: fc.constantFrom(
+            [{ function: { name: 'a', arguments: {}, more: 1 } }],
+            [{ function: { name: 'a', arguments: {} }, more: 1 }],
+          ),
+        },
       ),
       cont: rarely(fc.constant(1)),
     },

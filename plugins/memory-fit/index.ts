@@ -62,7 +62,7 @@ function unknownMemory({ host }: HostContext): Diagnostic {
   }
 }
 
-function judge(need: Need | null, memoryBytes: number, { severity }: Checked): readonly Diagnostic[] {
+function judge(need: Need | null, memoryBytes: number, { severity, numCtx }: Checked): readonly Diagnostic[] {
   if (need === null) return []
   const { reference, weightsBytes, cache } = need
   const counted = typeof cache === 'string' ? { bytesPerToken: 0, tokens: 0, terms: '' } : cache
@@ -78,6 +78,10 @@ function judge(need: Need | null, memoryBytes: number, { severity }: Checked): r
   // In steps that people write, and not so short that the model is of no use.
   const tokens = Math.floor((memoryBytes - weightsBytes) / counted.bytesPerToken / 1024) * 1024
   const fits = cacheBytes > 0 && tokens >= 1024
-  const hint = fits ? `it fits with a num_ctx of ${tokens}` : 'take a smaller model, or one with fewer bits per weight'
+  const hint = !fits
+    ? 'take a smaller model, or one with fewer bits per weight'
+    : numCtx === undefined
+      ? `it fits with a num_ctx of ${tokens}`
+      : `it fits with numCtx: ${tokens} in memoryFit`
   return [{ severity, code: 'memory-exceeded', message, reference, hint }]
 }

@@ -17,6 +17,8 @@ export interface Persona {
   /** The whole system prompt; the traits above then only describe it to readers. */
   readonly system?: string | undefined
   readonly parameters?: ModelParameters | undefined
+  /** Pass on parameters that this version does not know. Default: false. */
+  readonly allowUnknownParameters?: boolean | undefined
   /** The prompt template, in the syntax of Go's `text/template`. Default: that of the base. */
   readonly template?: string | undefined
 }
@@ -41,9 +43,10 @@ const personaSchema = v.pipe(
       rules: v.optional(v.array(text('a rule as text'), say('a list of rules'))),
       system: v.optional(text('a system prompt as text')),
       parameters: v.optional(v.custom<ModelParameters>(isObject, say('parameters such as { temperature: 0.2 }'))),
+      allowUnknownParameters: v.optional(v.boolean(say('true or false'))),
       template: v.optional(text('a template as text')),
     },
-    say('name, from, and role or system; also tone, rules, parameters and template'),
+    say('name, from, and role or system; also tone, rules, parameters, allowUnknownParameters and template'),
   ),
   v.check(
     ({ role, system }) => role !== undefined || system !== undefined,

@@ -44,8 +44,8 @@ export interface Config {
    */
   readonly plugins?: readonly Plugin[] | undefined
   /**
-   * A folder, relative to the config's, whose plugins `ollama-config plugins` and the model manager know too: `*.plugin.ts` and
-   * `NAME/index.ts` in it. Plan and apply use only `plugins`. Default: none.
+   * A folder, relative to the config's, whose plugins `ollama-config plugins`, `doctor` and the model manager know too, and run: `*.plugin.ts`
+   * and `NAME/index.ts` in it. Plan and apply use only `plugins`. Default: none.
    */
   readonly discover?: string | undefined
   /** For `ollama.config.json`: where editors find the JSON Schema. Nothing else reads it. */
@@ -107,7 +107,8 @@ export interface ModelDeclaration {
   /** Merged over `defaults.parameters`, and by the server over those of the base. */
   readonly parameters?: ModelParameters | undefined
   /**
-   * Pass on parameters that this version does not know; the server checks none. Default: false, so that slips of the pen are found.
+   * Pass on parameters that this version does not know; the server checks none. Default: false, so that slips of the pen are found. The
+   * spread is for TypeScript, which knows only the names of this version; JSON needs none.
    *
    * @example { name: 'a', from: 'b', allowUnknownParameters: true, parameters: { num_ctx: 8192, ...{ brand_new: 1 } } }
    */

@@ -24,8 +24,13 @@ export function connectModels(
   for (const { model, source } of making) {
     if (source === undefined) continue
     const key = referenceKey(source.reference)
-    if (models.has(key)) continue
-    models.set(key, { key, written: '', model: { ...source, neededBy: formatReference(model.reference) } })
+    const base = models.get(key)
+    if (base === undefined) {
+      models.set(key, { key, written: '', model: { ...source, neededBy: formatReference(model.reference) } })
+    } else if (source.insecure && !base.model.insecure && base.model.recipe === undefined) {
+      if (base.model.neededBy === undefined) report(plainAndNot(source, base.model))
+      else models.set(key, { ...base, model: { ...base.model, insecure: true } })
+    }
   }
   if (reportCycles(models, report)) return []
   return [...models.values()].map(({ model }) =>
@@ -33,6 +38,17 @@ export function connectModels(
       ? { ...model, recipe: { ...model.recipe, of: endOf(model.recipe.of, models) } }
       : model,
   )
+}
+
+function plainAndNot({ path }: Source, { reference, path: declared }: DesiredModel): Diagnostic {
+  const name = formatReference(reference)
+  return {
+    severity: 'error',
+    code: 'contradiction',
+    path,
+    message: `${path} names "${name}" with http://, and ${declared} declares it without`,
+    hint: `declare it as { name: '${name}', insecure: true }`,
+  }
 }
 
 type Models = ReadonlyMap<string, WrittenModel>

@@ -1,8 +1,8 @@
 /** Imports of a config that lead nowhere, and where they stand: every runtime says it in its own words. */
 import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
+import path from 'node:path'
 import { suggest } from '../suggest.ts'
-import type { Finding, Place } from './load-error.ts'
+import { type Finding, type Place, toPath } from './load-error.ts'
 import { isSelf, packageName } from './self.ts'
 
 // What is not exported: Node and Deno, then Bun.
@@ -79,23 +79,28 @@ function packageHint(name: string): string {
 /** The import of `wanted` in a file. Runtimes name what they looked for, a path or a package, which is not what stands there. */
 async function findImport(file: string, wanted: string): Promise<{ specifier: string; place: Place } | undefined> {
   const text = await readFile(file, 'utf8').catch(() => '')
-  const stem = (name: string): string => name.replace(/^.*[/\\]/, '').replace(/\.[a-z]+$/, '')
-  for (const match of text.matchAll(/(?:\bfrom|\bimport|\brequire)\s*\(?\s*(['"])([^'"\n]+)\1/g)) {
-    const specifier = match[2] ?? ''
-    const same = /^[./]/.test(specifier)
-      ? stem(specifier) === stem(wanted)
-      : specifier === wanted || packageOf(specifier) === wanted
-    if (!same) continue
-    const before = text.slice(0, match.index + match[0].length - specifier.length - 2).split('\n')
-    return { specifier, place: { file, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 } }
-  }
-  return undefined
+  const stem = (name: string): string => name.replace(/\.[a-z]+$/, '')
+  const isSame = (specifier: string) =>
+    specifier === wanted ||
+    (isRelative(specifier)
+      ? stem(path.resolve(path.dirname(file), specifier)) === stem(toPath(wanted))
+      : packageOf(specifier) === wanted)
+  // Behind a link, or where a runtime tells less, only the name of the file is the same.
+  const isLike = (specifier: string) =>
+    isRelative(specifier) && stem(path.basename(specifier)) === stem(wanted.replace(/^.*[/\\]/, ''))
+  const imports = [...text.matchAll(/(?:\bfrom|\bimport|\brequire)\s*\(?\s*(['"])([^'"\n]+)\1/g)]
+  const find = (fits: (specifier: string) => boolean) => imports.find(([, , specifier = '']) => fits(specifier))
+  const match = find(isSame) ?? find(isLike)
+  if (match === undefined) return undefined
+  const [whole, , specifier = ''] = match
+  const before = text.slice(0, match.index + whole.length - specifier.length - 2).split('\n')
+  return { specifier, place: { file, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 } }
+}
+
+function isRelative(specifier: string): boolean {
+  return /^[./]/.test(specifier)
 }
 
 function packageOf(specifier: string): string {
   return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
-}
-
-function toPath(location: string): string {
-  return location.startsWith('file:') ? fileURLToPath(location) : location
 }

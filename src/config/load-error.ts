@@ -193,7 +193,7 @@ function thrown(text: string, error: unknown): Finding {
 const ownUrl = new URL('../', import.meta.url)
 const ownCode = ownUrl.protocol === 'file:' ? fileURLToPath(ownUrl) : ownUrl.href
 
-function toPath(location: string): string {
+export function toPath(location: string): string {
   return location.startsWith('file:') ? fileURLToPath(location) : location
 }
 

@@ -6,7 +6,7 @@ export function property(value: unknown, key: string): unknown {
   return typeof value === 'object' && value !== null && key in value ? Reflect.get(value, key) : undefined
 }
 
-export function listAt(value: unknown, key: string): readonly unknown[] {
+export function itemsAt(value: unknown, key: string): readonly unknown[] {
   const list = property(value, key)
   return Array.isArray(list) ? list : []
 }
@@ -26,6 +26,7 @@ export function asRead(value: unknown, depth = maxDepth, seen = new Map<object, 
   if (typeof value === 'string') return wellFormed(value)
   if (typeof value !== 'object' || value === null || depth === 0) return value
   if (seen.has(value)) return seen.get(value)
+  if ('toJSON' in value && typeof value.toJSON === 'function') return asRead(value.toJSON(), depth - 1, seen)
   seen.set(value, value)
   const inner = (item: unknown) => asRead(item, depth - 1, seen)
   const read = Array.isArray(value)

@@ -6,6 +6,7 @@ import { decodeModelfile, type Modelfile, parseModelfile } from '../artifact/mod
 import { quoted } from '../artifact/text.ts'
 import { isOllamaConfigError } from '../errors.ts'
 import type { LocalFile } from '../plan/state.ts'
+import { hasCode } from '../runtime/transport-error.ts'
 import { problemOf } from './loose.ts'
 import { type DeclarationContext, filesAt, type Making, sourceAt, tell } from './origin.ts'
 
@@ -72,8 +73,17 @@ function readModelfile({ file, name }: LocalFile, context: DeclarationContext): 
   try {
     return parseModelfile(decodeModelfile(readFileSync(file)), quoted(name))
   } catch (error) {
-    if (!isOllamaConfigError(error)) throw error
-    context.report(problemOf(error, `${context.path}.modelfile`))
+    if (isOllamaConfigError(error)) context.report(problemOf(error, `${context.path}.modelfile`))
+    else {
+      const reason = hasCode(error) ? error.code : String(error)
+      tell(
+        context,
+        'file-not-found',
+        'modelfile',
+        `names ${quoted(name)}, which cannot be read (${reason})`,
+        'check its permissions',
+      )
+    }
     return undefined
   }
 }

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs'
 import path from 'node:path'
 import type { Parameters } from '../artifact/parameters.ts'
 import { parseReference, type Reference } from '../artifact/reference.ts'
-import { printable, quoted } from '../artifact/text.ts'
+import { hasControl, quoted } from '../artifact/text.ts'
 import { type Diagnostic, isOllamaConfigError } from '../errors.ts'
 import type { Alias, Build, LocalFile } from '../plan/state.ts'
 import { problemOf } from './loose.ts'
@@ -35,6 +35,11 @@ export interface Making {
 export function sourceAt(value: unknown, key: string, context: DeclarationContext): Source | undefined {
   if (typeof value !== 'string') return undefined
   const place = `${context.path}.${key}`
+  // A name may end so, too: only what is there is taken for a file.
+  if (/\.gguf$/i.test(value) && existsSync(path.resolve(context.folder, value))) {
+    tellOfFile(value, key, context)
+    return undefined
+  }
   try {
     const { scheme, ...reference } = parseReference(value)
     if (!reference.cloud) return { reference, insecure: scheme === 'http', path: place }
@@ -47,25 +52,21 @@ export function sourceAt(value: unknown, key: string, context: DeclarationContex
     )
   } catch (error) {
     if (!isOllamaConfigError(error)) throw error
-    if (/^(\.{0,2}\/|~)|\.gguf$/i.test(value)) {
-      const hint =
-        key === 'from'
-          ? 'for a file write "gguf" instead of "from"'
-          : key === 'aliasOf'
-            ? 'name the model that it is another name of; what is made from a file is declared with "gguf"'
-            : 'check the path in FROM'
-      tell(
-        context,
-        'file-not-found',
-        key,
-        `names a file where a model is wanted, or one that is not there: ${quoted(value)}`,
-        hint,
-      )
-    } else {
-      context.report(problemOf(error, place))
-    }
+    if (/^(\.{0,2}\/|~)|\.gguf$/i.test(value)) tellOfFile(value, key, context)
+    else context.report(problemOf(error, place))
   }
   return undefined
+}
+
+function tellOfFile(value: string, key: string, context: DeclarationContext): void {
+  const hint =
+    key === 'from'
+      ? 'for a file write "gguf" instead of "from"'
+      : key === 'aliasOf'
+        ? 'name the model that it is another name of; what is made from a file is declared with "gguf"'
+        : 'check the path in FROM'
+  const problem = `names a file where a model is wanted, or one that is not there: ${quoted(value)}`
+  tell(context, 'file-not-found', key, problem, hint)
 }
 
 /** Files that are there, each under a name of its own. */
@@ -86,15 +87,16 @@ export function filesAt(value: unknown, key: string, context: DeclarationContext
         `paths start from ${context.folder}`,
       )
     } else if (!statSync(file).isFile()) {
-      tell(context, 'file-not-found', at, `names ${quoted(item)}, which is no file`, 'name the GGUF file itself')
-    } else if (printable(file, file.length) !== file) {
       tell(
         context,
-        'wrong-value',
+        'file-not-found',
         at,
-        `names a file with characters that cannot be shown: ${quoted(item)}`,
-        'rename it',
+        `names ${quoted(item)}, which is no file`,
+        `name the ${isGguf ? 'GGUF file' : 'Modelfile'} itself`,
       )
+    } else if (hasControl(file)) {
+      const problem = `names a file with control characters: ${quoted(item)}`
+      tell(context, 'wrong-value', at, problem, 'rename it, or the folder it is in')
     } else if (isGguf && !beginsAsGguf(file)) {
       tell(
         context,

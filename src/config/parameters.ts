@@ -1,29 +1,30 @@
 /** Parameters as users write them, checked: Ollama's server stores any name and any type, and fails when it loads the model. */
 import { type Parameter, type Parameters, parameterKinds, retiredParameters } from '../artifact/parameters.ts'
-import { quoted } from '../artifact/text.ts'
 import type { Diagnostic } from '../errors.ts'
 import { suggest } from '../suggest.ts'
 import { describe } from './describe.ts'
+import { formatPath } from './key-path.ts'
 
 export interface ParameterRules {
   /** Where they are written, such as `models[2].parameters`. */
   readonly path: string
-  readonly allowUnknown: boolean
+  /** `undefined`: it cannot be said beside them, as in `defaults`. */
+  readonly allowUnknown: boolean | undefined
   readonly report: (problem: Diagnostic) => void
 }
 
 /** Those that are right; the others are reported. */
 export function checkParameters(written: unknown, { path, allowUnknown, report }: ParameterRules): Parameters {
-  if (typeof written !== 'object' || written === null) return {}
+  if (typeof written !== 'object' || written === null || Array.isArray(written)) return {}
   const checked = new Map<string, Parameter>()
   for (const [name, value] of Object.entries(written)) {
     if (value === undefined) continue
-    const place = `${path}${/^[A-Za-z_]\w*$/.test(name) ? `.${name}` : `[${quoted(name)}]`}`
+    const place = formatPath([name], path)
     const problem = (code: string, message: string, hint?: string) =>
       report({ severity: 'error', code, path: place, message, ...(hint === undefined ? {} : { hint }) })
     const kind = Object.hasOwn(parameterKinds, name) ? parameterKinds[name] : undefined
-    if (kind === undefined && !allowUnknown) {
-      problem('unknown-parameter', unknownText(place, name), unknownHint(name))
+    if (kind === undefined && allowUnknown !== true) {
+      problem('unknown-parameter', unknownText(place, name), unknownHint(name, allowUnknown === undefined))
     } else if (kind === undefined ? isParameter(value) : fits[kind].test(value)) {
       checked.set(name, value)
     } else {
@@ -41,12 +42,13 @@ function unknownText(place: string, name: string): string {
     : `${place} is no parameter that Ollama knows`
 }
 
-function unknownHint(name: string): string {
+function unknownHint(name: string, areDefaults: boolean): string {
   if (retiredParameters.has(name)) return 'drop it: Ollama ignores it'
   const near = suggest(name, Object.keys(parameterKinds))
-  return near === undefined
-    ? 'check its name, or write allowUnknownParameters: true beside "parameters" to pass it on unchecked'
-    : `did you mean "${near}"?`
+  if (near !== undefined) return `did you mean "${near}"?`
+  return areDefaults
+    ? 'check its name, or give it to a model that has allowUnknownParameters: true'
+    : 'check its name, or write allowUnknownParameters: true beside "parameters" to pass it on unchecked'
 }
 
 interface Fit {

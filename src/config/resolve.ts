@@ -7,7 +7,7 @@ import type { DesiredState, KeepAlive } from '../plan/state.ts'
 import type { Config } from './config.ts'
 import { makingOf } from './declaration.ts'
 import { connectModels, type WrittenModel } from './graph.ts'
-import { asRead, listAt, problemOf, property } from './loose.ts'
+import { asRead, itemsAt, problemOf, property } from './loose.ts'
 import type { DeclarationContext, Making } from './origin.ts'
 import { checkParameters } from './parameters.ts'
 import { checkShape } from './schema.ts'
@@ -45,15 +45,15 @@ export function resolveConfig(input: unknown, options: ResolveOptions = {}): Res
   const diagnostics = [...problems, ...(options.problems ?? []), ...shapeProblems(declared)]
   // Also in a config of the wrong shape the rest is checked, so that every problem is told at once.
   const written = config ?? input
-  const list = listAt(written, 'models').map((declaration, index) => ({ declaration, path: `models[${index}]` }))
+  const list = itemsAt(written, 'models').map((declaration, index) => ({ declaration, path: `models[${index}]` }))
   const report = (problem: Diagnostic) => void diagnostics.push(problem)
   const defaults = checkParameters(asRead(property(property(written, 'defaults'), 'parameters')), {
     path: 'defaults.parameters',
-    allowUnknown: false,
+    allowUnknown: undefined,
     report,
   })
   const models = connectModels(readModels([...list, ...declared], { report, defaults, folder }), report)
-  const keep = resolvePatterns(listAt(written, 'keep'), diagnostics)
+  const keep = resolvePatterns(itemsAt(written, 'keep'), diagnostics)
   const errors = diagnostics.filter(({ severity }) => severity === 'error')
   if (config === undefined || errors.length > 0) {
     const count = errors.length === 1 ? '1 problem' : `${errors.length} problems`

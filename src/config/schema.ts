@@ -11,12 +11,11 @@ import { formatPath } from './key-path.ts'
 // Names, types and ranges of parameters are checked when they are resolved, by a table of Ollama's own.
 const parametersSchema = v.optional(v.custom<ModelParameters>(isPlainObject))
 const textsSchema = v.optional(v.lazy((input) => (Array.isArray(input) ? v.array(v.string()) : v.string())))
-const callEntries = {
-  function: v.object({
-    name: v.string(),
-    arguments: v.custom<Readonly<Record<string, unknown>>>((input) => isPlainObject(input) && fitsJson(input)),
-  }),
+const functionEntries = {
+  name: v.string(),
+  arguments: v.custom<Readonly<Record<string, unknown>>>((input) => isPlainObject(input) && fitsJson(input)),
 }
+const callEntries = { function: v.object(functionEntries) }
 const messageEntries = {
   role: v.picklist(['system', 'user', 'assistant', 'tool']),
   content: v.string(),
@@ -108,8 +107,11 @@ export const expectations: Readonly<Record<string, string>> = {
   'models[].messages[].content': 'text',
   'models[].messages[].thinking': 'text',
   'models[].messages[].images': 'a list of texts',
+  'models[].messages[].images[]': 'text',
   'models[].messages[].tool_calls': 'a list such as [{ function: { name: "day", arguments: {} } }]',
+  'models[].messages[].tool_calls[]': 'an object such as { function: { name: "day", arguments: {} } }',
   'models[].messages[].tool_calls[].function': 'an object such as { name: "day", arguments: {} }',
+  'models[].messages[].tool_calls[].function.name': 'text',
   'models[].messages[].tool_calls[].function.arguments': 'an object that JSON can hold, of no more than 1000 levels',
   'models[].messages[].tool_name': 'text',
   'models[].messages[].tool_call_id': 'text',
@@ -159,7 +161,16 @@ function unknownKeys(input: unknown): readonly Diagnostic[] {
       check(model, declarationEntries, ['models', index])
       const messages: unknown = isPlainObject(model) ? model['messages'] : undefined
       if (!Array.isArray(messages)) return
-      messages.forEach((message, at) => void check(message, messageEntries, ['models', index, 'messages', at]))
+      messages.forEach((message: unknown, at) => {
+        const path = ['models', index, 'messages', at]
+        check(message, messageEntries, path)
+        const calls: unknown = isPlainObject(message) ? message['tool_calls'] : undefined
+        if (!Array.isArray(calls)) return
+        calls.forEach((call: unknown, number) => {
+          check(call, callEntries, [...path, 'tool_calls', number])
+          if (isPlainObject(call)) check(call['function'], functionEntries, [...path, 'tool_calls', number, 'function'])
+        })
+      })
     })
   }
   check(defaults, defaultsEntries, ['defaults'])

@@ -54,7 +54,15 @@ export function duplicateProblems({ name }: PluginSpec, path: string, places: Ma
     return []
   }
   const message = `${path} is called "${printable(String(name), 80)}", as ${earlier} is: the name of a plugin has to be its own`
-  return [{ severity: 'error', code: 'duplicate-plugin', path, message, hint: 'leave one of the two out' }]
+  return [
+    {
+      severity: 'error',
+      code: 'duplicate-plugin',
+      path,
+      message,
+      hint: 'leave one of the two out, or give one of them both configs where it takes a list',
+    },
+  ]
 }
 
 export type ConfigResult = { readonly value: unknown } | { readonly problems: readonly Diagnostic[] }
@@ -105,14 +113,15 @@ function readSchemaResult(value: unknown): SchemaResult<unknown> {
   if (typeof value !== 'object' || value === null) throw wrongShape('the result', 'an object')
   const issues: unknown = Reflect.get(value, 'issues')
   if (issues === undefined) return { value: Reflect.get(value, 'value') }
-  return {
-    issues: listAt(issues, 'the result.issues', (issue, place) => {
-      if (typeof issue !== 'object' || issue === null) throw wrongShape(place, 'an object')
-      const { message, path }: { readonly message?: unknown; readonly path?: unknown } = issue
-      const keys = path === undefined ? [] : listAt(path, `${place}.path`, keyOf)
-      return { message: textAt(message, `${place}.message`), path: keys }
-    }),
-  }
+  const read = listAt(issues, 'the result.issues', (issue, place) => {
+    if (typeof issue !== 'object' || issue === null) throw wrongShape(place, 'an object')
+    const { message, path }: { readonly message?: unknown; readonly path?: unknown } = issue
+    const keys = path === undefined ? [] : listAt(path, `${place}.path`, keyOf)
+    return { message: textAt(message, `${place}.message`), path: keys }
+  })
+  // Neither right nor wrong: the plugin would be left out, and nobody told.
+  if (read.length === 0) throw wrongShape('the result.issues', 'absent, or a list of at least one problem')
+  return { issues: read }
 }
 
 /** Schemas give a key as it is, or as an object that holds it. */

@@ -7,6 +7,7 @@ import { describe } from '../config/describe.ts'
 import { loadConfigFile } from '../config/load.ts'
 import type { Diagnostic } from '../errors.ts'
 import { type AnyPluginFactory, isPlugin, isPluginFactory, type Plugin } from '../plugin.ts'
+import { hasCode } from '../runtime/transport-error.ts'
 import { type HookOptions, runHook } from './hooks.ts'
 import { specProblems } from './spec.ts'
 
@@ -35,10 +36,13 @@ export async function discoverPlugins(folder: string, options: HookOptions & { c
   const { cwd } = options
   const found: FoundPlugin[] = []
   const problems: Diagnostic[] = []
-  const inside = await realpath(cwd)
-  const searched = await folderProblem(folder, cwd, inside)
-  if (searched !== undefined) return { found, problems: [searched] }
-  for (const name of await candidates(path.resolve(cwd, folder))) {
+  const wrong = problemOf(folder)
+  const searched = await search(folder, cwd).catch((error: unknown) =>
+    wrong(`which cannot be searched (${hasCode(error) ? error.code : String(error)})`, 'check its permissions'),
+  )
+  if ('problem' in searched) return { found, problems: [searched.problem] }
+  const { names, inside } = searched
+  for (const name of names) {
     options.signal?.throwIfAborted()
     const file = path.resolve(cwd, folder, name)
     const shown = path.relative(cwd, file).split(path.sep).join('/')
@@ -49,20 +53,32 @@ export async function discoverPlugins(folder: string, options: HookOptions & { c
   return { found, problems }
 }
 
-async function folderProblem(folder: string, cwd: string, inside: string): Promise<Diagnostic | undefined> {
-  const wrong = (text: string, hint: string): Diagnostic => ({
-    severity: 'error',
-    code: 'invalid-plugin',
-    path: 'discover',
-    message: `discover names ${quoted(folder)}, ${text}`,
-    hint,
+function problemOf(folder: string) {
+  return (text: string, hint: string): { readonly problem: Diagnostic } => ({
+    problem: {
+      severity: 'error',
+      code: 'invalid-plugin',
+      path: 'discover',
+      message: `discover names ${quoted(folder)}, ${text}`,
+      hint,
+    },
   })
+}
+
+/** What may be plugins, and the folder that they have to lie in. @throws what reading the folder fails with */
+async function search(
+  folder: string,
+  cwd: string,
+): Promise<{ readonly names: readonly string[]; readonly inside: string } | { readonly problem: Diagnostic }> {
+  const wrong = problemOf(folder)
   const real = await realpath(path.resolve(cwd, folder)).catch(() => undefined)
   if (real === undefined)
     return wrong('and there is no such folder', `make it in ${printable(cwd)}, or drop "discover"`)
+  const inside = await realpath(cwd)
   if (!isWithin(real, inside))
     return wrong('which lies outside of the folder of the config', 'move the plugins into a folder beside the config')
-  return (await stat(real)).isDirectory() ? undefined : wrong('which is no folder', 'name the folder of the plugins')
+  if (!(await stat(real)).isDirectory()) return wrong('which is no folder', 'name the folder of the plugins')
+  return { names: await candidates(path.resolve(cwd, folder)), inside }
 }
 
 /** Where `.ts` and `.js` of one name lie side by side, the latter was made from the former. */

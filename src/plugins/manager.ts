@@ -79,13 +79,15 @@ export class ModelManager {
    * @returns by reference, in the shortest spelling with tag
    */
   async availableModels(): Promise<ReadonlyMap<string, AvailableModel>> {
-    const named = this.#entries.flatMap((entry) =>
-      entry.references
-        .filter((reference) => this.#byReference.get(referenceKey(reference)) === entry)
-        .map((reference) => [formatReference(reference), entry] as const),
-    )
+    const named = new Map<string, readonly [string, Entry]>()
+    for (const entry of this.#entries) {
+      for (const reference of entry.references) {
+        const key = referenceKey(reference)
+        if (!named.has(key)) named.set(key, [formatReference(reference), entry])
+      }
+    }
     const models = new Map<string, AvailableModel>()
-    for (const [reference, entry] of [...new Map(named)].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    for (const [reference, entry] of [...named.values()].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const outcome = await this.#askDetails(entry, reference)
       const told = 'problem' in outcome ? { problem: outcome.problem } : outcome.value
       models.set(reference, { plugin: entry.spec.name, ...told })
@@ -110,7 +112,8 @@ export class ModelManager {
     const { spec, plugin } = entry
     const given = config ?? (isPlugin(plugin) ? plugin.config : undefined)
     // Where there is no schema, an empty config is none.
-    const isEmpty = spec.configSchema === undefined && given !== undefined && Object.keys(Object(given)).length === 0
+    const isEmpty =
+      spec.configSchema === undefined && typeof given === 'object' && given !== null && Object.keys(given).length === 0
     const checked = await checkConfig(spec, isEmpty ? undefined : given, 'config', this.#options)
     if ('problems' in checked) throw invalidConfig(spec, checked.problems)
     const reference = formatReference(parsed)

@@ -27,6 +27,10 @@ function readDiagnostic(fields: Fields, place: string, plugin: string): Diagnost
   }
 }
 
+function shownAt(value: unknown, place: string): string {
+  return printable(textAt(value, place), Number.POSITIVE_INFINITY)
+}
+
 /** Of `declare`. What a declaration holds is checked with those of the config. @throws {ShapeError} */
 export function readDeclarations(value: unknown): readonly object[] {
   return listAt(value, 'the result', fieldsAt)
@@ -46,8 +50,8 @@ export function readModelDetails(value: unknown): PluginModelDetails {
   })
   return {
     ...Object.fromEntries(counts),
-    ...(capabilities === undefined ? {} : { capabilities: listAt(capabilities, `${place}.capabilities`, textAt) }),
-    ...(license === undefined ? {} : { license: textAt(license, `${place}.license`) }),
+    ...(capabilities === undefined ? {} : { capabilities: listAt(capabilities, `${place}.capabilities`, shownAt) }),
+    ...(license === undefined ? {} : { license: shownAt(license, `${place}.license`) }),
     ...(parameters === undefined ? {} : { parameters: fieldsAt(parameters, `${place}.parameters`) }),
   }
 }

@@ -28,6 +28,12 @@ export function placeOf(spec: object, path: string): string {
 /** All that is wrong with it; none means that it can be used. Codes: `invalid-plugin`. */
 export function specProblems(spec: PluginSpec, path: string): readonly Diagnostic[] {
   const found: Diagnostic[] = []
+  // As of an import that was misspelled, in JavaScript.
+  if (typeof spec !== 'object' || spec === null) {
+    const message = `${path} has no description: found ${describe(spec)}`
+    const hint = 'give definePlugin an object with apiVersion and name'
+    return [{ severity: 'error', code: 'invalid-plugin', path, message, hint }]
+  }
   const place = placeOf(spec, path)
   const report = (text: string, hint?: string) =>
     void found.push({
@@ -68,7 +74,7 @@ export function specProblems(spec: PluginSpec, path: string): readonly Diagnosti
   for (const key of Object.keys(spec)) {
     if (knownKeys.includes(key)) continue
     const near = suggest(key, knownKeys)
-    const hint = near === undefined ? `hooks are ${hookNames.join(', ')}` : `did you mean "${near}"?`
+    const hint = near === undefined ? `known are ${knownKeys.join(', ')}` : `did you mean "${near}"?`
     report(`has a key or hook that is not known: ${quoted(key)}`, hint)
   }
   return found
@@ -110,7 +116,7 @@ function checkModels(models: unknown, report: Report): void {
       if (!text.includes('*')) parseReference(text)
     } catch (error) {
       if (!isOllamaConfigError(error)) throw error
-      report(`has a models[${index}] that is none: ${error.message}`, error.hint)
+      report(`has models[${index}] that is no name and no pattern: ${error.message}`, error.hint)
     }
   })
 }

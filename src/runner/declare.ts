@@ -1,10 +1,10 @@
 /** What a config's plugins are and declare. Imported only where there are plugins. */
-import { printable } from '../artifact/text.ts'
 import type { Declared } from '../config/resolve.ts'
 import type { Diagnostic } from '../errors.ts'
 import { type CheckedPlugin, checkPlugins } from '../plugins/check.ts'
 import { readDeclarations } from '../plugins/results.ts'
 import { type ContextBase, type HookRun, runHooks } from '../plugins/run.ts'
+import { placeOf } from '../plugins/spec.ts'
 import { hostFacts } from './host-facts.ts'
 import type { ResolveKnownOptions } from './known.ts'
 import { selectPlace } from './place.ts'
@@ -47,13 +47,9 @@ async function declareAll(
   }
   for await (const { plugin, outcome } of runHooks(plugins, run, options)) {
     if ('problem' in outcome) problems.push(outcome.problem)
-    else for (const declaration of outcome.value) declared.push({ declaration, path: placeOf(plugin) })
+    else for (const declaration of outcome.value) declared.push({ declaration, path: placeOf(plugin, plugin.path) })
   }
   return { declared, problems }
-}
-
-function placeOf({ path, name }: CheckedPlugin): string {
-  return `${path} (${printable(name)})`
 }
 
 function contextOf(config: unknown, options: ResolveKnownOptions): ContextBase {

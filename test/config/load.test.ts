@@ -409,6 +409,18 @@ describe('what fails', () => {
     })
   }
 
+  it('an import that leads nowhere, beside one of the same name that leads somewhere', async () => {
+    const folder = await copyOf('errors')
+    await write(join(folder, 'shared', 'ok.ts'), 'export const x = 1\n')
+    const failing = async (from: string) => {
+      const name = from.replace(/[./]/g, '')
+      const text = `import { x } from './shared/ok.ts'\nimport { nope } from '${from}'\nexport default { models: [x, nope] }\n`
+      return (await failureOf(await write(join(folder, `of-${name}.ts`), text))).message.replace(/^.*:(?=2:)/, '')
+    }
+    assert.equal(await failing('./ok.ts'), '2:22: "./ok.ts" does not export "nope"')
+    assert.equal(await failing('./sub/ok.ts'), '2:22: cannot find "./sub/ok.ts"')
+  })
+
   for (const name of ['no-default.ts', 'empty.ts']) {
     it(`no default export: ${name}`, async () => {
       const file = join(await copyOf('errors'), name)

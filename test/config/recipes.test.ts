@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import { formatReference } from '../../src/artifact/reference.ts'
 import { type ResolveOptions, resolveConfig } from '../../src/config/resolve.ts'
 import { ConfigError, type Diagnostic } from '../../src/errors.ts'
+import { tempFolder } from '../support/run-cli.ts'
 
 function desiredOf(models: readonly unknown[], more: object = {}, options: ResolveOptions = {}) {
   return resolveConfig({ models, ...more }, options).desired.models.map(({ reference, recipe, ...rest }) => ({
@@ -86,6 +87,20 @@ test('a declared base is not declared twice, whatever its spelling; defaults lea
   assert.equal(models[0]?.recipe, undefined)
 })
 
+test('plain http for a base counts wherever it is written, and not beside a declaration without it', () => {
+  const plain = { name: 'a', from: 'http://reg:5000/n/m:1' }
+  const secure = { name: 'c', from: 'reg:5000/n/m:1' }
+  for (const models of [
+    [plain, secure],
+    [secure, plain],
+  ])
+    assert.equal(desiredOf(models).at(-1)?.insecure, true)
+  const [problem, ...others] = problemsOf(['reg:5000/n/m:1', plain])
+  assert.deepEqual([problem?.code, problem?.path, others], ['contradiction', 'models[1].from', []])
+  assert.match(problem?.hint ?? '', /insecure: true/)
+  assert.deepEqual(problemsOf([{ name: 'reg:5000/n/m:1', insecure: true }, plain]), [])
+})
+
 test('an alias of an alias is a name of what that one names', () => {
   const models = desiredOf([
     { name: 'c', aliasOf: 'b' },
@@ -131,9 +146,10 @@ test('parameters are checked by name and type, in defaults too', () => {
         },
       },
     ],
-    { defaults: { parameters: { temprature: 1 } } },
+    { defaults: { parameters: { temprature: 1, brand_new: 1 } } },
   )
   assert.deepEqual(codes(problems), [
+    'defaults.parameters.brand_new unknown-parameter',
     'defaults.parameters.temprature unknown-parameter',
     'models[0].parameters.mirostat unknown-parameter',
     'models[0].parameters.num_ctx wrong-type',
@@ -147,6 +163,8 @@ test('parameters are checked by name and type, in defaults too', () => {
   const hints = new Map(problems.map(({ path: at, hint }) => [at, hint]))
   assert.equal(hints.get('models[0].parameters.num_ctxx'), 'did you mean "num_ctx"?')
   assert.match(hints.get('models[0].parameters.mirostat') ?? '', /drop it/)
+  assert.match(hints.get('defaults.parameters.brand_new') ?? '', /give it to a model/)
+  assert.deepEqual(codes(problemsOf([], { defaults: { parameters: ['x'] } })), ['defaults.parameters wrong-type'])
 })
 
 test('unknown parameters pass when they are allowed, as far as JSON can hold them', () => {
@@ -194,6 +212,29 @@ test('a file where a model is wanted is told in words of the field that it is in
   assert.match(hintOf({ aliasOf: './w.gguf' }), /^name the model that it is another name of/)
 })
 
+test('a GGUF file that is there is no model, though its name could be one', (t) => {
+  const folder = tempFolder(t, { 'w.gguf': 'GGUF' })
+  const found = (declaration: object) => codes(problemsOf([{ name: 'a', ...declaration }], {}, { folder }))
+  assert.deepEqual(found({ from: 'w.gguf' }), ['models[0].from file-not-found'])
+  assert.deepEqual(found({ aliasOf: 'w.gguf' }), ['models[0].aliasOf file-not-found'])
+  assert.deepEqual(found({ from: 'other.gguf' }), [])
+})
+
+test('a path may have any spaces, and no control characters', { skip: process.platform === 'win32' }, (t) => {
+  const folder = tempFolder(t)
+  for (const name of ['My  Models', 'a\tb']) {
+    mkdirSync(path.join(folder, name))
+    writeFileSync(path.join(folder, name, 'a.gguf'), 'GGUF')
+  }
+  const found = (name: string) => problemsOf([{ name: 'a', gguf: `${name}/a.gguf` }], {}, { folder })
+  assert.deepEqual(found('My  Models'), [])
+  assert.match(found('a\tb')[0]?.message ?? '', /control characters/)
+  assert.match(
+    problemsOf([{ name: 'a', modelfile: '.' }], {}, { folder })[0]?.hint ?? '',
+    /^name the Modelfile itself$/,
+  )
+})
+
 test('files are found from the folder of the config, and one that is missing is told', (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'recipes-'))
   t.after(() => import('node:fs').then(({ rmSync }) => rmSync(folder, { recursive: true })))
@@ -213,6 +254,23 @@ test('fields declared as empty are remembered: they cannot take away what a base
   const [model] = desiredOf([{ name: 'a', from: 'b', system: '', messages: [], license: '', template: 'T' }])
   assert.ok(model?.recipe?.kind === 'build')
   assert.deepEqual([model.recipe.system, model.recipe.cleared], [null, ['system', 'messages', 'license']])
+})
+
+test('what a tool is called with is what JSON makes of it, and a call has no other keys', () => {
+  const message = (call: object) => [
+    { name: 'a', from: 'b', messages: [{ role: 'assistant', content: '', tool_calls: [call] }] },
+  ]
+  const call = { function: { name: 'day', arguments: { at: new Date(0) } } }
+  const [model] = desiredOf(message(call))
+  assert.ok(model?.recipe?.kind === 'build')
+  assert.deepEqual(model.recipe.messages[0]?.tool_calls, [
+    { function: { name: 'day', arguments: { at: '1970-01-01T00:00:00.000Z' } } },
+  ])
+  const wrong = { id: '1', function: { ...call.function, strict: true } }
+  assert.deepEqual(codes(problemsOf(message(wrong))), [
+    'models[0].messages[0].tool_calls[0].function.strict unknown-key',
+    'models[0].messages[0].tool_calls[0].id unknown-key',
+  ])
 })
 
 test('half a character becomes what the server reads it as, wherever it is written', () => {

@@ -58,17 +58,17 @@ test('every problem of every plugin is told at once, with its place', async () =
     'invalid-plugin plugins[0]: plugins[0] (a) has apiVersion 2, and this version of ollama-config knows 1 | update ollama-config, or take an older version of the plugin',
     'invalid-plugin plugins[1]: plugins[1] (x) has no apiVersion | write apiVersion: 1, the version of the contract that it keeps to',
     'invalid-plugin plugins[2]: plugins[2] (not a name) must have a name of letters, digits, "-", "_" and ".": found "not a name" | give it one, as in name: "smoke-test"',
-    'invalid-plugin plugins[2]: plugins[2] (not a name) has a models[0] that is none: Pattern "a b" is not valid: write a model name, in which "*" may stand for a run of characters | "*" never crosses "/" or ":": "qwen3*", "hf.co/*/*" and "llava:*" are patterns',
+    'invalid-plugin plugins[2]: plugins[2] (not a name) has models[0] that is no name and no pattern: Pattern "a b" is not valid: write a model name, in which "*" may stand for a run of characters | "*" never crosses "/" or ":": "qwen3*", "hf.co/*/*" and "llava:*" are patterns',
     'invalid-plugin plugins[2]: plugins[2] (not a name) has models[1] that is no text: found 3',
-    'invalid-plugin plugins[2]: plugins[2] (not a name) has a models[2] that is none: Model name "-x" is not valid: its model "-x" may hold only letters, digits, "_", "-" and ".", and starts with a letter, a digit or "_"',
+    'invalid-plugin plugins[2]: plugins[2] (not a name) has models[2] that is no name and no pattern: Model name "-x" is not valid: its model "-x" may hold only letters, digits, "_", "-" and ".", and starts with a letter, a digit or "_"',
     'invalid-plugin plugins[2]: plugins[2] (not a name) has a probe that is no function: found an empty list',
     'invalid-plugin plugins[2]: plugins[2] (not a name) has a key or hook that is not known: "reveiw" | did you mean "review"?',
     'invalid-plugin plugins[3]: plugins[3] (y) has models that are no list: found "a"',
     'invalid-plugin plugins[3]: plugins[3] (y) has a configSchema that is no Standard Schema | valibot, zod and arktype make one; see https://standardschema.dev',
     'invalid-plugin plugins[3]: plugins[3] (y) has a timeoutMs that is no time: found 0 | write a number of milliseconds, such as 120_000',
-    'invalid-plugin plugins[3]: plugins[3] (y) has a key or hook that is not known: "zzz" | hooks are details, declare, review, probe',
+    'invalid-plugin plugins[3]: plugins[3] (y) has a key or hook that is not known: "zzz" | known are apiVersion, name, models, configSchema, timeoutMs, details, declare, review, probe',
     'invalid-plugin-config plugins[4]: plugins[4]: a takes no config',
-    'duplicate-plugin plugins[5]: plugins[5] is called "a", as plugins[4] is: the name of a plugin has to be its own | leave one of the two out',
+    'duplicate-plugin plugins[5]: plugins[5] is called "a", as plugins[4] is: the name of a plugin has to be its own | leave one of the two out, or give one of them both configs where it takes a list',
   ])
 })
 
@@ -114,6 +114,8 @@ test('a schema that throws, or answers with nonsense, is a failure of the plugin
     },
     () => undefined,
     () => ({ issues: [{ path: [] }] }),
+    // Neither right nor wrong.
+    () => ({ value: {}, issues: [] }),
   ]
   const found = await checkPlugins(
     answers.map((validate, index) => plugin({ apiVersion: 1, name: `p${index}`, configSchema: schema(validate) }, {})),
@@ -123,5 +125,6 @@ test('a schema that throws, or answers with nonsense, is a failure of the plugin
     'plugin-failed plugins[0]: p0: its configSchema failed: no luck',
     'plugin-failed plugins[1]: p1: its configSchema did not return what it has to: the result is not an object',
     'plugin-failed plugins[2]: p2: its configSchema did not return what it has to: the result.issues[0].message is not a text',
+    'plugin-failed plugins[3]: p3: its configSchema did not return what it has to: the result.issues is not absent, or a list of at least one problem',
   ])
 })

@@ -67,6 +67,7 @@ test('one that is broken is named and does not hide the others', async (t) => {
   const cwd = tempFolder(t)
   write(cwd, {
     'plugins/a.plugin.ts': pluginFile('a'),
+    'plugins/empty.plugin.ts': pluginFile('empty').replace(/definePlugin\(.*\)/s, 'definePlugin(undefined)()'),
     'plugins/number.plugin.ts': 'export default 1\n',
     'plugins/nothing.plugin.ts': 'export const x = 1\n',
     'plugins/spec.plugin.ts': pluginFile('spec', ', reveiw: () => []'),
@@ -79,6 +80,7 @@ test('one that is broken is named and does not hide the others', async (t) => {
   assert.deepEqual(
     problems.map((text) => text.replace(/(?<=failed: ).*/s, '…')),
     [
+      'invalid-plugin plugins/empty.plugin.ts: plugins/empty.plugin.ts has no description: found undefined',
       'plugin-failed plugins/nothing.plugin.ts: plugins/nothing.plugin.ts: loading it failed: …',
       'invalid-plugin plugins/number.plugin.ts: plugins/number.plugin.ts exports no plugin: found 1',
       'invalid-plugin plugins/spec.plugin.ts: plugins/spec.plugin.ts (spec) has a key or hook that is not known: "reveiw"',
@@ -86,9 +88,9 @@ test('one that is broken is named and does not hide the others', async (t) => {
       'plugin-failed plugins/throws.plugin.ts: plugins/throws.plugin.ts: loading it failed: …',
     ],
   )
-  assert.match(problems[0] ?? '', /has no default export/)
-  assert.match(problems[3] ?? '', /Syntax error in .*syntax\.plugin\.ts:/)
-  assert.match(problems[4] ?? '', /no luck/)
+  assert.match(problems[1] ?? '', /has no default export/)
+  assert.match(problems[4] ?? '', /Syntax error in .*syntax\.plugin\.ts:/)
+  assert.match(problems[5] ?? '', /no luck/)
 })
 
 test('what lies outside of the folder of the config is refused, also behind a link', async (t) => {

@@ -32,7 +32,7 @@ test('availableModels() has what plugins name, with what they tell of it', async
   const manager = await createModelManager({
     plugins: [
       speaks('b', ['qwen3:8b', 'user/*', 'gemma3'], { details }),
-      speaks('a', ['GEMMA3:latest', 'all-minilm:latest'])(),
+      speaks('a', ['GEMMA3:latest', 'all-minilm:latest', 'ALL-minilm'])(),
       definePlugin({ apiVersion: 1, name: 'none', details }),
     ],
   })
@@ -113,6 +113,7 @@ test('loadModel() has the plugin check the config, and gives what it made of it'
 test('a plugin without a schema takes an empty config and no other', async () => {
   const manager = await createModelManager({ plugins: [speaks('a', ['x'])] })
   assert.equal((await manager.loadModel('x', {})).config, undefined)
+  assert.equal((await errorOf(manager.loadModel('x', 5))).code, 'invalid-plugin-config')
   const { code, message } = await errorOf(manager.loadModel('x', { times: 1 }))
   assert.deepEqual(
     [code, message],

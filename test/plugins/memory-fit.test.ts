@@ -89,7 +89,7 @@ test('what does not fit is told with its arithmetic, and with the context that w
       message:
         '"qwen3:8b" needs 5.2 GB weights + 6 GB KV cache (36 layers × 40960 tokens × 2 × 8 KV heads × 128 × 2 bytes) = 11.3 GB, more than 8 GB of memory',
       reference: 'qwen3:8b',
-      hint: 'it fits with a num_ctx of 18432',
+      hint: 'it fits with numCtx: 18432 in memoryFit',
     },
   ])
   assert.deepEqual(await review(memoryFit({ numCtx: 18432 }), plan, host), [])

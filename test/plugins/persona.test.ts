@@ -45,13 +45,13 @@ test('what is wrong is said with what is wanted', async () => {
     [{ name: 'a', from: 'b' }, ': Expected role or system: neither is given'],
     [
       { from: 'b', role: 'r' },
-      'name: Expected name, from, and role or system; also tone, rules, parameters and template, found nothing',
+      'name: Expected name, from, and role or system; also tone, rules, parameters, allowUnknownParameters and template, found nothing',
     ],
     [{ name: 'a', from: 'b', role: 1 }, 'role: Expected who it is, such as "a careful code reviewer", found 1'],
     [{ name: 'a', from: 'b', role: 'r', rules: 'x' }, 'rules: Expected a list of rules, found "x"'],
     [
       { name: 'a', from: 'b', role: 'r', rool: 'x' },
-      'rool: Key "rool" is not known: expected name, from, and role or system; also tone, rules, parameters and template',
+      'rool: Key "rool" is not known: expected name, from, and role or system; also tone, rules, parameters, allowUnknownParameters and template',
     ],
     [[{ name: 'a', from: 'b', system: '' }], '0.system: Expected a system prompt as text, found ""'],
     [
