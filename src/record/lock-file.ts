@@ -250,16 +250,17 @@ export async function changeLock(
 
 /**
  * Puts entries into a lock file that exists, keeping the others; never makes one. An entry that somebody changed since `known` was
- * read stays as it is now. Whether anything changed.
+ * read stays as it is now.
  *
+ * @returns the names whose entries say something else than before, sorted
  * @throws {OllamaConfigError} `lock-invalid`, `file-not-written`
  */
 export async function extendLock(
   file: string,
   entries: ReadonlyMap<string, LockedModel>,
   known: Lock | undefined,
-): Promise<boolean> {
-  if (known === undefined) return false
+): Promise<readonly string[]> {
+  if (known === undefined) return []
   const keyOf = (name: string) => referenceKey(parseListedName(name))
   // Of a model that is built declaration and base bind, more than its digest.
   const said = ({ models }: Lock) =>
@@ -269,15 +270,19 @@ export async function extendLock(
         isLockedPull(entry) ? entry.digest : JSON.stringify(entry),
       ]),
     )
+  let written: readonly string[] = []
   const { changed } = await changeLock(file, (now) => {
     if (now === undefined) return undefined
     const [before, current] = [said(known), said(now)]
     const wanted = [...entries].filter(([name]) => before.get(keyOf(name)) === current.get(keyOf(name)))
     const replaced = new Set(wanted.map(([name]) => keyOf(name)))
     const kept = Object.entries(now.models).filter(([name]) => !replaced.has(keyOf(name)))
-    return { models: Object.fromEntries([...kept, ...wanted]) }
+    const after = { models: Object.fromEntries([...kept, ...wanted]) }
+    const next = said(after)
+    written = wanted.map(([name]) => name).filter((name) => next.get(keyOf(name)) !== current.get(keyOf(name)))
+    return after
   })
-  return changed
+  return changed ? [...written].sort(compareText) : []
 }
 
 const restoreHint = 'restore it from version control, or delete it and run "ollama-config lock"'

@@ -198,14 +198,20 @@ export class NumberedFiles<T> {
 /** What Deno did not permit passes untouched: its own error says how to. */
 function notRead(folder: string, error: unknown): unknown {
   if (error instanceof Error && error.name === 'NotCapable') return error
-  return unreadable(folder, error instanceof Error ? printable(error.message, 200) : 'unknown error')
+  const isRefused = hasCode(error) && /^(EACCES|EPERM)$/.test(error.code)
+  const problem = error instanceof Error ? printable(error.message, 200) : 'unknown error'
+  return unreadable(folder, problem, isRefused ? 'check its owner and mode, as after a run with sudo' : undefined)
 }
 
-export function unreadable(folder: string, problem: string): OllamaConfigError {
+export function unreadable(
+  folder: string,
+  problem: string,
+  hint = 'if it is damaged, remove that folder: what earlier applies brought in is then forgotten',
+): OllamaConfigError {
   return new OllamaConfigError(
     'record-invalid',
     `The record of earlier applies in ${quoted(folder)} cannot be read: ${problem}`,
-    { hint: 'if it is damaged, remove that folder: what earlier applies brought in is then forgotten' },
+    { hint },
   )
 }
 

@@ -68,19 +68,18 @@ class BuildSurvey {
   readonly #shown = new Map<string, Promise<ModelDetails | null>>()
   readonly #turns = new Turns(showsAtOnce)
   readonly #over = new AbortController()
-  readonly #inTime: AbortSignal
+  #inTime: AbortSignal | undefined
   #registry: Promise<RegistryClient> | undefined
   #blobs: BlobLookup | undefined
 
   constructor(options: ResolveBuildsOptions) {
-    const { desired, actual, resolution, intent, signal, budgetMs } = options
+    const { desired, actual, resolution, intent } = options
     this.#options = options
     this.#resolution = { ...resolution, builds: this.builds }
     const { serverVersion, models } = actual
     this.#judge = judgeModels(desired, { serverVersion, installed: groupByKey(models) }, intent)
     this.#declared = new Map(desired.models.map((model) => [referenceKey(model.reference), model]))
     this.#installed = groupByKey(wholeModels(models))
-    this.#inTime = sharedSignal(signal, this.#over.signal, AbortSignal.timeout(budgetMs))
   }
 
   close(): void {
@@ -115,16 +114,18 @@ class BuildSurvey {
   }
 
   async #find(key: string, model: DesiredModel, build: Build, source: Change | undefined): Promise<BuildFindings> {
-    const [files, adapters] = await Promise.all([this.#planned(build.files), this.#planned(build.adapters)])
-    const declaration = hashOfBuild(build, files, adapters)
+    const [readFiles, readAdapters] = await Promise.all([this.#readAll(build.files), this.#readAll(build.adapters)])
+    const declaration = hashOfBuild(build, readFiles, readAdapters)
     const installed = this.#installed.get(key)?.[0]
     const moved = source !== undefined && isMoved(source)
     const isKnown =
       installed !== undefined && isAsRecorded(installed, source, this.#resolution.recorded.get(key), declaration)
-    const none = { declaration, files, adapters, predicted: null, differences: null, hidden: false, inherited: [] }
+    const unasked = { files: readFiles, adapters: readAdapters }
+    const none = { declaration, ...unasked, predicted: null, differences: null, hidden: false, inherited: [] }
     if (isKnown && build.cleared.length === 0) return none
     const inherited = await this.#inherited(model, build)
     if (isKnown) return { ...none, inherited }
+    const [files, adapters] = await Promise.all([this.#locateAll(readFiles), this.#locateAll(readAdapters)])
     // Nobody waits for a registry only to foresee what a first build gives.
     const predicted = await this.#predict(model, build, adapters, installed !== undefined)
     const isDone = installed === undefined || predicted?.digest === installed.digest
@@ -132,13 +133,12 @@ class BuildSurvey {
     return { declaration, files, adapters, predicted, differences, hidden: hasHidden(build), inherited }
   }
 
-  #planned(files: readonly LocalFile[]): Promise<readonly PlannedFile[]> {
-    return Promise.all(
-      files.map(async (file) => {
-        const read = await this.#options.readFile(file)
-        return { ...file, ...read, onHost: await this.#onHost(read) }
-      }),
-    )
+  #readAll(files: readonly LocalFile[]): Promise<readonly PlannedFile[]> {
+    return Promise.all(files.map(async (file) => ({ ...file, ...(await this.#options.readFile(file)), onHost: null })))
+  }
+
+  #locateAll(files: readonly PlannedFile[]): Promise<readonly PlannedFile[]> {
+    return Promise.all(files.map(async (file) => ({ ...file, onHost: await this.#onHost(file) })))
   }
 
   async #onHost(blob: BlobId): Promise<boolean | null> {
@@ -229,13 +229,16 @@ class BuildSurvey {
 
   /** `null` when offline, and when the time is over. */
   async #askRegistry<T>(ask: (registry: RegistryClient, signal: AbortSignal) => Promise<T | null>): Promise<T | null> {
-    const { openRegistry, signal } = this.#options
+    const { openRegistry, signal, budgetMs } = this.#options
     if (this.#resolution.offline) return null
     this.#registry ??= openRegistry()
+    // From the first question on: before it, weights may have been read for a minute.
+    this.#inTime ??= sharedSignal(signal, this.#over.signal, AbortSignal.timeout(budgetMs))
+    const inTime = this.#inTime
     try {
-      return await ask(await this.#registry, this.#inTime)
+      return await ask(await this.#registry, inTime)
     } catch (error) {
-      if (this.#inTime.aborted && !signal?.aborted) return null
+      if (inTime.aborted && !signal?.aborted) return null
       throw error
     }
   }

@@ -1,16 +1,18 @@
 /** Whether the downloads of a plan fit on the disk, where the host or the store is on this machine. */
 import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import path from 'node:path'
 import { formatBytes } from '../artifact/bytes.ts'
 import { blobsOf } from '../artifact/manifest.ts'
 import { printable } from '../artifact/text.ts'
 import type { Backend } from '../backend/backend.ts'
+import { modelFolderOf } from '../backend/model-folder.ts'
 import type { Diagnostic } from '../errors.ts'
 import { type Change, type DeleteChange, isFetch } from '../plan/plan.ts'
 import type { ActualState } from '../plan/state.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
 import { freeBytes } from '../runtime/disk-space.ts'
+import { allocatedBytes } from '../store/allocated.ts'
+import { holdsModels } from '../store/holds-models.ts'
 import { blobFile, layoutOf, partialFile } from '../store/layout.ts'
 
 export interface DiskOptions {
@@ -29,8 +31,8 @@ const showWithinMs = 5000
 
 interface ModelFolder {
   readonly folder: string
-  /** The server itself named a file in it that is there; else a guess. */
-  readonly sure: boolean
+  /** The server named it, and it is there; else a guess. */
+  readonly told: boolean
 }
 
 /**
@@ -43,11 +45,15 @@ export async function diskProblem(options: DiskOptions): Promise<Diagnostic | un
   if (needed === 0) return undefined
   const found = await modelFolder(options)
   if (found === undefined) return undefined
-  const { folder, sure } = found
+  const { folder, told } = found
   const free = await freeBytes(folder)
   if (free === undefined) return undefined
-  const missing = needed - (sure ? await partialBytes(options, folder) : 0) - free
+  const missing = needed - (told ? await partialBytes(options, folder) : 0) - free
   if (missing <= 0) return undefined
+  // The path may be one of another machine, behind a tunnel, or of a container, and be here by accident.
+  const holds = told ? await holdsWhatIsListed(options, folder) : 'unknown'
+  if (holds === 'no') return undefined
+  const sure = holds === 'yes'
   return {
     severity: sure ? 'error' : 'warning',
     code: 'disk-space',
@@ -63,20 +69,29 @@ async function modelFolder({
   candidates,
   signal,
 }: DiskOptions): Promise<ModelFolder | undefined> {
-  if (folder !== undefined) return { folder, sure: true }
-  const local = actual.models.find(({ remoteHost, sizeBytes }) => remoteHost === undefined && sizeBytes > 0)
-  if (local !== undefined) {
-    const soon = sharedSignal(signal, AbortSignal.timeout(showWithinMs))
-    const { weightsFile } = await backend.show(local.name, { signal: soon }).catch((error: unknown) => {
-      if (signal?.aborted) throw error
-      return { weightsFile: null }
-    })
-    // A server in a container names a path that is not here, though its address is.
-    if (weightsFile !== null)
-      return existsSync(weightsFile) ? { folder: path.dirname(path.dirname(weightsFile)), sure: true } : undefined
-  }
+  if (folder !== undefined) return { folder, told: true }
+  const soon = sharedSignal(signal, AbortSignal.timeout(showWithinMs))
+  const told = await modelFolderOf(backend, actual, { signal: soon }).catch((error: unknown) => {
+    if (signal?.aborted) throw error
+    return undefined
+  })
+  if (told !== undefined) return existsSync(told) ? { folder: told, told: true } : undefined
   const guess = candidates.find((folder) => existsSync(folder))
-  return guess === undefined ? undefined : { folder: guess, sure: false }
+  return guess === undefined ? undefined : { folder: guess, told: false }
+}
+
+async function holdsWhatIsListed(
+  { folder: store, actual, signal }: DiskOptions,
+  folder: string,
+): Promise<'yes' | 'no' | 'unknown'> {
+  if (store !== undefined) return 'yes'
+  const listed = actual.models.filter(({ remoteHost }) => remoteHost === undefined)
+  try {
+    return (await holdsModels(layoutOf(folder), listed, { signal })) ? 'yes' : 'no'
+  } catch {
+    signal?.throwIfAborted()
+    return 'unknown'
+  }
 }
 
 /**
@@ -93,12 +108,10 @@ async function partialBytes({ changes, folder: store }: DiskOptions, folder: str
   )
   let sum = 0
   for (const [digest, sizeBytes] of missing) {
-    const file = store === undefined ? `${blobFile(layout, digest)}-partial` : partialFile(layout, digest)
-    const blocks = await stat(file).then(
-      (found) => found.blocks,
-      () => 0,
-    )
-    sum += Math.min(sizeBytes, blocks * 512)
+    const blob = blobFile(layout, digest)
+    // A server has another name for what it fetches of models in tensor files.
+    const files = store === undefined ? [`${blob}-partial`, `${blob}.tmp`] : [partialFile(layout, digest)]
+    for (const file of files) sum += Math.min(sizeBytes, await stat(file).then(allocatedBytes, () => 0))
   }
   return sum
 }

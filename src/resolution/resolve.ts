@@ -22,6 +22,8 @@ export interface ResolveOptions {
   readonly openRegistry: () => Promise<RegistryClient>
   /** Longest time for all registries together, in milliseconds; the rest is then unknown. */
   readonly budgetMs: number
+  /** What to do about a registry that did not answer in that time. */
+  readonly hint: string
   readonly signal?: AbortSignal | undefined
 }
 
@@ -61,9 +63,10 @@ export async function resolvePlan(options: ResolveOptions): Promise<Resolution> 
 
 async function askRegistries(
   asked: readonly Question[],
-  { actual, openRegistry, budgetMs, signal }: ResolveOptions,
+  options: ResolveOptions,
   blobs: BlobSurvey,
 ): Promise<ReadonlyMap<string, ManifestAnswer>> {
+  const { actual, openRegistry, budgetMs, signal } = options
   const registry = await openRegistry()
   const installed = groupByKey(wholeModels(actual.models))
   const over = new AbortController()
@@ -84,7 +87,7 @@ async function askRegistries(
           return [key, answer]
         } catch (error) {
           if (signal?.aborted || !over.signal.aborted) throw error
-          return [key, notInTime(reference.host, budgetMs)]
+          return [key, notInTime(reference.host, options)]
         }
       },
     )
@@ -96,9 +99,8 @@ async function askRegistries(
   }
 }
 
-function notInTime(host: string, budgetMs: number): ManifestAnswer {
-  const problem = `${host} did not answer within ${budgetMs / 1000} s`
-  return { kind: 'unknown', problem, hint: 'try again; "ollama-config outdated" waits longer' }
+function notInTime(host: string, { budgetMs, hint }: ResolveOptions): ManifestAnswer {
+  return { kind: 'unknown', problem: `${host} did not answer within ${budgetMs / 1000} s`, hint, unreachable: true }
 }
 
 /** More at once than to a registry: the host is near, and looks only whether a file is there. */
@@ -115,7 +117,7 @@ class BlobSurvey {
   readonly #waiting = new Queue<BlobId>()
   readonly #workers = new Set<Promise<void>>()
 
-  /** @param budgetMs For the host, beside that for the registries; the rest is then unknown. */
+  /** @param budgetMs For the host, from the same moment on as that for the registries; the rest is then unknown. */
   constructor(lookup: BlobLookup, signal: AbortSignal | undefined, budgetMs: number) {
     this.#lookup = lookup
     this.#signal = signal

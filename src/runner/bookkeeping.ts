@@ -38,8 +38,8 @@ export interface Books {
   readonly desired: DesiredState
   /** `undefined`: no record is kept. */
   readonly record: { readonly keeper: RecordKeeper; readonly configFile: string } | undefined
-  /** Writes entries into the lock file, where there is one that may be written. Returns whether anything changed. */
-  readonly lock: ((entries: ReadonlyMap<string, LockedModel>) => Promise<boolean>) | undefined
+  /** Writes entries into the lock file, where there is one that may be written. Returns the names of those that changed. */
+  readonly lock: ((entries: ReadonlyMap<string, LockedModel>) => Promise<readonly string[]>) | undefined
   /** Name of the lock file in messages. */
   readonly lockFile: string | undefined
   /** Epoch milliseconds. */
@@ -210,9 +210,9 @@ class Bookkeeper {
     const { lock, lockFile = '' } = this.#books
     if (lock === undefined || this.#entries.size === 0) return { events: [], failed: false }
     try {
-      const changed = await lock(this.#entries)
+      const references = await lock(this.#entries)
       return {
-        events: changed ? [{ type: 'lock-updated', file: lockFile, references: [...this.#entries.keys()].sort() }] : [],
+        events: references.length > 0 ? [{ type: 'lock-updated', file: lockFile, references }] : [],
         failed: false,
       }
     } catch (error) {

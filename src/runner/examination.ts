@@ -16,6 +16,7 @@ import { formatVersion } from '../plan/plan.ts'
 import { abortable, anySignal } from '../runtime/abortable.ts'
 import { describeMachine, findOllama } from '../setup/machine.ts'
 import { methodsFor } from '../setup/methods.ts'
+import { holdsModels } from '../store/holds-models.ts'
 import { layoutOf } from '../store/layout.ts'
 import { examineConfig } from './config-facts.ts'
 import { connect, hostOptions, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
@@ -23,7 +24,6 @@ import type { Examination, ExamineOptions } from './doctor.ts'
 import { memoryOfThisMachine } from './host-facts.ts'
 import { loadConfig } from './load.ts'
 import { type HostPlace, homeOf, sourceWords } from './place.ts'
-import { holdsModels } from './store-folder.ts'
 
 const defaultLimitMs = 1000
 /** A config may ask the network for what it declares. */
@@ -50,7 +50,7 @@ export async function examineAll(options: ExamineOptions): Promise<Examination> 
     environment: local.environment,
     // What cannot be read may well be the server's.
     holds: (folder) =>
-      abortable(holdsModels(layoutOf(folder), listed, signal), AbortSignal.timeout(folderLimits * limitMs)).catch(
+      abortable(holdsModels(layoutOf(folder), listed, { signal }), AbortSignal.timeout(folderLimits * limitMs)).catch(
         () => null,
       ),
   })

@@ -6,7 +6,7 @@ import { type OutdatedModel, outdatedModels } from '../plan/outdated.ts'
 import { formatVersion } from '../plan/plan.ts'
 import { resolvePlan } from '../resolution/resolve.ts'
 import { type LoadedConfig, openRegistry } from './connection.ts'
-import { longRegistryBudgetMs } from './plan.ts'
+import { longRegistryBudgetMs, patientHint } from './plan.ts'
 import { type SurveyOptions, survey } from './survey.ts'
 
 export interface Outdated {
@@ -40,6 +40,7 @@ export async function findOutdated(config: LoadedConfig | Config, options: Surve
     offline: false,
     openRegistry: () => openRegistry(place, serverVersion, options),
     budgetMs: longRegistryBudgetMs,
+    hint: patientHint,
     signal: options.signal,
   })
   const { diagnostics } = diff(desired, actual, resolution, intent)

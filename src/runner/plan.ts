@@ -34,6 +34,8 @@ export interface CreatePlanOptions extends SurveyOptions {
 const registryBudgetMs = 5000
 /** An update is asked for by name, and worth waiting for. */
 export const longRegistryBudgetMs = 60_000
+/** For whoever waited that long already. */
+export const patientHint = 'try again, and check the network or proxy to this registry'
 
 /**
  * Compares the config with what the host or the store has. Changes nothing.
@@ -83,6 +85,8 @@ async function planTarget(
 ): Promise<Plan['targets'][number]> {
   const { offline, readFile, env = process.env, signal } = options
   const { serverVersion } = actual
+  const budgetMs = intent.update === null ? registryBudgetMs : longRegistryBudgetMs
+  const startMs = performance.now()
   const resolution = await resolvePlan({
     desired,
     actual,
@@ -91,9 +95,12 @@ async function planTarget(
     backend,
     offline,
     openRegistry: () => openRegistry(place, serverVersion, options),
-    budgetMs: intent.update === null ? registryBudgetMs : longRegistryBudgetMs,
+    budgetMs,
+    hint: intent.update === null ? 'try again; "ollama-config outdated" waits longer' : patientHint,
     signal,
   })
+  // What that took is over for these: it is the time for all registries of a plan.
+  const leftMs = Math.max(0, Math.round(budgetMs - (performance.now() - startMs)))
   const builds = hasBuilds(desired)
     ? await (await import('../resolution/builds.ts')).resolveBuilds({
         desired,
@@ -104,7 +111,7 @@ async function planTarget(
         local: isLocal(place),
         readFile,
         openRegistry: () => openRegistry(place, serverVersion, options),
-        budgetMs: registryBudgetMs,
+        budgetMs: leftMs,
         signal,
       })
     : resolution.builds

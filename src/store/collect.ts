@@ -76,7 +76,7 @@ export async function surveyLeftovers(
     }
   }
   const named = await readNamed(layout, signal)
-  const isPulling = found.some(isWorkOfServer)
+  const isPulling = found.some((one) => isWorkOfServer(one, named.digests))
   const leftovers = found
     .filter(({ kind, file }) => kind !== 'blob' || !named.digests.has(digestOf(file)))
     .map(
@@ -131,9 +131,9 @@ async function reasonToSpare(
   nowMs: number,
   signal: AbortSignal | undefined,
 ): Promise<Spared | null> {
-  const reason = sparedFor(found, found.kind === 'blob' && (await isServerAtWork(layout, nowMs)))
-  if (reason !== null) return reason
   const { digests, damaged } = await readNamed(layout, signal)
+  const reason = sparedFor(found, found.kind === 'blob' && (await isServerAtWork(layout, nowMs, digests)))
+  if (reason !== null) return reason
   if (damaged.length > 0) return 'damaged-manifest'
   return found.kind === 'blob' && digests.has(digestOf(found.file)) ? 'named' : null
 }
@@ -147,18 +147,22 @@ function isYoung({ ageMs }: Looked): boolean {
   return ageMs < youngMs
 }
 
-/** Its pull may take hours, and writes its manifest last: what it has fetched by then is old, and named by nobody. */
-function isWorkOfServer(found: Looked): boolean {
-  return found.kind !== 'blob' && !isOurs(found.file) && isYoung(found)
+/**
+ * Its pull may take hours, and writes its manifest last: what it has fetched by then is old, and named by nobody. Between two blobs, and
+ * while it verifies them, it has nothing unfinished: the last one that it fetched is the sign.
+ *
+ * @param named Digests of the blobs that manifests name
+ */
+function isWorkOfServer(found: Looked, named: ReadonlySet<string>): boolean {
+  if (!isYoung(found)) return false
+  return found.kind === 'blob' ? !named.has(digestOf(found.file)) : !isOurs(found.file)
 }
 
-async function isServerAtWork(layout: Layout, nowMs: number): Promise<boolean> {
+async function isServerAtWork(layout: Layout, nowMs: number, named: ReadonlySet<string>): Promise<boolean> {
   for (const folder of [layout.blobs, layout.folder]) {
     for (const name of await namesIn(folder)) {
-      const file = path.join(folder, name)
-      if (kindOf(layout, file) === 'blob') continue
-      const found = await look(layout, file, nowMs)
-      if (found !== undefined && isWorkOfServer(found)) return true
+      const found = await look(layout, path.join(folder, name), nowMs)
+      if (found !== undefined && isWorkOfServer(found, named)) return true
     }
   }
   return false

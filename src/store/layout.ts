@@ -72,6 +72,6 @@ export function assertKnownLayout({ folder }: Layout): void {
   throw new OllamaConfigError(
     'store-unsupported',
     `The store ${quoted(folder)} has a "manifests-v2", which this version does not know`,
-    { hint: 'update ollama-config, or apply to the Ollama server that uses this store (without --store)' },
+    { hint: 'update ollama-config; until then only the Ollama server can work on this folder' },
   )
 }

@@ -9,6 +9,7 @@ import { hasCode } from '../runtime/transport-error.ts'
 import { Turns } from '../runtime/turns.ts'
 import { blobFile, type Layout } from './layout.ts'
 import { type ReadOptions, readManifests, type StoredModel } from './manifests.ts'
+import { lostLinks } from './named-blobs.ts'
 import { type OpenFile, openRegular, readSmallFile } from './regular-file.ts'
 
 /** As plans know it. */
@@ -34,8 +35,8 @@ export interface NamedContents {
   /** Blobs of each listed version, config last, by its digest. */
   readonly contents: ReadonlyMap<string, readonly Layer[]>
   /**
-   * Digests of blobs that models name which are not listed, and of those that are not there; `null` while a manifest cannot be read:
-   * nobody knows which blobs it names, and none is removed.
+   * Digests of blobs that models name which are not listed, and of those that are not there; `null` while a manifest cannot be read, or a
+   * link among them leads nowhere: nobody knows which blobs it names, and none is removed.
    */
   readonly notFreed: ReadonlySet<string> | null
 }
@@ -51,13 +52,14 @@ const maxSmallBytes = 16 * 1024 * 1024
 /** @throws {OllamaConfigError} `store-unreadable` */
 export async function listModels(layout: Layout, options: ReadOptions = {}): Promise<ListedModels> {
   const { models, damaged } = await readManifests(layout, options)
+  const isDamaged = damaged.length > 0 || (await lostLinks(layout.manifests)).length > 0
   const turns = new Turns(readsAtOnce)
   const sizes = new BlobSizes(layout)
   const listed = await Promise.all(models.map((model) => turns.run(() => asListed(layout, model, sizes, options))))
   return {
     models: listed.filter((model) => model !== undefined && typeof model !== 'string'),
     unreadable: [...damaged, ...listed.filter((model) => typeof model === 'string')].sort(compareText),
-    stored: await namedBy(models, listed, damaged.length > 0, sizes),
+    stored: await namedBy(models, listed, isDamaged, sizes),
   }
 }
 

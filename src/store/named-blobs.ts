@@ -18,7 +18,7 @@ export interface NamedBlobs {
 /** @throws {OllamaConfigError} `store-unreadable` */
 export async function readNamedBlobs(layout: Layout, options: ReadOptions = {}): Promise<NamedBlobs> {
   const { models, damaged } = await readManifests(layout, options)
-  const lost = await lostLinks(layout.manifests, 4)
+  const lost = await lostLinks(layout.manifests)
   return {
     digests: new Set(models.flatMap(({ manifest }) => blobsOf(manifest).map(({ digest }) => digest))),
     damaged: [...damaged, ...lost.map((file) => printable(path.relative(layout.manifests, file)))].sort(compareText),
@@ -26,7 +26,7 @@ export async function readNamedBlobs(layout: Layout, options: ReadOptions = {}):
 }
 
 /** Links that lead nowhere: what they lead to may be on a disk that is not there now, and name blobs that are. */
-async function lostLinks(folder: string, depth: number): Promise<readonly string[]> {
+export async function lostLinks(folder: string, depth: number = 4): Promise<readonly string[]> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
     if (hasCode(error) && /^(ENOENT|ENOTDIR)$/.test(error.code)) return []
     throw notReadable(folder, error)

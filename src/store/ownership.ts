@@ -25,6 +25,10 @@ export async function ownerFor({ folder }: Layout, wanted: Owner | undefined): P
   }
 }
 
+const notRootHint = 'only root can give files to somebody else: run as root, or leave out --owner'
+/** As in a container without capabilities. */
+const restrictedHint = 'this root may not give files away: pass --owner 0:0, or run as the owner of the folder'
+
 /** Of a link, the link itself. @throws {OllamaConfigError} `file-not-written` */
 export async function give(file: string, owner: Owner | undefined): Promise<void> {
   if (owner === undefined || process.getuid === undefined) return
@@ -35,7 +39,7 @@ export async function give(file: string, owner: Owner | undefined): Promise<void
     throw new OllamaConfigError(
       'file-not-written',
       `${quoted(file)} cannot be given to ${owner.uid}:${owner.gid}: ${message}`,
-      { hint: 'only root can give files to somebody else: run as root, or leave out --owner', cause: error },
+      { hint: ownId() === 0 ? restrictedHint : notRootHint, cause: error },
     )
   }
 }

@@ -269,7 +269,7 @@ test('a field that is declared as empty cannot take away what the base has: that
   const made = await built(t, [{ name: 'a', from: 'base', license: '', system: '' }])
   for (let round = 0; round < 2; round++) {
     const plan = await made.run(0, 'plan', '--detailed-exitcode')
-    assert.match(plan.stdout, /! "a:latest" keeps the license of its base: Ollama can replace it, but not take it away/)
+    assert.match(plan.stdout, /! "a:latest" keeps the license of its base: Ollama can add to it, but not take it away/)
     assert.doesNotMatch(plan.stdout, /keeps the system/)
     assert.match(plan.stdout, /No changes/)
     forget(made)

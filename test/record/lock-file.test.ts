@@ -207,15 +207,20 @@ test('entries that two branches add merge without a conflict', (t) => {
 test('reading and writing: none is none, the same is not written, entries are put into what is there', async (t) => {
   const file = path.join(tempFolder(t), 'ollama.lock.json')
   assert.equal(await readLock(file), undefined)
-  assert.equal(await extendLock(file, new Map([['a:latest', entry('a')]]), { models: {} }), false)
+  assert.deepEqual(await extendLock(file, new Map([['a:latest', entry('a')]]), { models: {} }), [])
   assert.equal(await readLock(file), undefined, 'apply never makes one')
   assert.equal(await writeLock(file, { models: { 'A:latest': entry('a'), 'b:latest': entry('b') } }), true)
   writeFileSync(file, readFileSync(file, 'utf8').replaceAll('\n', '\r\n'))
   assert.equal(await writeLock(file, { models: { 'A:latest': entry('a'), 'b:latest': entry('b') } }), false)
   const known = await readLock(file)
-  assert.equal(await extendLock(file, new Map([['a:latest', entry('x')]]), known), true)
+  // Those that say the same are not told of.
+  const entries = new Map([
+    ['b:latest', entry('b')],
+    ['a:latest', entry('x')],
+  ])
+  assert.deepEqual(await extendLock(file, entries, known), ['a:latest'])
   // Somebody else has changed it since: theirs stays.
-  assert.equal(await extendLock(file, new Map([['a:latest', entry('y')]]), known), false)
+  assert.deepEqual(await extendLock(file, new Map([['a:latest', entry('y')]]), known), [])
   const lock = await readLock(file)
   assert.deepEqual(lock?.models['a:latest'], entry('x'))
   assert.deepEqual(Object.keys(lock?.models ?? {}), ['a:latest', 'b:latest'])

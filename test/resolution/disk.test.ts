@@ -2,8 +2,11 @@ import assert from 'node:assert/strict'
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { formatManifest } from '../../src/artifact/manifest.ts'
 import type { Change, PullChange } from '../../src/plan/plan.ts'
+import type { InstalledModel } from '../../src/plan/state.ts'
 import { diskProblem } from '../../src/resolution/disk.ts'
+import { sha256 } from '../../src/runtime/sha256.ts'
 import { deletion, pull } from '../cli/views/events.ts'
 import { installedModel, MemoryBackend } from '../support/memory-backend.ts'
 import { tempFolder } from '../support/run-cli.ts'
@@ -21,8 +24,18 @@ class LocalBackend extends MemoryBackend {
   }
 }
 
-async function problemOf(changes: readonly Change[], weightsFile: string | null, candidates: readonly string[] = []) {
-  const backend = new LocalBackend(['there'])
+const manifest = formatManifest({
+  config: null,
+  layers: [{ mediaType: 'application/vnd.ollama.image.model', digest: `sha256:${hex}`, sizeBytes: 0 }],
+})
+const there = installedModel('there:latest', { digest: `sha256:${sha256(manifest)}` })
+
+async function problemOf(
+  changes: readonly Change[],
+  weightsFile: string | null,
+  { candidates = [], listed = there }: { candidates?: readonly string[]; listed?: InstalledModel } = {},
+) {
+  const backend = new LocalBackend([listed])
   backend.weightsFile = weightsFile
   const { models } = await backend.readState()
   return diskProblem({ changes, actual: { serverVersion: null, models, unreadable: [] }, backend, candidates })
@@ -33,6 +46,9 @@ function modelFolder(t: Parameters<typeof tempFolder>[0]) {
   mkdirSync(path.join(folder, 'blobs'))
   const weights = path.join(folder, 'blobs', `sha256-${hex}`)
   writeFileSync(weights, '')
+  const tag = path.join(folder, 'manifests', 'registry.ollama.ai', 'library', 'there', 'latest')
+  mkdirSync(path.dirname(tag), { recursive: true })
+  writeFileSync(tag, manifest)
   return { folder, weights }
 }
 
@@ -41,10 +57,13 @@ test('too little space is an error where the server named the folder, and a warn
   const sure = await problemOf([needing(far)], weights)
   assert.deepEqual([sure?.severity, sure?.code], ['error', 'disk-space'])
   assert.match(sure?.message ?? '', /need 1125 TB, but only \S+ \S+ are free/)
-  const guess = await problemOf([needing(far)], null, ['/nowhere', folder])
+  const guess = await problemOf([needing(far)], null, { candidates: ['/nowhere', folder] })
   assert.equal(guess?.severity, 'warning')
   // A path that is not here is one of a container, whose disk is not ours to judge.
-  assert.equal(await problemOf([needing(far)], '/in/a/container/blobs/sha256-1', [folder]), undefined)
+  assert.equal(await problemOf([needing(far)], '/in/a/container/blobs/sha256-1', { candidates: [folder] }), undefined)
+  // Nor is the same path of another machine, behind a tunnel, which has other models.
+  const elsewhere = installedModel('there:latest')
+  assert.equal(await problemOf([needing(far)], weights, { listed: elsewhere }), undefined)
   assert.equal(await problemOf([needing(1)], weights), undefined)
   assert.equal(await problemOf([needing(null), needing(0)], weights), undefined)
 })
@@ -78,17 +97,19 @@ test('the folder of a store is sure, also before it is there', async (t) => {
 test('what an unfinished download has on the disk already is not needed again', async (t) => {
   const { folder, weights } = modelFolder(t)
   const digest = `sha256:${'cd'.repeat(32)}`
-  const partial = path.join(folder, 'blobs', `sha256-${'cd'.repeat(32)}-partial`)
-  writeFileSync(partial, new Uint8Array(100_000_000))
+  const blob = path.join(folder, 'blobs', `sha256-${'cd'.repeat(32)}`)
+  // Of a model in tensor files it has another name.
+  const partials = [`${blob}-partial`, `${blob}.tmp`]
+  for (const file of partials) writeFileSync(file, new Uint8Array(50_000_000))
   const { bavail, bsize } = statfsSync(folder)
   // More than is free, and less than is free and there already together.
   const sizeBytes = bavail * bsize + 50_000_000
-  const manifest = { digest, config: null, layers: [{ mediaType: 'm', digest, sizeBytes, onHost: false }] }
-  const changes = [{ ...needing(sizeBytes), manifest }]
+  const planned = { digest, config: null, layers: [{ mediaType: 'm', digest, sizeBytes, onHost: false }] }
+  const changes = [{ ...needing(sizeBytes), manifest: planned }]
   assert.equal(await problemOf(changes, weights), undefined)
-  rmSync(partial)
+  for (const file of partials) rmSync(file)
   // Its space is free now; that much more is needed all the same.
-  const more = { ...needing(sizeBytes + 100_000_000), manifest }
+  const more = { ...needing(sizeBytes + 100_000_000), manifest: planned }
   assert.equal((await problemOf([more], weights))?.severity, 'error')
 })
 

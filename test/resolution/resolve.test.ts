@@ -55,6 +55,7 @@ function resolve(registry: Registry, more: More = {}) {
     offline: false,
     openRegistry: async () => registry,
     budgetMs: 20,
+    hint: 'try again',
     ...more,
   })
 }

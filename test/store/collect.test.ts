@@ -119,6 +119,14 @@ test('what is not an hour old stays, by its content, its name or its inode', { s
   const almost = await collect(layout, leftovers, { now: () => Date.now() + hour - 60_000 })
   assert.deepEqual(almost.removed, [])
   setTime(file, Date.now() + 2 * hour)
+  // A server that verifies what it pulled has nothing unfinished: its last blob is the sign.
+  const { removed: none, spared: both } = await collect(layout, leftovers, { now: later })
+  assert.deepEqual([none, both.map(({ reason }) => reason).sort()], [[], ['pulling', 'young']])
+  assert.deepEqual(
+    (await surveyLeftovers(layout, { now: later })).leftovers.map((leftover) => leftover.spared).sort(),
+    ['pulling', 'young'],
+  )
+  rmSync(file)
   const { removed: gone } = await collect(layout, leftovers, { now: later })
   assert.deepEqual(
     gone.map((leftover) => leftover.file),
