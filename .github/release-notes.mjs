@@ -11,6 +11,7 @@ const [tag = ''] = process.argv.slice(2)
 
 const versions = {
   'package.json': JSON.parse(read('package.json')).version,
+  'package-lock.json': JSON.parse(read('package-lock.json')).version,
   'jsr.json': JSON.parse(read('jsr.json')).version,
   'src/version.ts': /version = '([^']+)'/.exec(read('src/version.ts'))?.[1],
 }

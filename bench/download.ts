@@ -91,7 +91,12 @@ async function applyOnce(folder: string, { model }: StaticRegistry): Promise<Usa
     `export default { models: [{ name: ${JSON.stringify(model)}, insecure: true }] }\n`,
   )
   const args = [main, 'apply', '--yes', `--store=${path.join(project, 'models')}`]
-  return runMeasured({ file: process.execPath, args, cwd: project, env: { ...process.env, HOME: project } })
+  return runMeasured({
+    file: process.execPath,
+    args,
+    cwd: project,
+    env: { ...process.env, HOME: project, XDG_STATE_HOME: project },
+  })
 }
 
 function realServer({ model }: StaticRegistry): Record<string, () => Promise<number>> {

@@ -12,7 +12,7 @@ import { Screen } from './captures/screen.ts'
 import { svgOf } from './captures/svg.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const command = path.join(root, 'docs', 'captures', 'command.ts')
+const command = path.join(root, 'test', 'support', 'main-with-registry.ts')
 
 for (const scene of scenes) {
   const stage = await openStage()
@@ -45,7 +45,7 @@ async function record({ words, until, env }: Scene, { server, registryUrl }: Sta
       HOME: folder,
       XDG_STATE_HOME: folder,
       OLLAMA_HOST: server.url,
-      CAPTURE_REGISTRY: registryUrl,
+      TEST_REGISTRY: registryUrl,
       ...env,
     },
     stdio: ['ignore', 'pipe', 'ignore'],

@@ -38,6 +38,8 @@ const runsElsewhere = new Map([
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { uncovered: { type: 'boolean' } } })
 const written = positionals[0] === undefined ? runTests() : readCoverage(positionals[0])
+// The tests have told what failed.
+if (written === undefined) process.exit(1)
 
 giveCodeAsText()
 const files = []
@@ -60,8 +62,7 @@ function runTests() {
       env: { ...process.env, NODE_V8_COVERAGE: folder },
       stdio: 'inherit',
     })
-    if (status !== 0) process.exit(status ?? 1)
-    return readCoverage(folder)
+    return status === 0 ? readCoverage(folder) : undefined
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

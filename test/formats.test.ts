@@ -30,6 +30,7 @@ const current: Readonly<Record<string, string>> = {
   doctor: formatVersion,
   error: formatVersion,
   events: formatVersion,
+  leftovers: formatVersion,
   lock: lockFormatVersion,
   'lock-result': formatVersion,
   outdated: formatVersion,
@@ -37,6 +38,7 @@ const current: Readonly<Record<string, string>> = {
   plugins: formatVersion,
   record: recordFormatVersion,
   report: formatVersion,
+  verification: formatVersion,
 }
 
 /** Of a message that a model is built with. */
@@ -51,6 +53,7 @@ const optional: Readonly<Record<string, readonly string[]>> = {
     ...['blocked', 'built', 'diagnostics', 'fetched', 'hint', 'lock', 'made', 'method', 'path', 'reference', 'text'],
     ...messageFields,
   ],
+  leftovers: [],
   lock: ['manifest'],
   'lock-result': [],
   outdated: ['hint', 'path'],
@@ -58,6 +61,7 @@ const optional: Readonly<Record<string, readonly string[]>> = {
   plugins: ['hint', 'path'],
   record: ['built', 'writes'],
   report: ['fetched', 'hint', 'made'],
+  verification: ['hint'],
 }
 
 // That of the config is of what people write: test/docs.test.ts is about it.
@@ -226,6 +230,10 @@ test('the schemas know actions, outcomes and other closed sets', () => {
     ['events', ['time']],
     ['outdated', ['targets', 0, 'models', 0, 'status']],
     ['doctor', ['findings', 0, 'status']],
+    ['leftovers', ['leftovers', 0, 'kind']],
+    ['leftovers', ['leftovers', 0, 'spared']],
+    ['verification', ['models', 0, 'status']],
+    ['verification', ['models', 0, 'damage', 0, 'problem']],
     ['lock', ['models', 'mine:latest', 'declaration']],
     ['record', ['configs', '/home/ada/project/ollama.config.json', 'models', 'a:latest', 'at']],
   ]
@@ -341,6 +349,7 @@ test('what the commands write with --json fits the schemas, and so do lock file 
   const cwd = tempFolder(t, {
     'ollama.config.json': config,
     'more.config.json': { ...config, models: [...config.models, 'gone'] },
+    'store.config.json': { models: ['s'] },
     'other.config.json': { models: [], discover: '.' },
     'no.plugin.js': 'export default 1\n',
     'a.plugin.js':
@@ -383,6 +392,16 @@ test('what the commands write with --json fits the schemas, and so do lock file 
   await lines(1, ['apply', '--yes', '--prune', '--config', 'more.config.json'])
   await json('lock-result', 1, 'lock', '--config', 'more.config.json')
   assertFilesValid(cwd, 'ollama.lock.json', 'more.lock.json')
+
+  server.publish({ name: 's', layers: [layer('model', makeGguf({ name: 's' }))] })
+  const store = ['--config', 'store.config.json', `--store=${path.join(cwd, 'store')}`]
+  await lines(0, ['apply', '--yes', ...store])
+  await json('verification', 0, 'verify', ...store)
+  const [blob = ''] = readdirSync(path.join(cwd, 'store', 'blobs'))
+  rmSync(path.join(cwd, 'store', 'blobs', blob))
+  writeFileSync(path.join(cwd, 'store', 'blobs', `sha256-${'ab'.repeat(32)}`), 'of nobody')
+  await json('verification', 1, 'verify', ...store)
+  await json('leftovers', 0, 'collect', '--yes', ...store)
 
   await json('error', 3, 'plan', '--no-such-flag')
   const wrong = await json('error', 3, 'plan', '--config', 'wrong.config.json')

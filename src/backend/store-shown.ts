@@ -96,7 +96,7 @@ function isWithoutGguf(config: Readonly<Record<string, unknown>>): boolean {
 function weightsOf(model: Layer | undefined): Layer {
   if (model !== undefined) return model
   throw new OllamaConfigError('model-not-found', 'Its manifest names no weights', {
-    hint: 'remove the model and apply again, which fetches it anew',
+    hint: '"ollama-config verify --repair" fetches it anew',
   })
 }
 
@@ -188,6 +188,6 @@ function isScalar(value: unknown): value is string | number | boolean {
 
 function damaged(what: string): OllamaConfigError {
   return new OllamaConfigError('invalid-response', `Its ${what} are no JSON that a server can read`, {
-    hint: 'the file may be damaged: remove the model and apply again, which fetches it anew',
+    hint: 'the file may be damaged: "ollama-config verify --repair" fetches it anew',
   })
 }

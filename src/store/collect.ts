@@ -21,7 +21,7 @@ export interface Leftover {
   readonly file: string
   /** On the disk: partial files are sparse. */
   readonly allocatedBytes: number
-  /** Since its content or its name last changed; never negative. */
+  /** Since its content or its name last changed, in whole milliseconds; never negative. */
   readonly ageMs: number
   /** Why `collect` would leave it, as far as is known now. */
   readonly spared: Spared | null
@@ -193,7 +193,7 @@ async function look(layout: Layout, file: string, nowMs: number): Promise<Looked
     kind,
     file,
     allocatedBytes: own.reduce((sum, stats) => sum + allocatedBytes(stats), 0),
-    ageMs: Math.max(0, nowMs - changedMs),
+    ageMs: Math.max(0, Math.floor(nowMs - changedMs)),
   }
 }
 

@@ -210,6 +210,6 @@ export function notGguf(problem: string): OllamaConfigError {
   return new OllamaConfigError(
     'invalid-response',
     `The weights are no GGUF file that a server can load: ${printable(problem, 200)}`,
-    { hint: 'the file may be damaged: remove the model and apply again, which fetches it anew' },
+    { hint: 'the file may be damaged: "ollama-config verify --repair" fetches it anew' },
   )
 }

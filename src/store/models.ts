@@ -180,7 +180,7 @@ export async function openBlob(layout: Layout, digest: string, { signal }: BlobO
 function blobProblem(digest: string, error: unknown): OllamaConfigError {
   if (hasCode(error) && error.code === 'ENOENT') {
     return new OllamaConfigError('model-not-found', `A part of the model is missing: the blob ${shortDigest(digest)}`, {
-      hint: 'remove the model and apply again, which fetches it anew',
+      hint: '"ollama-config verify --repair" fetches it anew',
     })
   }
   const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'

@@ -1,6 +1,6 @@
 /** Stands in front of an Ollama server, and lets anything happen on the way, the same for the same seed. */
 import { type ClientRequest, createServer, type IncomingMessage, request as open, type ServerResponse } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { type Chance, chance } from './chance.ts'
 
 export const proxyFaults = [
@@ -229,13 +229,4 @@ async function listen(server: ReturnType<typeof createServer>): Promise<{ url: s
         server.closeAllConnections()
       }),
   }
-}
-
-/** The address of nobody: a port that was free a moment ago. */
-export async function nobody(): Promise<string> {
-  const server = createTcpServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return `http://127.0.0.1:${port}`
 }

@@ -64,6 +64,7 @@ type Removed = Set<string>
 
 test(`faults between us, the server and the registry, ${seeds.length} seeds`, { timeout: 3_600_000 }, async (t) => {
   const counts: Counts = { done: 0, failed: 0, refused: 0, faults: 0 }
+  assert.ok(seeds.length > 0, 'FAULT_SEEDS is no number')
   const waiting = [...seeds]
   const work = async () => {
     for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) await runSeed(seed, counts, waiting)

@@ -21,10 +21,11 @@ const config = {
   models: ['a', 'b', { name: 'reviewer', from: 'a', system: 'You review.' }, { name: 'fast', aliasOf: 'b' }],
 }
 
+assert.ok(seeds.length > 0, 'FAULT_SEEDS is no number')
 for (const seed of seeds) {
   const dice = chance(`signal ${seed}`)
   const [end, moment] = [dice.pick(ends), dice.below(24)]
-  const title = `${end} after ${moment} requests of an apply (seed ${seed}): the next one converges`
+  const title = `${end} after ${moment} requests of an apply (FAULT_SEED=${seed}): the next one converges`
   test(title, { skip: process.platform === 'win32' }, async (t) => {
     const made = await ready(t)
     const { server, cwd } = made

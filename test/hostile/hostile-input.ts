@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import vm from 'node:vm'
 import fc from 'fast-check'
-import { printable, visible } from '../../src/artifact/text.ts'
+import { visible } from '../../src/artifact/text.ts'
 import { isOllamaConfigError, type OllamaConfigError } from '../../src/errors.ts'
 
 const environment = (name: string) => process.env[name] ?? ''
@@ -378,10 +378,6 @@ export function assertPrintableJson(text: string): void {
   JSON.parse(text)
 }
 
-export function isPrintable(text: string): boolean {
-  return printable(text, text.length) === text
-}
-
 /** Of a megabyte, as in a long run, what takes a square of its time has no end; what does not is done at once. */
 const largeLength = isLong ? 1_048_576 : 16_384
 const limitMs = 20_000
@@ -419,7 +415,7 @@ export function readsLargeTexts(
   ...units: readonly string[]
 ): void {
   for (const [what, read] of Object.entries(readers)) {
-    test(`${what} of a megabyte`, () => {
+    test(`${what} of ${isLong ? 'a megabyte' : '16 kB'}`, () => {
       for (const text of largeTexts(...units)) promptly(() => outcomeOf(() => read(text)))
     })
   }

@@ -300,7 +300,7 @@ test('a proxy that refuses and repeats what it got is not repeated, and a server
 })
 
 test('a server that redirects gets no second chance elsewhere: no header goes to another host', async (t) => {
-  const { cwd, server, run, config } = await world(t)
+  const { run, config } = await world(t)
   const elsewhere = await serve(t, (_, response) => response.end('{"models":[]}'))
   for (const status of [301, 302, 307, 308]) {
     const front = await serve(t, (_, response) =>
@@ -320,6 +320,4 @@ test('a server that redirects gets no second chance elsewhere: no header goes to
     }
   }
   assert.deepEqual(elsewhere.asked, [])
-  assert.deepEqual(server.problems, [])
-  assert.ok(cwd.length > 0)
 })

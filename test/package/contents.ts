@@ -3,11 +3,15 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { headingAnchors, linkTargets } from '../support/markdown.ts'
 
 const limitBytes = 300_000
 
+/** For those who change the code: they have it. */
+const ofRepository = new Set(['ARCHITECTURE.md', 'CONTRIBUTING.md'])
+
 const wanted = [
-  /^(?:package\.json|LICENSE|(?:README|CHANGELOG|ARCHITECTURE|CONTRIBUTING|SECURITY)\.md)$/,
+  /^(?:package\.json|LICENSE|(?:README|CHANGELOG|SECURITY)\.md)$/,
   /^dist\/(?:index|plugin|cli\/main|config\/hooks|runtime\/hash-worker|chunks\/[\w-]+|plugins\/[\w-]+\/index)\.js$/,
   /^dist\/types\/(?:src|plugins)\/(?:[\w-]+\/)*[\w-]+\.d\.ts$/,
   /^docs\/(?:[\w-]+\.md|images\/[\w-]+\.svg|schemas\/[\w.-]+\.schema\.json)$/,
@@ -51,26 +55,13 @@ export function checkContents(tarball: string, root: string, folder: string): st
 
 /** Each leads to a file of the package, and to a heading of it where it names one. */
 function checkLinks(folder: string, file: string, text: string): void {
-  for (const [link, target = ''] of withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)) {
+  for (const target of linkTargets(text)) {
     if (/^[a-z]+:/.test(target)) continue
     const [name = '', heading] = target.split('#')
     const found = name === '' ? path.join(folder, file) : path.join(folder, path.dirname(file), name)
-    assert.ok(existsSync(found), `${file}: ${link} leads to no file of the package`)
+    if (ofRepository.has(path.relative(folder, found))) continue
+    assert.ok(existsSync(found), `${file}: ${target} leads to no file of the package`)
     if (heading === undefined) continue
-    assert.ok(headings(readFileSync(found, 'utf8')).includes(heading), `${file}: ${link} leads to no heading`)
+    assert.ok(headingAnchors(readFileSync(found, 'utf8')).includes(heading), `${file}: ${target} leads to no heading`)
   }
-}
-
-function withoutCode(text: string): string {
-  return text.replaceAll(/^```[\s\S]*?^```/gm, '').replaceAll(/`[^`\n]*`/g, '')
-}
-
-/** As the places that show Markdown name them. */
-function headings(text: string): readonly string[] {
-  return [...text.replaceAll(/^```[\s\S]*?^```/gm, '').matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
-    title
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
-      .replaceAll(' ', '-'),
-  )
 }

@@ -104,7 +104,10 @@ function newestSource(): number {
       path.join(root, name, file),
     ),
   )
-  return Math.max(...files.map((file) => statSync(file).mtimeMs))
+  const builders = ['build.mjs', 'build-types.mjs', 'tsconfig.json', 'tsconfig.build.json'].map((name) =>
+    path.join(root, name),
+  )
+  return Math.max(...[...files, ...builders].map((file) => statSync(file).mtimeMs))
 }
 
 /** As careful people install: no script of any package runs. */

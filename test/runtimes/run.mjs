@@ -1,6 +1,6 @@
 /**
  * Runs the tests on the other runtimes: `node test/runtimes/run.mjs [quick] [node22|node24|node26|deno|bun|package]…`, all when none is
- * named; `package` is the main job of the packed package, on each of them. With `quick`, which CI takes, only the tests of what a runtime
+ * named; `package` is the main job of the packed package, on each of them. With `quick`, which `.ci/run` takes, only the tests of what a runtime
  * does in its own way.
  *
  * On Linux x64 with the versions of the lock file beside this one, installed at the first run; elsewhere with what is on PATH.
@@ -39,7 +39,7 @@ const runtimes = {
 
 /** Files, sockets, processes, threads, streams and modules: what differs between runtimes is in these. */
 const ofTheRuntime =
-  /^test\/(runtime|transfer|store\/(mutex|publish)|registry|config\/(load|search|native)|backend\/(http|contract)|plugins\/hooks|cli\/prompt|e2e\/(apply|plan|store|exec|two-applies))/
+  /^test\/(runtime|transfer|store\/(mutex|publish)|registry|config\/(load|search)|backend\/(http|contract)|plugins\/hooks|cli\/prompt|e2e\/(apply|plan|store|exec|two-applies))/
 
 const words = process.argv.slice(2)
 const quick = words.includes('quick')

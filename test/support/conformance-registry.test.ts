@@ -25,6 +25,7 @@ for (const [name, scenario] of Object.entries(registryScenarios)) {
   test(`a pull asks the registry as recorded in ${name}`, async () => {
     const { exchanges } = readFixture(name) as Recording
     const folder = await mkdtemp(join(tmpdir(), 'ollama-key-'))
+    await using _folder = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) }
     const key = await makeOllamaKey(folder)
     await using registry = await startFor(scenario, log)
     registry.authorize(key.publicKey)
@@ -38,7 +39,6 @@ for (const [name, scenario] of Object.entries(registryScenarios)) {
       const answer = withoutProgress(await replay(server.url, exchange))
       assertSameAnswer(answer, recordedWithoutProgress(exchange), `${name}, exchange ${index}`)
     }
-    await rm(folder, { recursive: true })
     const asked = inOrder(registry.requests.map(replayedEntry))
     assert.deepEqual(asked, inOrder(log.requests.map(recordedEntry)))
     assert.deepEqual([...registry.problems, ...server.problems], [])

@@ -133,11 +133,12 @@ withServer('a create meets faults as a pull does', { models: ['base'] }, async (
   assert.deepEqual((await create(server, { model: 'mine', from: 'base', system: 'S' })).at(-1), { error: 'made up' })
   server.fail({ model: 'mine' }, { kind: 'hold', afterLines: 3 }, 1)
   const held = create(server, { model: 'mine', from: 'base', system: 'S' })
-  await server.waitForRequest({ path: '/api/create' })
-  server.release()
   const release = setInterval(() => server.release(), 1)
-  assert.deepEqual((await held).at(-1), success)
-  clearInterval(release)
+  try {
+    assert.deepEqual((await held).at(-1), success)
+  } finally {
+    clearInterval(release)
+  }
   assert.deepEqual(server.problems, [])
 })
 

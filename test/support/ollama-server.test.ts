@@ -7,8 +7,12 @@ import test from 'node:test'
 import { type OllamaServer, type OllamaServerOptions, startOllamaServer } from './ollama-server.ts'
 
 /** Runs one test against a server that is closed whatever happens. */
-function withServer(name: string, options: OllamaServerOptions, body: (server: OllamaServer) => Promise<void>): void {
-  test(name, async () => {
+function withServer(
+  name: string,
+  { skip = false, ...options }: OllamaServerOptions & { readonly skip?: boolean },
+  body: (server: OllamaServer) => Promise<void>,
+): void {
+  test(name, { skip }, async () => {
     const server = await startOllamaServer(options)
     try {
       await body(server)
@@ -213,18 +217,22 @@ withServer('a reverse proxy has a prefix and wants a header', proxied, async (se
 })
 
 const socketPath = join(tmpdir(), `ollama-server-test-${process.pid}.sock`)
-withServer('a server can listen on a unix socket', { socketPath }, async (server) => {
-  const status = await new Promise((resolve, reject) => {
-    const outgoing = request({ socketPath, path: '/api/version' }, (incoming) => {
-      incoming.resume()
-      resolve(incoming.statusCode)
+withServer(
+  'a server can listen on a unix socket',
+  { socketPath, skip: process.platform === 'win32' },
+  async (server) => {
+    const status = await new Promise((resolve, reject) => {
+      const outgoing = request({ socketPath, path: '/api/version' }, (incoming) => {
+        incoming.resume()
+        resolve(incoming.statusCode)
+      })
+      outgoing.on('error', reject)
+      outgoing.end()
     })
-    outgoing.on('error', reject)
-    outgoing.end()
-  })
-  assert.equal(status, 200)
-  assert.equal(server.url, 'http://localhost')
-})
+    assert.equal(status, 200)
+    assert.equal(server.url, 'http://localhost')
+  },
+)
 
 test('closing ends what is still open', async () => {
   const server = await startOllamaServer()

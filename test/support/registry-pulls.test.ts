@@ -196,6 +196,7 @@ withBoth('what a registry may do wrong ends a pull', { models: ['a'], latencyMs:
 
 withBoth('a key opens a private model', { models: [] }, async (_, registry) => {
   const folder = await mkdtemp(join(tmpdir(), 'ollama-key-'))
+  await using _folder = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) }
   const key = await makeOllamaKey(folder)
   for (const token of ['no-json', 'missing'] as const) registry.publish({ name: `team/${token}`, private: { token } })
   registry.publish({ name: 'team/ok', private: true })
@@ -209,5 +210,4 @@ withBoth('a key opens a private model', { models: [] }, async (_, registry) => {
   assert.equal(await last(pull(server, 'team/no-json')), failed(noJson).replace('<', '\\u003c'))
   assert.equal(await last(pull(server, 'team/missing')), failed('pull model manifest: unauthorized: access denied'))
   assert.deepEqual([...registry.problems, ...server.problems], [])
-  await rm(folder, { recursive: true })
 })

@@ -22,8 +22,11 @@ async function withKey(body: (key: { publicKey: string; file: string }, registry
     models: [secret('a', true), secret('b', {}), ...odd, ...others],
     authorizedKeys: [key.publicKey],
   })
-  await body(key, registry)
-  await rm(folder, { recursive: true })
+  try {
+    await body(key, registry)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 }
 
 let nonces = 0

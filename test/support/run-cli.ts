@@ -57,7 +57,10 @@ export async function openRegistry(
 ): Promise<TestRegistry> {
   const remote = await startRegistry(options)
   current = remote
-  t.after(() => remote.close())
+  t.after(() => {
+    if (current === remote) current = undefined
+    return remote.close()
+  })
   return remote
 }
 
