@@ -1,6 +1,6 @@
 /** Which models a registry has to be asked about before the plan can be made: few, and none when nothing is to be done. */
-import { blobsOf, isSameBlobs } from '../artifact/manifest.ts'
 import { type Reference, referenceKey } from '../artifact/reference.ts'
+import { isKnownAs } from './content.ts'
 import { groupByKey, wholeModels } from './installed.ts'
 import { type Intent, isHadByLock, isUpdated, type Resolution } from './resolution.ts'
 import type { ActualState, DesiredState, InstalledModel } from './state.ts'
@@ -63,17 +63,16 @@ export function questions(
 function isInQuestion(
   key: string,
   installed: InstalledModel | undefined,
-  { pins, contents }: Resolution,
+  resolution: Resolution,
   intent: Intent,
 ): boolean {
   if (installed?.remoteHost !== undefined) return false
   // An update looks at nothing else.
   if (intent.update !== null) return isUpdated(key, intent)
   if (installed === undefined) return true
-  const pin = pins.get(key)
+  const pin = resolution.pins.get(key)
   if (pin === undefined || pin.digest === installed.digest) return false
-  const known = contents.get(installed.digest)
-  return known === undefined || pin.manifest === null || !isSameBlobs(known, blobsOf(pin.manifest))
+  return pin.manifest === null || !isKnownAs(installed.digest, pin.manifest, resolution)
 }
 
 function wasBroughtIn(key: string, model: InstalledModel, { recorded, copies }: Resolution): boolean {

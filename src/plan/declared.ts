@@ -1,8 +1,6 @@
 /** What becomes of a declared model: nothing, a pull, or an update to what the lock or the tag says. */
 import {
-  blobsOf,
   formatManifest,
-  isSameBlobs,
   isSameContent,
   type Layer,
   type Manifest,
@@ -12,7 +10,7 @@ import {
 import { formatReference, referenceKey } from '../artifact/reference.ts'
 import type { ManifestAnswer, ServedManifest } from '../artifact/served.ts'
 import type { ErrorData } from '../errors.ts'
-import { hasContent } from './content.ts'
+import { hasContent, isKnownAs } from './content.ts'
 import { damaged, factsOf, noOp } from './facts.ts'
 import type { Change, PlannedManifest, PullChange, Reason, UpdateChange } from './plan.ts'
 import { keptAs } from './previous.ts'
@@ -215,9 +213,8 @@ function towardsTag(model: DesiredModel, installed: InstalledModel, circumstance
   return fetchChange(model, installed, goal, circumstances)
 }
 
-function tagReason(installed: InstalledModel, { digest, manifest }: ServedManifest, { contents }: Resolution): Reason {
-  const known = contents.get(installed.digest)
-  if (known !== undefined && isSameBlobs(known, blobsOf(manifest))) {
+function tagReason(installed: InstalledModel, { digest, manifest }: ServedManifest, resolution: Resolution): Reason {
+  if (isKnownAs(installed.digest, manifest, resolution)) {
     return { code: 'manifest-rewritten', text: 'same content, its manifest was printed anew; pulling it mends that' }
   }
   return {

@@ -2,6 +2,7 @@
 import { shortDigest, totalBytes } from '../artifact/manifest.ts'
 import { compareText, formatReference, type Reference, referenceKey } from '../artifact/reference.ts'
 import type { ErrorData } from '../errors.ts'
+import { isKnownAs } from './content.ts'
 import { damaged, factsOf, noOp } from './facts.ts'
 import {
   type AliasChange,
@@ -65,7 +66,7 @@ export function buildChange(build: Build, situation: MakeSituation): Change {
   const findings = resolution.builds.get(referenceKey(model.reference))
   // Never without: `resolveBuilds` looks at every one of them. A caller that skips it gets a plan that builds.
   const { predicted = null, differences = null, hidden = false } = findings ?? {}
-  const moved = source !== undefined && isMoved(source)
+  const moved = source !== undefined && isMoved(source, resolution)
   if (installed !== undefined) {
     const fine = (method: BuildMethod, text: string): Change => ({
       ...noOp(model.reference, installed, { code: 'in-sync', text }),
@@ -181,9 +182,14 @@ function baseWanted(source: Change | undefined): string | null {
 }
 
 /** Whether the source has other content after this plan, as far as can be known. */
-export function isMoved(source: Change): boolean {
-  // Pulled again with the same content: what is built from it stays as it is.
-  return !isStaying(source) && source.reason.code !== 'manifest-rewritten'
+export function isMoved(source: Change, resolution: Pick<Resolution, 'contents'>): boolean {
+  return !isStaying(source) && !isPulledAnew(source, resolution)
+}
+
+/** As where only its manifest was printed otherwise: what is built from it stays as it is. */
+function isPulledAnew(source: Change, resolution: Pick<Resolution, 'contents'>): boolean {
+  if (source.action !== 'update' || source.manifest === null) return false
+  return isKnownAs(source.before?.digest ?? '', source.manifest, resolution)
 }
 
 /** It is there and remains: nothing is to be done, or what would be cannot be. */

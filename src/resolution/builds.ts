@@ -117,7 +117,7 @@ class BuildSurvey {
     const [readFiles, readAdapters] = await Promise.all([this.#readAll(build.files), this.#readAll(build.adapters)])
     const declaration = hashOfBuild(build, readFiles, readAdapters)
     const installed = this.#installed.get(key)?.[0]
-    const moved = source !== undefined && isMoved(source)
+    const moved = source !== undefined && isMoved(source, this.#resolution)
     const isKnown =
       installed !== undefined && isAsRecorded(installed, source, this.#resolution.recorded.get(key), declaration)
     const unasked = { files: readFiles, adapters: readAdapters }

@@ -38,6 +38,11 @@ const moving: UpdateChange = {
   after: { digest: digestOf('c'), sizeBytes: 5000 },
   keepAs: null,
 }
+// What it brings is, as far as `contents` knows, what is there: only the manifest is another.
+const baseLayer = { mediaType: 'application/vnd.ollama.image.model', digest: digestOf('1'), sizeBytes: 100 }
+const baseManifest = { digest: digestOf('c'), config: null, layers: [{ ...baseLayer, onHost: true }] }
+const rewritten: UpdateChange = { ...moving, manifest: baseManifest }
+const contents = new Map([[baseBefore.digest, [baseLayer]]])
 const blocked = { code: 'locked-version-gone', message: 'it is gone', hint: 'update it' } as const
 
 const build: Build = {
@@ -91,6 +96,7 @@ interface Given {
   readonly recorded?: Partial<Recorded>
   readonly keepPrevious?: boolean
   readonly build?: Partial<Build>
+  readonly contents?: ReadonlyMap<string, readonly Layer[]>
 }
 
 const installed = installedModel('made:latest', { digest: digestOf('a') })
@@ -101,6 +107,7 @@ function situationOf({
   findings: found,
   recorded,
   keepPrevious = false,
+  contents = new Map(),
 }: Given): MakeSituation {
   const key = referenceKey(reference)
   const base: Recorded = { reference: 'made:latest', digest: installed?.digest ?? '', broughtIn: true }
@@ -111,6 +118,7 @@ function situationOf({
     parents: [],
     resolution: {
       ...nothingResolved,
+      contents,
       builds: new Map(found === undefined ? [] : [[key, found]]),
       recorded: new Map(recorded === undefined ? [] : [[key, { ...base, ...recorded }]]),
     },
@@ -220,9 +228,8 @@ test('a build follows a base that moves, unless it is already what comes of it',
   assert.equal('built' in done, false)
   // Equal fields prove nothing about a base that is not there yet.
   assert.equal(built({ installed, findings: { ...findings, differences: [] }, source: moving }).action, 'rebuild')
-  const rewritten = { ...moving, reason: { code: 'manifest-rewritten', text: '' } } as const
-  const same = built({ installed, findings: predicting(installed.digest), source: rewritten })
-  assert.deepEqual(methodOf(same), ['no-op', 'predicted', 'in-sync'])
+  const same = built({ installed, findings: { ...findings, differences: [] }, source: rewritten, contents })
+  assert.deepEqual(methodOf(same), ['no-op', 'compared', 'in-sync'])
 })
 
 test('a base that comes back as it was moves nothing: only another declaration is a reason then', () => {
@@ -341,7 +348,10 @@ test('an alias of what cannot be had is blocked', () => {
 
 test('a source moves where it is brought, replaced or made anew; not where it stays', () => {
   assert.deepEqual(
-    [staying, coming, moving, { ...moving, blocked }].map((source) => [isMoved(source), digestBefore(source)]),
+    [staying, coming, moving, { ...moving, blocked }].map((source) => [
+      isMoved(source, { contents }),
+      digestBefore(source),
+    ]),
     [
       [false, baseBefore.digest],
       [true, null],
@@ -350,5 +360,11 @@ test('a source moves where it is brought, replaced or made anew; not where it st
     ],
   )
   assert.equal(digestBefore(undefined), null)
+  // What is known of the content counts, whatever the reason says.
+  assert.equal(isMoved(rewritten, { contents }), false)
+  assert.equal(isMoved(rewritten, { contents: new Map() }), true)
+  const other = new Map([[baseBefore.digest, [{ ...baseLayer, digest: digestOf('2') }]]])
+  const reason = { code: 'manifest-rewritten', text: '' } as const
+  assert.equal(isMoved({ ...rewritten, reason }, { contents: other }), true)
   assert.equal(isAsRecorded(installed, staying, undefined, undefined), false)
 })
