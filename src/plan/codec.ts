@@ -142,7 +142,7 @@ function textAt(value: unknown, place: string): string {
   return text
 }
 
-/** A path, which is shown without what hides, as it stands in names of some languages. */
+/** A path or a part of one, which is shown without what hides, as it stands in names of some languages. */
 function pathAt(value: unknown, place: string): string {
   const text = anyTextAt(value, place)
   if (hasControl(text)) throw wrong(place, 'free of control characters')
@@ -285,7 +285,7 @@ function checkFile(value: unknown, place: string): string {
   bytesAt(sizeBytes, `${place}.sizeBytes`)
   bytesAt(modifiedMs, `${place}.modifiedMs`)
   if (onHost !== null && typeof onHost !== 'boolean') throw wrong(`${place}.onHost`, 'true, false or null')
-  return textAt(name, `${place}.name`)
+  return pathAt(name, `${place}.name`)
 }
 
 function checkFetch(change: Fields, place: string): void {

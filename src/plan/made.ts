@@ -1,6 +1,7 @@
 /** What becomes of a declared model that is made on the host: built from another, from files, or a second name. */
 import { shortDigest, totalBytes } from '../artifact/manifest.ts'
 import { compareText, formatReference, type Reference, referenceKey } from '../artifact/reference.ts'
+import { printable } from '../artifact/text.ts'
 import type { ErrorData } from '../errors.ts'
 import { isKnownAs } from './content.ts'
 import { damaged, factsOf, noOp } from './facts.ts'
@@ -120,7 +121,8 @@ function building(
     uploadBytes: bytesToUpload([...files, ...adapters]),
   }
   if (installed === undefined) {
-    const from = build.from === null ? files.map((file) => file.name).join(', ') : formatReference(build.from)
+    const from =
+      build.from === null ? files.map(({ name }) => printable(name, 100)).join(', ') : formatReference(build.from)
     const reason: Reason = damage === undefined ? { code: 'missing', text: `from ${from}` } : damaged(damage)
     return { id: `derive:${name}`, action: 'derive', ...details, reason }
   }

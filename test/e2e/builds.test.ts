@@ -342,8 +342,10 @@ test('a Modelfile builds what its declaration would', async (t) => {
 })
 
 test('a saved plan builds what it was made with, and sends no file that changed', async (t) => {
-  const made = await world(t, [base], { models: [reviewer, { name: 'own', gguf: 'own.gguf' }] })
-  const file = path.join(made.cwd, 'own.gguf')
+  // Names of some languages have characters that hide: they are opened as they are, and shown without them.
+  const gguf = 'o\u200cwn.gguf'
+  const made = await world(t, [base], { models: [reviewer, { name: 'own', gguf }] })
+  const file = path.join(made.cwd, gguf)
   writeFileSync(file, makeGguf())
   await made.run(0, 'plan', '--out', 'plan.json')
   writeFileSync(file, makeGguf({ fill: 0.1 }))
@@ -358,7 +360,7 @@ test('a saved plan builds what it was made with, and sends no file that changed'
   made.config({
     models: [
       { ...reviewer, system: 'New' },
-      { name: 'own', gguf: 'own.gguf' },
+      { name: 'own', gguf },
     ],
   })
   await made.run(0, 'plan', '--out', 'plan.json')

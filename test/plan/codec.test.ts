@@ -163,7 +163,11 @@ test('nothing that is shown acts on a terminal', () => {
   const blocked = { code: 'x', message: 'No', hint: erase }
   assertRefused([[quick, set('blocked', blocked), /blocked\.hint is not free of control characters/]])
   // A path is opened, and shown without what hides: names of some languages have such characters.
-  readPlan(edited(own, set('build.files.0.file', '/mod\u200cels/x.gguf')))
+  for (const part of ['file', 'name']) readPlan(edited(own, set(`build.files.0.${part}`, 'mod\u200cel.gguf')))
+  const plan = JSON.parse(example) as { targets: [Fields] }
+  const at = (address: string) => ({ ...plan, targets: [{ ...plan.targets[0], kind: 'store', address }] })
+  readPlan(at('/mod\u200cels'))
+  assert.throws(() => readPlan(at(`/models${erase}`)), /address is not free of control characters/)
   // Texts that only the server gets may hold anything.
   for (const field of ['system', 'template']) readPlan(edited(own, set(`build.${field}`, erase)))
 })
