@@ -282,10 +282,13 @@ test('plan and apply never follow a tag; update does, whatever the lock says', (
     'a:latest',
   )
   assert.ok(current.action === 'no-op' && current.lock?.digest === digest('9'), 'the lock has to follow')
+  const texts = { unknown: /could not tell/, missing: /does not have its tag/, 'too-new': /needs a newer Ollama/ }
   for (const answer of [unreachable, { kind: 'missing' } as const, { kind: 'too-new' } as const]) {
     for (const pins of [{}, { a: pin('1') }]) {
       const plan = planOf({ models: ['a'] }, [version('a', '1')], { answers: { a: answer }, pins }, update)
-      assert.equal(changeOf(plan.changes, 'a:latest').reason.code, 'not-checked')
+      const { reason } = changeOf(plan.changes, 'a:latest')
+      assert.equal(reason.code, 'not-checked')
+      assert.match(reason.text, texts[answer.kind])
       assert.equal(plan.diagnostics.length, 1)
     }
   }
@@ -507,6 +510,18 @@ test('outdated: what differs, by layers where they are known, else by what the h
   const damaged = { ...actual, models: [{ ...version('a', '1'), damage: 'a part is missing' }] }
   const [broken] = outdatedModels(desired, damaged, resolution({ answers, onHost }))
   assert.equal(broken?.status, 'not-installed')
+  // Of two spellings the one that a plan looks at.
+  for (const models of [
+    [version('B', '9'), version('b', '1')],
+    [version('b', '1'), version('B', '9')],
+  ]) {
+    const [spelled] = outdatedModels(
+      resolveConfig({ models: ['b'] }).desired,
+      { ...actual, models },
+      resolution({ answers }),
+    )
+    assert.equal(spelled?.status, 'current')
+  }
   const one = (known: Known, sizeBytes = 1037) =>
     outdatedModels(
       resolveConfig({ models: ['b'] }).desired,
