@@ -189,6 +189,8 @@ const synonyms: Readonly<Record<string, CommandName>> = {
   diff: 'plan',
   preview: 'plan',
   status: 'plan',
+  list: 'plan',
+  ls: 'plan',
   gc: 'collect',
   clean: 'collect',
   cleanup: 'collect',

@@ -379,7 +379,10 @@ export const commands = {
     flags: { help: outputFlags.help },
     words: { name: 'SHELL', least: 1, most: 1, values: shells },
     examples: [
-      ['eval "$(ollama-config completion bash)"', 'bash 4 or later: this line into ~/.bashrc'],
+      [
+        'eval "$(ollama-config completion bash)"',
+        'bash 4 or later: this line into ~/.bashrc, where ollama-config is on PATH, as after npm install --global',
+      ],
       ['eval "$(ollama-config completion zsh)"', 'zsh: this line into ~/.zshrc, after compinit'],
       [
         'ollama-config completion fish > ~/.config/fish/completions/ollama-config.fish',
@@ -387,7 +390,7 @@ export const commands = {
       ],
     ],
     notes:
-      'Names of models come from the text of the config, from the lock file, and from the server or store that flags or OLLAMA_HOST name. The config is not run, and a host that only the config names is not asked: pressing Tab in a folder of somebody else does nothing there.',
+      'It completes the word ollama-config, and not what comes after npx. Names of models come from the text of the config, from the lock file, and from the server or store that flags or OLLAMA_HOST name. The config is not run, and a host that only the config names is not asked: pressing Tab in a folder of somebody else does nothing there.',
   },
 } as const satisfies Record<string, CommandInfo>
 

@@ -59,7 +59,7 @@ Commands:
 ${table(rows, columns)}
 
 Flags of a command: ollama-config COMMAND --help
-More of an error:   ollama-config help CODE
+More of an error:   ollama-config help CODE (all of them: docs/errors.md of the package)
 Exit codes:
 ${table(exitCodeRows, columns)}
 `

@@ -8,12 +8,12 @@ export function checkConfig({ config }: Facts): readonly Finding[] {
   const { ok, warning, error } = findingsOf('config')
   const { file, error: problem, models } = config
   if (problem !== null && problem.code === 'config-not-found')
-    return [warning('config-not-found', 'there is none here', 'ollama-config init')]
+    return [warning('config-not-found', 'there is none here', '"ollama-config init"')]
   if (problem !== null) {
     const { diagnostics = [], message, code } = problem
     const first = diagnostics[0]?.message
     const text = first === undefined ? message : diagnostics.length === 1 ? first : `${message}, such as ${first}`
-    return [error(code, text, diagnostics.length > 0 ? 'ollama-config plan --config-only' : problem.hint)]
+    return [error(code, text, diagnostics.length > 0 ? '"ollama-config plan --config-only"' : problem.hint)]
   }
   return [ok('config', `${file ?? ''}: ${models.length === 1 ? '1 model' : `${models.length} models`}`)]
 }
@@ -50,13 +50,13 @@ export function checkLock(facts: Facts): readonly Finding[] {
   const found = [
     ...(missing.length === 0
       ? []
-      : [warning('lock-lacks', `the lock file lacks ${listOf(missing)}`, `ollama-config lock ${missing.join(' ')}`)]),
+      : [warning('lock-lacks', `the lock file lacks ${listOf(missing)}`, `"ollama-config lock ${missing.join(' ')}"`)]),
     ...(spare.length === 0
       ? []
-      : [warning('lock-spare', `the lock file has ${listOf(spare)}, not declared any more`, 'ollama-config lock')]),
+      : [warning('lock-spare', `the lock file has ${listOf(spare)}, not declared any more`, '"ollama-config lock"')]),
     ...(others.length === 0
       ? []
-      : [warning('lock-differs', `not the locked version: ${listOf(others)}`, 'ollama-config plan')]),
+      : [warning('lock-differs', `not the locked version: ${listOf(others)}`, '"ollama-config plan"')]),
   ]
   if (found.length > 0) return found
   return [ok('lock', models.size === 1 ? '1 model is locked' : `${models.size} models are locked`)]
@@ -78,7 +78,7 @@ export function checkRecord(facts: Facts): readonly Finding[] {
   if (drifted.length === 0)
     return [ok('record', models.size === 1 ? '1 model, as it was left' : `${models.size} models, as they were left`)]
   const text = `changed or removed since the last apply: ${listOf(drifted)}`
-  return [warning('record-differs', text, 'ollama-config plan')]
+  return [warning('record-differs', text, '"ollama-config plan"')]
 }
 
 function keyOf(name: string): string {

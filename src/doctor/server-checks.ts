@@ -9,7 +9,7 @@ export function checkProgram({ program, server, install }: Facts): readonly Find
   // Whoever works with another machine, or with a container, needs none.
   const needed = server.loopback && server.answers !== null && !answers(server)
   if (needed) return [error('program-missing', 'Ollama is not installed here, or not on PATH', install)]
-  return [unknown('program-missing', 'not on PATH here')]
+  return [unknown('program-missing', 'ollama is not on PATH here')]
 }
 
 export function checkServer({ server, program, platform, environment }: Facts): readonly Finding[] {
@@ -31,7 +31,7 @@ export function checkServer({ server, program, platform, environment }: Facts): 
     return [...misread, error(code, `${place} runs, but does not list its models: ${message}`, log)]
   }
   const start =
-    loopback && code === 'host-unreachable' ? `ollama-config setup${program === null ? '' : ' --run'}` : hint
+    loopback && code === 'host-unreachable' ? `"ollama-config setup${program === null ? '' : ' --run'}"` : hint
   return [...misread, error(code, `${message} (${source})`, start)]
 }
 

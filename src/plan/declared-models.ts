@@ -4,18 +4,12 @@ import { declaredChange } from './declared.ts'
 import { aliasChange, buildChange } from './made.ts'
 import type { Change } from './plan.ts'
 import type { Intent, Resolution } from './resolution.ts'
-import type { DesiredModel, DesiredState, InstalledModel, Recipe } from './state.ts'
+import type { DesiredModel, DesiredState, InstalledModel } from './state.ts'
 
 /** The model that this one starts from; `undefined` for one that is pulled or built from files. */
 export function sourceOf({ recipe }: DesiredModel): Reference | undefined {
   if (recipe === undefined) return undefined
   return recipe.kind === 'alias' ? recipe.of : (recipe.from ?? undefined)
-}
-
-/** An alias of a model that is built has that one's parent. */
-function parentsOf(recipe: Recipe, source: DesiredModel | undefined): readonly Reference[] {
-  const build = recipe.kind === 'alias' ? source?.recipe : recipe
-  return build?.kind === 'build' && build.from !== null ? [build.from] : []
 }
 
 /** By `referenceKey`. */
@@ -66,7 +60,6 @@ export function judgeModels({ models }: DesiredState, { installed, serverVersion
         installed: present,
         damage,
         source: source === undefined ? undefined : judge(source, resolution),
-        parents: parentsOf(recipe, source),
         resolution,
         intent,
       }

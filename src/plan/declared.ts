@@ -274,9 +274,6 @@ function fetchChange(
     before: factsOf(installed),
     precondition: { digest: installed.digest },
     ...common,
-    keepAs:
-      blocked === undefined
-        ? keptAs(reference, installed, intent, resolution.recorded.get(referenceKey(reference)))
-        : null,
+    keepAs: blocked === undefined ? keptAs(reference, installed, false, intent, resolution) : null,
   }
 }

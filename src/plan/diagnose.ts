@@ -4,6 +4,7 @@ import { compareText, formatReference, isAddressable, parseListedName, reference
 import type { ManifestAnswer } from '../artifact/served.ts'
 import { printable } from '../artifact/text.ts'
 import type { Diagnostic } from '../errors.ts'
+import { suggest } from '../suggest.ts'
 import { blockOf, type Change, isFetch, type PullChange, type TargetKind, type UpdateChange, wordFor } from './plan.ts'
 import { isOurs } from './previous.ts'
 import { type Intent, isUpdated, type Resolution } from './resolution.ts'
@@ -49,6 +50,11 @@ function warning(code: string, message: string, hint?: string, path?: string, re
 function patternProblems({ desired, actual }: Findings): readonly Diagnostic[] {
   const useful = new Set<Pattern>()
   const index = indexPatterns(desired.keep)
+  // As they are written: with a tag, and without.
+  const names =
+    desired.keep.length === 0
+      ? []
+      : actual.models.flatMap(({ name }) => [name, name.replace(/:[^:/]*$/, '')]).sort(compareText)
   for (const { reference } of desired.keep.length === 0 ? [] : actual.models) {
     for (const pattern of index.candidates(reference))
       if (!useful.has(pattern) && matchesPattern(pattern, reference)) useful.add(pattern)
@@ -56,9 +62,13 @@ function patternProblems({ desired, actual }: Findings): readonly Diagnostic[] {
   return desired.keep.flatMap((pattern, at) => {
     if (useful.has(pattern)) return []
     const path = `keep[${at}]`
-    const hint = pattern.text.includes('/')
-      ? undefined
-      : 'it covers the default registry only: "*/*/*" covers every model of every registry'
+    const near = suggest(pattern.text, names)
+    const hint =
+      near !== undefined
+        ? `did you mean "${near}"?`
+        : pattern.text.includes('/')
+          ? undefined
+          : 'it covers the default registry only: "*/*/*" covers every model of every registry'
     return [warning('keep-matches-nothing', `${path}: "${pattern.text}" matches no installed model`, hint, path)]
   })
 }
@@ -159,7 +169,7 @@ function replacedProblems({ changes, resolution, installed }: Findings): readonl
     const key = referenceKey(parseListedName(reference))
     // A model that was pulled can be had again by its tag, or was replaced by it.
     if (action === 'update' && installed.get(key)?.[0]?.parentModel === undefined) return []
-    if (isOurs(before.digest, resolution.recorded.get(key), action !== 'update')) return []
+    if (isOurs(key, before.digest, action !== 'update', resolution)) return []
     const keepAs = 'keepAs' in change ? change.keepAs : null
     const copy = keepAs === null ? '' : `, and kept as "${keepAs}"`
     const message = `"${reference}" is installed, and not as an apply of this config left it: it is replaced${copy}`

@@ -1,6 +1,6 @@
 /** What becomes of a declared model that is made on the host: built from another, from files, or a second name. */
 import { shortDigest, totalBytes } from '../artifact/manifest.ts'
-import { compareText, formatReference, type Reference, referenceKey } from '../artifact/reference.ts'
+import { compareText, formatReference, referenceKey } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
 import type { ErrorData } from '../errors.ts'
 import { isKnownAs } from './content.ts'
@@ -28,8 +28,6 @@ export interface MakeSituation {
   readonly damage?: string | undefined
   /** What becomes of the model that it starts from; `undefined` where it starts from files. */
   readonly source: Change | undefined
-  /** What a model of this kind is built from, as a server lists it. */
-  readonly parents: readonly Reference[]
   readonly resolution: Resolution
   readonly intent: Intent
 }
@@ -211,7 +209,7 @@ export function digestBefore(source: Change | undefined): string | null {
 
 /** @param impossible Why it cannot be made, whatever becomes of its source */
 function common(situation: MakeSituation, digest: string | null, sizeBytes: number | null, impossible?: ErrorData) {
-  const { model, installed, source, resolution, intent, parents } = situation
+  const { model, installed, source, resolution, intent } = situation
   const name = formatReference(model.reference)
   const blocked = impossible ?? (source === undefined ? undefined : blockedBy(name, source))
   return {
@@ -224,7 +222,7 @@ function common(situation: MakeSituation, digest: string | null, sizeBytes: numb
     freedBytes: installed === undefined ? 0 : null,
     keepAs:
       installed !== undefined && blocked === undefined
-        ? keptAs(model.reference, installed, intent, resolution.recorded.get(referenceKey(model.reference)), parents)
+        ? keptAs(model.reference, installed, true, intent, resolution)
         : null,
     ...(blocked === undefined ? {} : { blocked }),
   }

@@ -20,6 +20,8 @@ export interface Resolution {
   readonly copies: ReadonlyMap<string, PreviousVersion>
   /** Other configs of this user that declared the model at their last apply. */
   readonly declaredBy: ReadonlyMap<string, string>
+  /** Digests of what the last applies of other configs of this user brought or built. */
+  readonly broughtElsewhere: ReadonlySet<string>
   /** What was found out about declared models that are built. */
   readonly builds: ReadonlyMap<string, BuildFindings>
   /** No registry was to be asked. */
@@ -94,6 +96,7 @@ export const nothingResolved: Resolution = {
   recorded: new Map(),
   copies: new Map(),
   declaredBy: new Map(),
+  broughtElsewhere: new Set(),
   builds: new Map(),
   offline: false,
   kind: 'host',

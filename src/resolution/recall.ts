@@ -16,7 +16,8 @@ export interface Memory {
   readonly exists: (file: string) => boolean
 }
 
-export interface Recalled extends Pick<Resolution, 'pins' | 'contents' | 'recorded' | 'copies' | 'declaredBy'> {
+export interface Recalled
+  extends Pick<Resolution, 'pins' | 'contents' | 'recorded' | 'copies' | 'declaredBy' | 'broughtElsewhere'> {
   /** Files as they were when an apply read them, by absolute path. */
   readonly inputs: ReadonlyMap<string, ReadFile>
 }
@@ -27,6 +28,7 @@ export function recall({ lock, record, configFile, exists }: Memory): Recalled {
   const recorded = new Map<string, Recorded>()
   const copies = new Map<string, PreviousVersion>()
   const declaredBy = new Map<string, string>()
+  const broughtElsewhere = new Set<string>()
   const inputs = new Map<string, ReadFile>()
   for (const [file, config] of Object.entries(record?.configs ?? {})) {
     const own = file === configFile
@@ -43,7 +45,10 @@ export function recall({ lock, record, configFile, exists }: Memory): Recalled {
         recorded.set(keyOf(reference), { reference, digest, broughtIn, ...(built === undefined ? {} : { built }) })
         for (const { file: input, ...read } of built?.inputs ?? []) inputs.set(input, read)
       }
-    } else if (exists(file)) {
+      continue
+    }
+    for (const { digest, broughtIn } of Object.values(config.models)) if (broughtIn) broughtElsewhere.add(digest)
+    if (exists(file)) {
       for (const reference of config.declared) declaredBy.set(keyOf(reference), printable(file, 200))
     }
   }
@@ -53,7 +58,7 @@ export function recall({ lock, record, configFile, exists }: Memory): Recalled {
     pins.set(keyOf(reference), pin)
     if (pin.manifest !== null) contents.set(pin.digest, blobsOf(pin.manifest))
   }
-  return { pins, contents, recorded, copies, declaredBy, inputs }
+  return { pins, contents, recorded, copies, declaredBy, broughtElsewhere, inputs }
 }
 
 function pinOf({ digest, config, layers, manifest: text }: LockedPull): Pin {

@@ -95,7 +95,7 @@ const dockerImage: Method = {
   ...rootless(docker),
   run: ['docker', ...docker.split(' ').slice(1)],
   startsServer: true,
-  why: 'Docker is here; other machines can reach it, and the models run on the CPU without its GPU options',
+  why: 'Docker is here; other machines can reach it, unless 127.0.0.1: stands before the port, and the models run on the CPU without its GPU options',
   upgrade: 'docker pull ollama/ollama, and make the container anew',
 }
 

@@ -120,7 +120,7 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
   ['program', { program: null }, 'unknown program-missing'],
   ['program', { program: null, ...withServer({ answers: silent }) }, 'error program-missing', /> INSTALL/],
   ['program', { program: null, ...withServer({ answers: silent, loopback: false }) }, 'unknown program-missing'],
-  ['server', withServer({ answers: silent }), 'error host-unreachable', /\(the default\) > ollama-config setup --run/],
+  ['server', withServer({ answers: silent }), 'error host-unreachable', /\(the default\) > "ollama-config setup --run/],
   ['server', withServer({ answers: silent, loopback: false }), 'error host-unreachable', /> HINT/],
   ['server', withAnswers({ listing: error('host-error') }), 'error host-error', /runs, but .* > look at its log/],
   ['server', withServer({ warning: 'odd' }), 'warning address, ok server-answers'],
@@ -216,7 +216,7 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
       },
     }),
     'error config-invalid',
-    /^models is 3 > ollama-config plan --config-only/,
+    /^models is 3 > "ollama-config plan --config-only/,
   ],
   ['plugins', withConfig({ plugins: ['p', 'q'] }), 'ok plugins', /p, q/],
   [
@@ -232,13 +232,13 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
     'error lock-invalid',
     /M > H/,
   ],
-  ['lock', lockOf({}), 'warning lock-lacks', /> ollama-config lock a:latest/],
+  ['lock', lockOf({}), 'warning lock-lacks', /> "ollama-config lock a:latest/],
   ['lock', lockOf({ 'A:latest': digest('a'), 'b:1': digest('b') }), 'warning lock-spare', /b:1, not declared/],
   [
     'lock',
     lockOf({ 'a:latest': digest('b') }),
     'warning lock-differs',
-    /locked version: a:latest > ollama-config plan/,
+    /locked version: a:latest > "ollama-config plan/,
   ],
   // What is built is locked by its declaration; and an old server has digests of its own.
   ['lock', lockOf({ 'a:latest': null }), 'ok lock'],

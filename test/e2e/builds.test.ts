@@ -130,10 +130,21 @@ test('a model that somebody else changed is found out, and its replacement is an
     assert.match(plan.stdout, /~ reviewer:latest +it is not what its declaration builds/)
     assert.match(plan.stdout, /parameters.num_ctx: not set → 4096\n +system: 2 lines changed\n/)
   }
-  await made.run(0, 'apply', '--yes', '--keep-previous')
+  // Of the same base, and kept without being asked.
+  await made.run(0, 'apply', '--yes')
   assert.equal(layersOf(made.server, 'reviewer')['system'], reviewer.system)
-  const copy = made.server.installed().find((name) => name.includes('-previous-'))
-  assert.equal(layersOf(made.server, copy ?? '')['system'], 'Mine.')
+  const copies = () => made.server.installed().filter((name) => name.includes('-previous-'))
+  assert.deepEqual(
+    copies().map((name) => layersOf(made.server, name)['system']),
+    ['Mine.'],
+  )
+  // What another config of this user built is built again from there.
+  const other = { ...reviewer, system: 'Of another config.' }
+  writeFileSync(path.join(made.cwd, 'other.config.json'), JSON.stringify({ models: ['base', other] }))
+  await made.run(0, 'apply', '--yes', '--config', 'other.config.json')
+  await made.run(0, 'apply', '--yes')
+  assert.equal(layersOf(made.server, 'reviewer')['system'], reviewer.system)
+  assert.equal(copies().length, 1)
 })
 
 test('what somebody built by hand from something else is kept, though nobody asked for it', async (t) => {

@@ -95,6 +95,8 @@ test('diff() says what it could not make sense of', () => {
     'keep-matches-nothing',
     'unreadable-name',
   ])
+  const [typo] = difference({ models: ['a'], keep: ['wallnut'] }, ['a:latest', 'walnut:latest']).diagnostics
+  assert.equal(typo?.hint, 'did you mean "walnut"?')
   assert.deepEqual(codes({ models: [] }, []), ['nothing-declared'])
   // There the name is a good one, and what lies under it is not.
   const [inStore] = difference({ models: ['a'] }, ['a:latest'], ['b:latest'], 'store').diagnostics

@@ -115,7 +115,6 @@ function situationOf({
     model,
     installed,
     source: source ?? undefined,
-    parents: [],
     resolution: {
       ...nothingResolved,
       contents,

@@ -7,6 +7,7 @@ import { type Answers, approvalOf, assertApprovable, assertPrunable, openQuestio
 import type { ApplyFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
+import { writeFolded } from '../views/output.ts'
 import { freedText, nameWidth } from '../views/plan.ts'
 import { assertApplicable, execute, openScreen, paceOf, type Screen, showPlan, withJsonError } from './execution.ts'
 import { openSession, type Session, sessionWithout, withHostSource } from './session.ts'
@@ -115,7 +116,7 @@ async function ask(plan: Plan, flags: ApplyFlags, interactive: boolean, context:
   if (changes.length > 0) {
     // Nobody approves deletions unseen: the plan may have gone to a file.
     const unseen = context.stdout.isTTY ? [] : changes.filter(isDelete)
-    if (unseen.length > 0) context.stderr.write(`\n${deletionText(unseen)}\n`)
+    if (unseen.length > 0) writeFolded(context.stderr, `\n${deletionText(unseen)}\n`)
     // What is blocked is reported as failed, which needs nobody's consent.
     answers.changes =
       changes.every((change) => blockOf(change) !== undefined) ||
@@ -123,7 +124,7 @@ async function ask(plan: Plan, flags: ApplyFlags, interactive: boolean, context:
     if (!answers.changes) return answers
   }
   if (deletions.length > 0) {
-    context.stderr.write(`\n${deletionText(deletions)}\n`)
+    writeFolded(context.stderr, `\n${deletionText(deletions)}\n`)
     answers.deletions = await confirm(`Delete ${deletions.length === 1 ? 'it' : `all ${deletions.length}`}?`, context)
   }
   return answers

@@ -5,8 +5,8 @@ import type { DoctorFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { createLogger } from '../log.ts'
 import { formatExamination } from '../views/examination.ts'
-import { createStyle } from '../views/style.ts'
 import { describeTerminal } from '../views/terminal.ts'
+import { styleFor } from './session.ts'
 
 export async function doctor(flags: DoctorFlags, context: Context): Promise<number> {
   const { env, signal, stdout } = context
@@ -16,8 +16,8 @@ export async function doctor(flags: DoctorFlags, context: Context): Promise<numb
   if (flags.json) {
     stdout.write(`${JSON.stringify(examination, null, 2)}\n`)
   } else {
-    const { stdoutColor, unicode, plain } = describeTerminal(context, flags)
-    const style = createStyle(stdoutColor, undefined, plain)
+    const { stdoutColor, unicode } = describeTerminal(context, flags)
+    const style = styleFor(stdoutColor, flags, context)
     stdout.write(formatExamination(examination, { style, unicode, columns: columnsOf(stdout) }))
   }
   return examination.findings.some(({ status }) => status === 'error') ? exitCodes.failed : exitCodes.done

@@ -34,14 +34,14 @@ function linesOf(finding: Finding, { style, unicode, columns }: ExaminationViewO
     unknown: ['?', '?', 'unknown', style.dim],
   }
   const [figure, ascii, word, paint] = marks[status]
-  if (style.words) return wordLines(finding, word)
+  if (style.words) return wordLines(finding, word, style)
   const narrow = columns !== undefined && columns < narrowBelow
   const label = narrow ? `${subject}:` : `${padEnd(subject, labelColumns)} `
   const text = printable(message, 1000)
   const mark = `${paint(unicode ? figure : ascii)} ${label} `
   const tint: Paint = status === 'unknown' ? style.dim : (words) => words
   const arrow = unicode ? '→' : '->'
-  const advice = hint === undefined || status === 'ok' ? undefined : printable(hint, 1000)
+  const advice = hint === undefined || status === 'ok' ? undefined : style.hint(printable(hint, 1000))
   if (narrow || columns === undefined) {
     const indent = ' '.repeat(narrow ? 2 : textColumn)
     const line = `${mark}${tint(text)}`
@@ -61,9 +61,9 @@ function linesOf(finding: Finding, { style, unicode, columns }: ExaminationViewO
 }
 
 /** Read aloud, what it is about comes first. */
-function wordLines({ subject, status, message, hint }: Finding, word: string): readonly string[] {
+function wordLines({ subject, status, message, hint }: Finding, word: string, style: Style): readonly string[] {
   const line = `${subject}: ${word}: ${printable(message, 1000)}`
-  return hint === undefined || status === 'ok' ? [line] : [line, `  To do: ${printable(hint, 1000)}`]
+  return hint === undefined || status === 'ok' ? [line] : [line, `  To do: ${style.hint(printable(hint, 1000))}`]
 }
 
 function endLine(count: (status: FindingStatus) => number, style: Style): string {
