@@ -1,11 +1,10 @@
 /** Takes models out of a store, as a server does it: the manifest, then every blob that no other one names. */
-import { lstat, rm, rmdir } from 'node:fs/promises'
+import { rm, rmdir } from 'node:fs/promises'
 import path from 'node:path'
 import { blobsOf } from '../artifact/manifest.ts'
 import type { Reference } from '../artifact/reference.ts'
 import { notWritten, syncFolder } from '../runtime/atomic-file.ts'
 import { hasCode } from '../runtime/transport-error.ts'
-import { allocatedBytes } from './allocated.ts'
 import { blobFile, type Layout } from './layout.ts'
 import type { StoredModel } from './manifests.ts'
 import { readNamedBlobs } from './named-blobs.ts'
@@ -15,17 +14,8 @@ interface RemoveOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface Removed {
-  /** On the disk. */
-  readonly freedBytes: number
-  /** Why no blob was removed; `null` when all that may go were tried. `collect` removes them later. */
-  readonly keptBlobs: 'damaged-manifest' | null
-  /** Digests of blobs that nobody names and that could not be removed: on Windows, what a program has open. */
-  readonly leftOver: readonly string[]
-}
-
 /** @throws {OllamaConfigError} `file-not-written`, and the model is then still there */
-export async function removeModel(layout: Layout, model: StoredModel, options: RemoveOptions = {}): Promise<Removed> {
+export async function removeModel(layout: Layout, model: StoredModel, options: RemoveOptions = {}): Promise<void> {
   options.signal?.throwIfAborted()
   const folder = path.dirname(model.file)
   try {
@@ -37,7 +27,7 @@ export async function removeModel(layout: Layout, model: StoredModel, options: R
     if (!hasCode(error) || error.code !== 'ENOENT') throw notWritten(model.file, error)
   }
   await removeEmptyFolders(folder, layout.manifests)
-  return removeUnnamedBlobs(layout, model, options)
+  await removeUnnamedBlobs(layout, model, options)
 }
 
 async function removeEmptyFolders(from: string, end: string): Promise<void> {
@@ -59,24 +49,14 @@ export async function removeUnnamedBlobs(
   layout: Layout,
   { manifest }: StoredModel,
   { signal }: RemoveOptions = {},
-): Promise<Removed> {
+): Promise<void> {
   const { digests, damaged } = await readNamedBlobs(layout, { signal })
-  if (damaged.length > 0) return { freedBytes: 0, keptBlobs: 'damaged-manifest', leftOver: [] }
-  let freedBytes = 0
-  const leftOver: string[] = []
+  if (damaged.length > 0) return
   for (const { digest } of blobsOf(manifest)) {
     if (digests.has(digest)) continue
-    const file = blobFile(layout, digest)
-    try {
-      const found = await lstat(file)
-      // Of a link, the link.
-      await rm(file)
-      freedBytes += allocatedBytes(found)
-    } catch (error) {
-      if (!hasCode(error) || error.code !== 'ENOENT') leftOver.push(digest)
-    }
+    // Of a link, the link.
+    await rm(blobFile(layout, digest)).catch(() => {})
   }
-  return { freedBytes, keptBlobs: null, leftOver }
 }
 
 /** A second name, byte for byte. */
