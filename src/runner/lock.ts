@@ -11,7 +11,7 @@ import type { RegistryClient } from '../registry/registry.ts'
 import { createFileReader } from '../resolution/inputs.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
 import { type LoadedConfig, openRegistry } from './connection.ts'
-import { keysOf, longRegistryBudgetMs } from './plan.ts'
+import { keysOf, longRegistryBudgetMs, patientHint } from './plan.ts'
 import { lockPathOf, type Survey, type SurveyOptions, survey } from './survey.ts'
 
 export interface LockModelsOptions extends Omit<SurveyOptions, 'frozen'> {
@@ -151,7 +151,7 @@ async function pinAll(
       } catch (error) {
         if (!over.aborted || options.signal?.aborted) throw error
         const problem = `${model.reference.host} was not asked within ${longRegistryBudgetMs / 1000} s`
-        return [name, { problem: cannotPin(model, { kind: 'unknown', problem, hint: 'try again' }, found) }]
+        return [name, { problem: cannotPin(model, { kind: 'unknown', problem, hint: patientHint }, found) }]
       }
     })
     return new Map(await Promise.all(pinned))
