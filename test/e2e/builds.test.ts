@@ -301,10 +301,13 @@ test('weights from files are uploaded once, and read again only when they change
     server.uploads.map(({ digest }) => digest),
     [`sha256:${sha256(bytes)}`],
   )
+  const asked = server.requests.length
   assert.match(
     (await run(0, 'plan', '--all', '--detailed-exitcode')).stdout,
     /own:latest +built as declared, as recorded/,
   )
+  // The listing and the version: nothing is sent, so nobody asks whether it is there.
+  assert.equal(server.requests.length, asked + 2)
   // Size and time are those of the last reading: the bytes are not looked at.
   writeFileSync(file, Buffer.concat([Buffer.from('GGUF'), new Uint8Array(bytes.length - 4)]))
   utimesSync(file, 1000, 1000)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { link, readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
@@ -379,5 +379,22 @@ test('a folder that cannot be made or read is a clear error', async (t) => {
   const counter = openCounter(other)
   await counter.increase()
   mkdirSync(path.join(recordFolder(other), '2.json'))
-  await assert.rejects(counter.read(), { code: 'record-invalid' })
+  await assert.rejects(counter.read(), { code: 'record-invalid', hint: /remove that folder/ })
+})
+
+const isRoot = process.getuid?.() === 0
+
+test('a record that may not be read is no damaged one: nobody is told to remove it', {
+  skip: process.platform === 'win32' || (isRoot && typeof process.seteuid !== 'function'),
+}, async (t) => {
+  const folder = tempFolder(t)
+  const counter = openCounter(folder)
+  await counter.increase()
+  chmodSync(newestFile(recordFolder(folder)), 0)
+  if (isRoot) process.seteuid?.(65534)
+  try {
+    await assert.rejects(counter.read(), { code: 'record-invalid', hint: /owner and mode/ })
+  } finally {
+    if (isRoot) process.seteuid?.(0)
+  }
 })

@@ -64,6 +64,10 @@ test('too little space is an error where the server named the folder, and a warn
   // Nor is the same path of another machine, behind a tunnel, which has other models.
   const elsewhere = installedModel('there:latest')
   assert.equal(await problemOf([needing(far)], weights, { listed: elsewhere }), undefined)
+  // What cannot be compared proves nothing.
+  rmSync(path.join(folder, 'manifests'), { recursive: true })
+  writeFileSync(path.join(folder, 'manifests'), '')
+  assert.equal((await problemOf([needing(far)], weights))?.severity, 'warning')
   assert.equal(await problemOf([needing(1)], weights), undefined)
   assert.equal(await problemOf([needing(null), needing(0)], weights), undefined)
 })

@@ -55,7 +55,7 @@ function resolve(registry: Registry, more: More = {}) {
     offline: false,
     openRegistry: async () => registry,
     budgetMs: 20,
-    hint: 'try again',
+    hint: 'wait longer',
     ...more,
   })
 }
@@ -75,6 +75,7 @@ test('a registry that does not answer within the budget is unknown, and what oth
   const late = answers.get(key('a'))
   assert.ok(late?.kind === 'unknown')
   assert.match(late.problem, /did not answer within 0\.02 s/)
+  assert.equal(late.hint, 'wait longer')
   assert.equal(answers.get(key('b'))?.kind, 'found')
   assert.deepEqual([...blobs], [[digest('1'), false]])
   assert.equal(registry.closed, 1)

@@ -1,7 +1,7 @@
 /** What is listed of a store: what a server would list of it, and never silence about what cannot be read. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { configMediaType, imageType } from '../../src/artifact/manifest.ts'
@@ -110,6 +110,16 @@ test('what cannot be read is named', async (t) => {
   truncateSync(blobFile(layout, blobOf('{"b":1}').digest), 2 ** 25)
   writeFileSync(path.join(layout.manifests, 'registry.ollama.ai/library/c/latest'), '{')
   assert.deepEqual(await found(layout), { names: ['d:latest'], unreadable: ['a:latest', 'b:latest', 'c:latest'] })
+})
+
+test('what deletions free is unknown while a link leads nowhere: none of their blobs is removed then', {
+  skip: process.platform === 'win32',
+}, async (t) => {
+  const layout = storeWith(t, { a: ['{}', 'x'] })
+  assert.deepEqual((await listModels(layout)).stored.notFreed, new Set())
+  const link = path.join(layout.manifests, 'on-another-disk')
+  symlinkSync('/not/there', link)
+  assert.equal((await listModels(layout)).stored.notFreed, null)
 })
 
 test('text of others is made fit for a terminal', async (t) => {
