@@ -35,6 +35,12 @@ function readWeights(info: Readonly<Record<string, unknown>>): Weights {
   }
 }
 
+/** Weights that were 8-bit floats once, and are larger now: a server quantizes them at every build (`hasSourceFP8Tensors`). */
+function isQuantizedAnew(info: Readonly<Record<string, unknown>>): boolean {
+  const architecture = info['general.architecture']
+  return typeof architecture === 'string' && info[`${architecture}.source_quantization`] === 'hf_fp8'
+}
+
 /** Nothing is turned into a number that is none: of some objects that fails. */
 function numberAt(info: Readonly<Record<string, unknown>>, key: string): number | undefined {
   const value = info[key]
@@ -52,8 +58,9 @@ export interface ContentTexts {
   readonly info: Readonly<Record<string, unknown>>
 }
 
-/** `undefined` when a part cannot be had, or is none that a server would read. */
+/** `undefined` when a part cannot be had, is none that a server would read, or is not taken over as it is. */
 export function readContent({ layers, config, params, info }: ContentTexts): ModelContent | undefined {
+  if (isQuantizedAnew(info)) return undefined
   const fields = readConfigFields(config)
   const records = params.map(readJsonRecord).filter((record) => record !== undefined)
   if (fields === undefined || records.length < params.length) return undefined

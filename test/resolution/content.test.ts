@@ -106,6 +106,11 @@ test('from the files of a server on this machine, and nobody is asked', async (t
   assert.deepEqual((await look({ text: compact, folder: store(t, `${compact}\n`) })).content, expected)
 })
 
+test('weights that a server quantizes at every build give what nobody can foresee', async (t) => {
+  const info = { 'general.architecture': 'llama', 'llama.source_quantization': 'hf_fp8' }
+  assert.equal((await look({ folder: store(t, formatManifest(whole)), info })).content, null)
+})
+
 test('files of another machine are not looked at', async (t) => {
   const { content, asked } = await look({ folder: store(t, formatManifest(whole)), local: false })
   assert.equal(content, null)
