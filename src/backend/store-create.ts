@@ -14,7 +14,7 @@ import { sha256 } from '../runtime/sha256.ts'
 import { readGguf } from '../store/gguf.ts'
 import type { Layout } from '../store/layout.ts'
 import type { StoredModel } from '../store/manifests.ts'
-import { openBlob, readSmallBlob } from '../store/models.ts'
+import { openBlob, readSmallBlob, repairHint } from '../store/read-blob.ts'
 import type { CallOptions, CreateRequest } from './backend.ts'
 import { seemsThere } from './store-blob.ts'
 import { showStored } from './store-shown.ts'
@@ -61,7 +61,7 @@ export async function assertTakenOver(layout: Layout, name: string, { blobs, tex
   for (const blob of blobs) {
     if (texts.has(blob.digest) || (await seemsThere(layout, blob))) continue
     const problem = `a part that it takes over is missing or damaged: the blob ${shortDigest(blob.digest)}`
-    throw notBuilt(name, problem, 'remove its base and apply again, which fetches it anew')
+    throw notBuilt(name, problem, repairHint)
   }
 }
 
@@ -75,7 +75,7 @@ function notBuilt(name: string, problem: string, hint: string, cause?: unknown):
   return new OllamaConfigError('build-failed', `${quoted(name)} cannot be built: ${problem}`, { hint, cause })
 }
 
-/** `undefined` when a server would not read it either. */
+/** `undefined` when a server would not read it either, or would make other weights of it. */
 async function contentOf(
   layout: Layout,
   base: StoredModel,
@@ -88,13 +88,7 @@ async function contentOf(
     [config, ...params].map(({ digest }) => readSmallBlob(layout, digest, { signal })),
   )
   const { modelInfo } = await showStored(layout, base, { signal })
-  if (isQuantizedAnew(modelInfo)) return undefined
   return readContent({ layers, config: configText, params: paramTexts, info: modelInfo })
-}
-
-/** Weights that were 8-bit floats once, and are larger now: a server quantizes them at every build (`hasSourceFP8Tensors`). */
-function isQuantizedAnew(info: Readonly<Record<string, unknown>>): boolean {
-  return info[`${info['general.architecture']}.source_quantization`] === 'hf_fp8'
 }
 
 type Adapter = BuildFields['adapters'][number]

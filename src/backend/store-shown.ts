@@ -10,7 +10,7 @@ import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { type Gguf, readGguf } from '../store/gguf.ts'
 import { blobFile, type Layout } from '../store/layout.ts'
 import type { StoredModel } from '../store/manifests.ts'
-import { openBlob, readSmallBlob } from '../store/models.ts'
+import { damageHint, openBlob, readSmallBlob } from '../store/read-blob.ts'
 import type { CallOptions, ModelDetails } from './backend.ts'
 import { nonEmpty, textOf } from './responses.ts'
 import { capabilitiesOf } from './store-capabilities.ts'
@@ -96,7 +96,7 @@ function isWithoutGguf(config: Readonly<Record<string, unknown>>): boolean {
 function weightsOf(model: Layer | undefined): Layer {
   if (model !== undefined) return model
   throw new OllamaConfigError('model-not-found', 'Its manifest names no weights', {
-    hint: '"ollama-config verify --repair" fetches it anew',
+    hint: 'no server can load it either: take it out of the config, and "ollama-config apply --prune" removes it',
   })
 }
 
@@ -188,6 +188,6 @@ function isScalar(value: unknown): value is string | number | boolean {
 
 function damaged(what: string): OllamaConfigError {
   return new OllamaConfigError('invalid-response', `Its ${what} are no JSON that a server can read`, {
-    hint: 'the file may be damaged: "ollama-config verify --repair" fetches it anew',
+    hint: damageHint,
   })
 }

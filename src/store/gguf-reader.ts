@@ -2,6 +2,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { printable } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
+import { damageHint } from './read-blob.ts'
 
 /** A list with something in it is `null`, as an Ollama server tells it; an empty one of bytes is an empty text there. */
 export type GgufValue = string | number | boolean | null | readonly never[]
@@ -210,6 +211,6 @@ export function notGguf(problem: string): OllamaConfigError {
   return new OllamaConfigError(
     'invalid-response',
     `The weights are no GGUF file that a server can load: ${printable(problem, 200)}`,
-    { hint: 'the file may be damaged: "ollama-config verify --repair" fetches it anew' },
+    { hint: damageHint },
   )
 }

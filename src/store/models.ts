@@ -1,16 +1,16 @@
-/** Which of the models in a store a server would list, and their small blobs. */
+/** Which of the models in a store a server would list. */
 import { stat } from 'node:fs/promises'
-import { blobsOf, imageType, type Layer, layerWord, type Manifest, shortDigest } from '../artifact/manifest.ts'
+import { blobsOf, imageType, type Layer, layerWord, type Manifest } from '../artifact/manifest.ts'
 import { readJsonRecord } from '../artifact/model-content.ts'
 import { compareText, type Reference } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
-import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
+import { isOllamaConfigError } from '../errors.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import { Turns } from '../runtime/turns.ts'
 import { blobFile, type Layout } from './layout.ts'
 import { type ReadOptions, readManifests, type StoredModel } from './manifests.ts'
 import { lostLinks } from './named-blobs.ts'
-import { type OpenFile, openRegular, readSmallFile } from './regular-file.ts'
+import { type BlobOptions, readSmallBlob } from './read-blob.ts'
 
 /** As plans know it. */
 export interface ListedModel {
@@ -41,13 +41,7 @@ export interface NamedContents {
   readonly notFreed: ReadonlySet<string> | null
 }
 
-interface BlobOptions {
-  readonly signal?: AbortSignal | undefined
-}
-
 const readsAtOnce = 32
-/** Texts of models have some kilobytes; those with many licences, some hundred. */
-const maxSmallBytes = 16 * 1024 * 1024
 
 /** @throws {OllamaConfigError} `store-unreadable` */
 export async function listModels(layout: Layout, options: ReadOptions = {}): Promise<ListedModels> {
@@ -81,7 +75,10 @@ async function namedBy(
   return { contents, notFreed: isDamaged ? null : notFreed }
 }
 
-/** `undefined` for one that a server hides, since its config or its template is gone; its name when that cannot be told. */
+/**
+ * `undefined` for one that a server hides, since its config or its template is gone, or the config is no JSON object; its name when that
+ * cannot be told.
+ */
 async function asListed(
   layout: Layout,
   model: StoredModel,
@@ -152,40 +149,4 @@ async function damageOf(manifest: Manifest, sizes: BlobSizes): Promise<string> {
 
 function oneLine(value: unknown): string {
   return typeof value === 'string' ? printable(value) : ''
-}
-
-/** The text of a blob that is read as a whole. @throws {OllamaConfigError} `model-not-found`, as a server answers, `store-unreadable` */
-export async function readSmallBlob(layout: Layout, digest: string, { signal }: BlobOptions = {}): Promise<string> {
-  signal?.throwIfAborted()
-  const file = blobFile(layout, digest)
-  try {
-    const { bytes } = await readSmallFile(file, maxSmallBytes)
-    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
-  } catch (error) {
-    throw blobProblem(digest, error)
-  }
-}
-
-/** For reading in pieces; the caller closes it. @throws {OllamaConfigError} as {@link readSmallBlob} */
-export async function openBlob(layout: Layout, digest: string, { signal }: BlobOptions = {}): Promise<OpenFile> {
-  signal?.throwIfAborted()
-  const file = blobFile(layout, digest)
-  try {
-    return await openRegular(file)
-  } catch (error) {
-    throw blobProblem(digest, error)
-  }
-}
-
-function blobProblem(digest: string, error: unknown): OllamaConfigError {
-  if (hasCode(error) && error.code === 'ENOENT') {
-    return new OllamaConfigError('model-not-found', `A part of the model is missing: the blob ${shortDigest(digest)}`, {
-      hint: '"ollama-config verify --repair" fetches it anew',
-    })
-  }
-  const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
-  return new OllamaConfigError('store-unreadable', `The blob ${shortDigest(digest)} cannot be read: ${message}`, {
-    hint: 'check the owner and the mode of the store',
-    cause: error,
-  })
 }
