@@ -3,7 +3,7 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { printable } from '../artifact/text.ts'
-import type { OllamaConfigError } from '../errors.ts'
+import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import type { PlannedFile } from '../plan/plan.ts'
 import { anySignal } from '../runtime/abortable.ts'
 import type { Event } from './events.ts'
@@ -74,7 +74,16 @@ async function* uploadFile(
     yield { type: 'change-progress', id, status, completedBytes: sentBytes, totalBytes: sizeBytes, waiting: false }
     await woken
   }
-  await uploading
+  await uploading.catch((error: unknown) => {
+    if (!isOllamaConfigError(error) || error.code !== 'digest-mismatch') throw error
+    const { code, message, hint, details } = error
+    // The host knows only the bytes.
+    throw new OllamaConfigError(code, `The file "${printable(file, 300)}" has changed. ${message}`, {
+      hint,
+      details,
+      cause: error,
+    })
+  })
 }
 
 async function* bytesOf(file: string, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void> {

@@ -254,6 +254,7 @@ test('an upload that the server refuses is told with its own words; a mismatch a
   const body = '{"error":"digest mismatch, expected \\"sha256:a\\", got \\"sha256:b\\""}'
   made.server.fail(uploads, { kind: 'status', status: 400, body }, 1)
   const failed = await made.run(1, 'apply', '--yes')
+  assert.match(failed.stdout, /The file ".*own\.gguf" has changed\. What \S+ received/)
   assert.match(failed.stdout, /is not what was read when the plan was made/)
   assert.match(failed.stdout, /the file changed meanwhile: plan again/)
   await assertDone(made, 'own:latest')
