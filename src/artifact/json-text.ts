@@ -44,7 +44,8 @@ function isTooDeep(text: string): boolean {
   return false
 }
 
-function endOfText(text: string, start: number): number {
+/** After the closing quote of a text that begins behind its opening one. A loop, since it may have megabytes. */
+export function endOfText(text: string, start: number): number {
   for (let at = start; at < text.length; at++) {
     if (text[at] === '\\') at++
     else if (text[at] === '"') return at + 1

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { printable } from '../artifact/text.ts'
 import { nearestConfig } from '../config/search.ts'
 import { isOllamaConfigError, isUserError, OllamaConfigError, toErrorData } from '../errors.ts'
+import { isNotPermitted } from '../runtime/not-permitted.ts'
 import { version } from '../version.ts'
 import { type Invocation, ownWords, parseArguments } from './arguments.ts'
 import type { CommonFlags } from './command-table.ts'
@@ -160,7 +161,7 @@ function showError(error: unknown, words: readonly string[], flags: CommonFlags,
 
 /** Deno stops what it was not permitted with an error of its own. */
 function explained(error: unknown): unknown {
-  if (!(error instanceof Error) || error.name !== 'NotCapable') return error
+  if (!isNotPermitted(error)) return error
   const hint = error.message.includes('--allow-write')
     ? 'run with --allow-write too: apply, update, rollback, lock and whatever changes a store write files, and so do --out and --log-file; a unix socket needs it as well'
     : 'run with --allow-net --allow-read --allow-env --allow-sys=homedir; what writes files, such as apply, needs --allow-write too'

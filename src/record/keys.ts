@@ -1,4 +1,5 @@
 /** What `JSON.parse` does not tell of: a key that stands in one object twice, of which it keeps the last. A bad merge leaves them. */
+import { endOfText } from '../artifact/json-text.ts'
 import { quoted } from '../artifact/text.ts'
 
 interface Frame {
@@ -25,7 +26,7 @@ export function findKeyTwice(json: string): KeyTwice | undefined {
     else if (match[0] === '{') frames.push({ place: placeIn(frame, key), keys: new Set() })
     else if (match[0] === '[') frames.push({ place: placeIn(frame, key), keys: undefined })
     else {
-      mark.lastIndex = endOfText(json, match.index)
+      mark.lastIndex = endOfText(json, match.index + 1)
       if (frame?.keys === undefined || !isColonAt(json, mark.lastIndex)) continue
       key = String(JSON.parse(json.slice(match.index, mark.lastIndex)))
       if (frame.keys.has(key)) return { place: frame.place, key }
@@ -39,15 +40,6 @@ function placeIn(parent: Frame | undefined, key: string): string {
   if (parent === undefined) return 'the file'
   if (parent.keys === undefined) return `${parent.place}[]`
   return parent.place === 'the file' ? key : `${parent.place}[${quoted(key)}]`
-}
-
-/** After the closing quote. A loop, since a manifest within the file may be a text of megabytes. */
-function endOfText(json: string, start: number): number {
-  for (let offset = start + 1; ; offset++) {
-    const character = json.charAt(offset)
-    if (character === '\\') offset++
-    else if (character === '"' || character === '') return offset + 1
-  }
 }
 
 function isColonAt(json: string, offset: number): boolean {

@@ -9,6 +9,7 @@ import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { type JsonMistake, parseJson } from '../json.ts'
 import { writeFileAtomically } from '../runtime/atomic-file.ts'
 import { withFileMutex } from '../runtime/file-mutex.ts'
+import { isNotPermitted } from '../runtime/not-permitted.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import {
@@ -156,7 +157,7 @@ export function manifestText({ config, layers, manifest }: LockedPull): string |
   return layers === null ? null : (manifest ?? formatManifest({ config, layers }))
 }
 
-export interface Pinned {
+export interface PinnedVersion {
   readonly registry: string
   readonly digest: string
   /** `null` when it is not known. */
@@ -166,7 +167,7 @@ export interface Pinned {
 }
 
 /** An entry; without layers when those that are given are not what the digest stands for. */
-export function lockedPull({ registry, digest, manifest, text }: Pinned): LockedPull {
+export function lockedPull({ registry, digest, manifest, text }: PinnedVersion): LockedPull {
   const printed = manifest === null ? undefined : formatManifest(manifest)
   const bytes = text ?? printed
   if (manifest === null || bytes === undefined || `sha256:${sha256(bytes)}` !== digest) {
@@ -225,7 +226,7 @@ export async function writeLock(file: string, lock: Lock): Promise<boolean> {
   return true
 }
 
-export interface LockChange {
+export interface ChangedLock {
   /** As it was just before; `undefined` when there was none. */
   readonly before: Lock | undefined
   readonly changed: boolean
@@ -240,7 +241,7 @@ export interface LockChange {
 export async function changeLock(
   file: string,
   change: (now: Lock | undefined) => Lock | undefined,
-): Promise<LockChange> {
+): Promise<ChangedLock> {
   return withFileMutex(file, async () => {
     const before = await readLock(file)
     const after = change(before)
@@ -289,7 +290,7 @@ const restoreHint = 'restore it from version control, or delete it and run "olla
 
 /** What Deno did not permit passes untouched: its own error says how to. */
 function notRead(name: string, error: unknown): unknown {
-  if (error instanceof Error && error.name === 'NotCapable') return error
+  if (isNotPermitted(error)) return error
   const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
   return invalid(name, `cannot be read (${message})`, 'check its owner and mode')
 }

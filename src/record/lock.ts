@@ -18,8 +18,9 @@ export interface LockedPull {
   readonly digest: string
   /** Host of the registry it comes from. */
   readonly registry: string
-  /** `null` where the registry no longer serves that digest, so that its layers could not be read. */
+  /** `null` where the layers are, and where the manifest has none. */
   readonly config: Layer | null
+  /** `null` where the registry no longer serves that digest, and where the manifest at hand does not give it. */
   readonly layers: readonly Layer[] | null
   /** The manifest as it was served, where it is not what `formatManifest` makes of config and layers. */
   readonly manifest?: string

@@ -8,6 +8,7 @@ import path from 'node:path'
 import { printable, quoted } from '../artifact/text.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { makePrivateFolder, notWritten, writeTemporary } from '../runtime/atomic-file.ts'
+import { isNotPermitted } from '../runtime/not-permitted.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 
@@ -197,7 +198,7 @@ export class NumberedFiles<T> {
 
 /** What Deno did not permit passes untouched: its own error says how to. */
 function notRead(folder: string, error: unknown): unknown {
-  if (error instanceof Error && error.name === 'NotCapable') return error
+  if (isNotPermitted(error)) return error
   const isRefused = hasCode(error) && /^(EACCES|EPERM)$/.test(error.code)
   const problem = error instanceof Error ? printable(error.message, 200) : 'unknown error'
   return unreadable(folder, problem, isRefused ? 'check its owner and mode, as after a run with sudo' : undefined)

@@ -24,7 +24,7 @@ export interface ConfigRecord {
 export interface RecordedModel {
   /** Digest that the last apply left there. */
   readonly digest: string
-  /** Whether an apply of this config pulled it; false when it was found there. */
+  /** Whether an apply of this config brought or made it; false when it was found there. */
   readonly broughtIn: boolean
   /** ISO 8601, UTC. */
   readonly at: string
@@ -37,7 +37,7 @@ export interface RecordedModel {
 export interface RecordedBuild {
   /** SHA-256 of the declaration, files included: 64 hex digits. */
   readonly declaration: string
-  /** Digest of the base; `null` for one that was built from files. */
+  /** Digest of the base; `null` for one that was built from files, and where it is not known. */
   readonly base: string | null
   /** Files that it needed, as they were when they were read: one of the same size and time is not read again. */
   readonly inputs: readonly RecordedInput[]

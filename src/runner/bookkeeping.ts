@@ -27,6 +27,7 @@ import {
   type RecordedBuild,
   type RecordedModel,
 } from '../record/record.ts'
+import { isNotPermitted } from '../runtime/not-permitted.ts'
 
 /** The record of one host, as `record-file` keeps it. */
 export interface RecordKeeper {
@@ -290,7 +291,7 @@ function without<T>(entries: Readonly<Record<string, T>>, name: string): Readonl
 
 function diagnosticOf(error: unknown, severity: Diagnostic['severity']): Diagnostic {
   // Deno's own error says which file, and not what to do.
-  if (error instanceof Error && error.name === 'NotCapable') {
+  if (isNotPermitted(error)) {
     return { severity, code: 'file-not-written', message: printable(error.message), hint: 'run with --allow-write' }
   }
   const { code, message, hint } = toErrorData(error)

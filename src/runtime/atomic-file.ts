@@ -3,6 +3,7 @@ import { chmod, type FileHandle, lstat, mkdir, open, readlink, realpath, rename,
 import path from 'node:path'
 import { printable, quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
+import { isNotPermitted } from './not-permitted.ts'
 import { hasCode } from './transport-error.ts'
 
 export interface WriteOptions {
@@ -171,7 +172,7 @@ export function reasonOf(error: unknown): string {
 
 /** What to throw for a file that could not be written. What Deno did not permit passes untouched: its own error says how to. */
 export function notWritten(file: string, error: unknown): unknown {
-  if (error instanceof Error && error.name === 'NotCapable') return error
+  if (isNotPermitted(error)) return error
   if (error instanceof OllamaConfigError) return error
   const code = hasCode(error) ? error.code : ''
   const [, hint] = (Object.hasOwn(reasons, code) ? reasons[code] : undefined) ?? ['', 'check the path']

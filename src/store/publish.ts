@@ -130,7 +130,7 @@ export async function publishPartial(
   layout: Layout,
   digest: string,
   partial: string,
-  { owner, signal, fsync = true }: PublishOptions & { readonly fsync?: boolean | undefined } = {},
+  { owner, signal }: PublishOptions = {},
 ): Promise<void> {
   signal?.throwIfAborted()
   const file = blobFile(layout, digest)
@@ -139,7 +139,7 @@ export async function publishPartial(
     const handle = await open(partial, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0))
     try {
       await handle.chmod(fileMode)
-      if (fsync) await handle.sync()
+      await handle.sync()
     } finally {
       await handle.close()
     }
@@ -192,7 +192,7 @@ function isMissing(error: unknown): boolean {
 }
 
 function otherFile(problem: string): OllamaConfigError {
-  return new OllamaConfigError('digest-mismatch', `The file is another than its digest says: ${problem}`, {
+  return new OllamaConfigError('digest-mismatch', `What was read is another than its digest says: ${problem}`, {
     hint: 'it was changed while it was read: plan again',
   })
 }

@@ -2,10 +2,11 @@
 import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { reasonOf } from '../runtime/atomic-file.ts'
+import { isNotPermitted } from '../runtime/not-permitted.ts'
 
 /** What Deno did not permit passes untouched: its own error says how to. */
 export function notReadable(file: string, error: unknown): unknown {
-  if (error instanceof Error && error.name === 'NotCapable') return error
+  if (isNotPermitted(error)) return error
   return new OllamaConfigError('store-unreadable', `The store cannot be read: ${quoted(file)}: ${reasonOf(error)}`, {
     hint: 'check the owner and the mode of the folder, or run as the user that Ollama runs as',
     cause: error,

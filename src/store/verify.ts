@@ -22,7 +22,7 @@ export interface CheckedBlob {
 }
 
 export interface VerifyBlobsOptions {
-  /** Files that are read at once. Default: one for each core. */
+  /** Files that are read at once. Default: one for each core; tests say how many. */
   readonly threads?: number | undefined
   readonly signal?: AbortSignal | undefined
   /** Called about every 16 MiB. */
