@@ -26,7 +26,8 @@ export function asRead(value: unknown, depth = maxDepth, seen = new Map<object, 
   if (typeof value === 'string') return wellFormed(value)
   if (typeof value !== 'object' || value === null || depth === 0) return value
   if (seen.has(value)) return seen.get(value)
-  if ('toJSON' in value && typeof value.toJSON === 'function') return asRead(value.toJSON(), depth - 1, seen)
+  const given = forJson(value)
+  if (given !== value) return asRead(given, depth - 1, seen)
   seen.set(value, value)
   const inner = (item: unknown) => asRead(item, depth - 1, seen)
   const read = Array.isArray(value)
@@ -34,4 +35,13 @@ export function asRead(value: unknown, depth = maxDepth, seen = new Map<object, 
     : Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inner(item)]))
   seen.set(value, read)
   return read
+}
+
+/** What JSON takes in its place, such as a text for a date. Where that fails it fits no JSON, which the schema tells. */
+function forJson(value: object): unknown {
+  try {
+    return 'toJSON' in value && typeof value.toJSON === 'function' ? value.toJSON() : value
+  } catch {
+    return value
+  }
 }

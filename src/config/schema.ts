@@ -7,13 +7,15 @@ import { suggest } from '../suggest.ts'
 import type { Config, ModelParameters } from './config.ts'
 import { describe } from './describe.ts'
 import { formatPath } from './key-path.ts'
+import { asRead } from './loose.ts'
 
 // Names, types and ranges of parameters are checked when they are resolved, by a table of Ollama's own.
 const parametersSchema = v.optional(v.custom<ModelParameters>(isPlainObject))
 const textsSchema = v.optional(v.lazy((input) => (Array.isArray(input) ? v.array(v.string()) : v.string())))
 const functionEntries = {
   name: v.string(),
-  arguments: v.custom<Readonly<Record<string, unknown>>>((input) => isPlainObject(input) && fitsJson(input)),
+  // A date is an object, too, but not in JSON.
+  arguments: v.custom<Readonly<Record<string, unknown>>>((input) => isPlainObject(asRead(input)) && fitsJson(input)),
 }
 const callEntries = { function: v.object(functionEntries) }
 const messageEntries = {

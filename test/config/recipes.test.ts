@@ -271,6 +271,13 @@ test('what a tool is called with is what JSON makes of it, and a call has no oth
     'models[0].messages[0].tool_calls[0].function.strict unknown-key',
     'models[0].messages[0].tool_calls[0].id unknown-key',
   ])
+  const fails = () => {
+    throw new Error('no JSON')
+  }
+  for (const given of [new Date(0), { at: { toJSON: fails } }])
+    assert.deepEqual(codes(problemsOf(message({ function: { name: 'day', arguments: given } }))), [
+      'models[0].messages[0].tool_calls[0].function.arguments wrong-type',
+    ])
 })
 
 test('half a character becomes what the server reads it as, wherever it is written', () => {
