@@ -7,6 +7,7 @@ import { after, describe, it } from 'node:test'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import fc from 'fast-check'
 import { codeFrame } from '../../src/config/frame.ts'
+import { missingExport } from '../../src/config/import-error.ts'
 import { loadConfigFile } from '../../src/config/load.ts'
 import { isOllamaConfigError, type OllamaConfigError } from '../../src/errors.ts'
 import { parseJson } from '../../src/json.ts'
@@ -419,6 +420,15 @@ describe('what fails', () => {
     }
     assert.equal(await failing('./ok.ts'), '2:22: "./ok.ts" does not export "nope"')
     assert.equal(await failing('./sub/ok.ts'), '2:22: cannot find "./sub/ok.ts"')
+  })
+
+  it('an import behind a link, where the runtime names the file that the link leads to', async () => {
+    const folder = await copyOf('errors')
+    const file = await write(join(folder, 'linked.ts'), "import { nope } from './link/ok.ts'\n")
+    // As Bun says it.
+    const found = await missingExport(file, `Export named 'nope' not found in module '${join(folder, 'ok.ts')}'.`)
+    assert.equal(found?.reason, '"./link/ok.ts" does not export "nope"')
+    assert.deepEqual(found.place, { file, line: 1, column: 22 })
   })
 
   for (const name of ['no-default.ts', 'empty.ts']) {

@@ -235,6 +235,13 @@ test('a path may have any spaces, and no control characters', { skip: process.pl
   )
 })
 
+// A file that nobody can read from its start, root included.
+test('a Modelfile that cannot be read is told', { skip: process.platform !== 'linux' }, () => {
+  const [problem, ...others] = problemsOf([{ name: 'a', modelfile: '/proc/self/mem' }])
+  assert.deepEqual([problem?.code, problem?.path, others], ['file-not-found', 'models[0].modelfile', []])
+  assert.match(problem?.message ?? '', /names "mem", which cannot be read \(E[A-Z]+\)$/)
+})
+
 test('files are found from the folder of the config, and one that is missing is told', (t) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'recipes-'))
   t.after(() => import('node:fs').then(({ rmSync }) => rmSync(folder, { recursive: true })))

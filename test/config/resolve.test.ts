@@ -81,6 +81,9 @@ test('resolveConfig() names every unknown key, not only the first', () => {
 })
 
 test('resolveConfig() says what it expected and found, for any value', () => {
+  const withMessage = (more: object) => ({
+    models: [{ name: 'a', from: 'b', messages: [{ role: 'assistant', content: '', ...more }] }],
+  })
   const cases: [unknown, RegExp][] = [
     [undefined, /The config must be an object such as .*: found undefined/],
     [null, /found null/],
@@ -88,6 +91,9 @@ test('resolveConfig() says what it expected and found, for any value', () => {
     ['x', /found "x"/],
     [{}, /models is missing: expected a list of model names/],
     [{ models: 'qwen3' }, /models must be a list of model names: found "qwen3"/],
+    [withMessage({ images: [7] }), /images\[0\] must be text: found 7/],
+    [withMessage({ tool_calls: [7] }), /tool_calls\[0\] must be an object such as \{ function: /],
+    [withMessage({ tool_calls: [{ function: { arguments: {} } }] }), /function\.name is missing: expected text/],
     [{ models: [null] }, /models\[0\] must be a model name or an object/],
     [{ models: [['x']] }, /models\[0\] must be a model name or an object/],
     [{ models: [], prune: true }, /prune must be "undeclared", "managed" or false: found true/],
