@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { discoverPlugins } from '../../src/plugins/discover.ts'
@@ -127,6 +127,27 @@ test('a folder whose name begins with dots lies inside, and one that is none is 
   assert.deepEqual((await discover(cwd, '..plugins')).found, ['a ..plugins/a.plugin.js'])
   assert.match((await discover(cwd, 'nope')).problems.join(), /"nope", and there is no such folder/)
   assert.match((await discover(cwd, 'file')).problems.join(), /"file", which is no folder/)
+})
+
+test('a folder that cannot be read is told', {
+  skip: process.platform === 'win32' || (process.getuid?.() === 0 && typeof process.seteuid !== 'function'),
+}, async (t) => {
+  const cwd = tempFolder(t)
+  write(cwd, { 'plugins/a.plugin.js': pluginFile('a') })
+  chmodSync(cwd, 0o755)
+  chmodSync(path.join(cwd, 'plugins'), 0)
+  // Permissions do not hold root back.
+  const isRoot = process.getuid?.() === 0
+  if (isRoot) process.seteuid?.(65534)
+  try {
+    assert.deepEqual(await discover(cwd), {
+      found: [],
+      problems: ['invalid-plugin discover: discover names "./plugins", which cannot be searched (EACCES)'],
+    })
+  } finally {
+    if (isRoot) process.seteuid?.(0)
+    chmodSync(path.join(cwd, 'plugins'), 0o755)
+  }
 })
 
 test('a file that never ends to load is given up', async (t) => {

@@ -136,11 +136,11 @@ test('a model that nobody speaks for is told with the closest that somebody does
   assert.equal((await errorOf(manager.loadModel('not a name'))).code, 'invalid-reference')
 })
 
-test('details() asks the plugin, which knows where it is', async () => {
+test('details() asks the plugin, which knows where it is, and gives what a terminal can show', async () => {
   const seen: (readonly [string, PluginContext])[] = []
   const details = async (reference: string, ctx: PluginContext) => {
     seen.push([reference, ctx])
-    return { license: 'MIT' }
+    return { license: 'M\u001b[31mI\u202eT', capabilities: ['too\u0007ls'] }
   }
   const cwd = '/somewhere'
   const manager = await createModelManager({
@@ -149,7 +149,7 @@ test('details() asks the plugin, which knows where it is', async () => {
     host: 'gpu-box',
     env: {},
   })
-  assert.deepEqual(await (await manager.loadModel('X')).details(), { license: 'MIT' })
+  assert.deepEqual(await (await manager.loadModel('X')).details(), { license: 'MIT', capabilities: ['tools'] })
   const [[reference, ctx] = []] = seen
   assert.equal(reference, 'X:latest')
   assert.equal(ctx?.cwd, path.resolve(cwd))

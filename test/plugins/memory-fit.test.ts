@@ -80,6 +80,7 @@ test('what does not fit is told with its arithmetic, and with the context that w
     'qwen3:8b': await askShow(address, 'qwen3:8b'),
     'small:latest': await askShow(address, 'small:latest'),
   }
+  const withContext = { ...shown['qwen3:8b'], parameters: { num_ctx: 40960 } }
   const plan = planOf(noOp('qwen3:8b'), noOp('small:latest'))
   const host = { address, shown, memoryBytes: 8e9 }
   assert.deepEqual(await review(memoryFit({ numCtx: 40960 }), plan, host), [
@@ -92,6 +93,8 @@ test('what does not fit is told with its arithmetic, and with the context that w
       hint: 'it fits with numCtx: 18432 in memoryFit',
     },
   ])
+  const [ofModel] = await review(memoryFit({}), plan, { ...host, shown: { ...shown, 'qwen3:8b': withContext } })
+  assert.equal(ofModel?.hint, 'it fits with a num_ctx of 18432')
   assert.deepEqual(await review(memoryFit({ numCtx: 18432 }), plan, host), [])
   assert.deepEqual(await review(memoryFit({ numCtx: 40960, memory: '16 GB' }), plan, host), [])
   assert.deepEqual(await review(memoryFit({ numCtx: 40960, models: ['small'] }), plan, host), [])

@@ -26,7 +26,8 @@ test('traits become a system prompt, the same each time', async () => {
 
 test('a system prompt that is given wins; all else is passed on', async () => {
   const rest = { name: 'a', from: 'b', system: 'Speak.', parameters: { num_ctx: 8192 }, template: '{{ .Prompt }}' }
-  assert.deepEqual(await declared(persona({ ...rest, role: 'a poet', tone: 'grave' })), [rest])
+  const unchecked = { ...rest, allowUnknownParameters: true }
+  assert.deepEqual(await declared(persona({ ...unchecked, role: 'a poet', tone: 'grave' })), [unchecked])
 })
 
 test('several personas keep their order', async () => {

@@ -192,6 +192,12 @@ test('a model that does not answer in its time is left and unloaded; others have
   )
 })
 
+test('a time longer than a timer can be is no short one', async (t) => {
+  const { address } = await startHost(t, saying('ok'))
+  for (const timeoutMs of [3e9, Number.MAX_SAFE_INTEGER])
+    assert.deepEqual(await probe(smokeTest({ ...prompt, timeoutMs }), [qwen], { address }), [])
+})
+
 test('a model that cannot be unloaded is written to the log', async () => {
   const logged: string[] = []
   const server = createServer()
