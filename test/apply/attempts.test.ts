@@ -55,6 +55,28 @@ test('damaged bytes are fetched once more, whatever broke off before', async () 
   assert.equal(await codesOf('digest-mismatch', 'stream-ended', 'digest-mismatch'), 'digest-mismatch')
 })
 
+test('what is not there after a success is pulled once more, whatever broke off before', async () => {
+  for (const [vanishes, expected] of [
+    [1, 'done, 3'],
+    [2, 'model-not-found'],
+  ] as const) {
+    const backend = new MemoryBackend([])
+    let pulls = 0
+    let left: number = vanishes
+    backend.before = (step) => {
+      if (step.startsWith('pull ') && ++pulls === 1)
+        throw new OllamaConfigError('stream-ended', 'No', { retryable: true })
+      // As a server answers when a part of the model was deleted meanwhile.
+      if (step.startsWith('show ') && left-- > 0)
+        throw new OllamaConfigError('model-not-found', 'No', { details: { path: '/api/show' } })
+    }
+    const ends: string[] = []
+    for await (const event of applyTarget(target, { ...options, backend, retryPauseMs: 0 }))
+      if (event.type === 'change-finished') ends.push(event.error?.code ?? `done, ${event.attempts}`)
+    assert.deepEqual([ends, pulls], [[expected], 3])
+  }
+})
+
 test('an end in the pause is an end, and the change was cancelled', async () => {
   const controller = new AbortController()
   const events: Event[] = []

@@ -4,7 +4,9 @@ import { test } from 'node:test'
 import { type Approval, applyTarget } from '../../src/apply/apply.ts'
 import type { Event } from '../../src/apply/events.ts'
 import { PullMeter } from '../../src/apply/pull-progress.ts'
+import type { BlobId, BlobLookup, CallOptions } from '../../src/backend/backend.ts'
 import type { PlannedManifest, RestoreChange, Target, UpdateChange } from '../../src/plan/plan.ts'
+import { abortable } from '../../src/runtime/abortable.ts'
 import { pull } from '../cli/views/events.ts'
 import { installedModel, MemoryBackend } from '../support/memory-backend.ts'
 
@@ -114,6 +116,40 @@ test('a server that prints manifests anew lists another digest of the same: its 
     const done = await run(target(change), backend)
     assert.deepEqual([done.results, done.notes], [['pull a:latest done'], notes])
   }
+})
+
+test('after an interruption nobody waits for an old server that does not tell of its blobs', {
+  timeout: 20_000,
+}, async (t) => {
+  // As the connection to a real one does.
+  const alive = setInterval(() => {}, 1000)
+  t.after(() => clearInterval(alive))
+  const stop = new AbortController()
+  class OldServer extends MemoryBackend {
+    override async readState(...options: Parameters<MemoryBackend['readState']>) {
+      return { ...(await super.readState(...options)), serverVersion: '0.18.9' }
+    }
+    override openBlobs(): BlobLookup {
+      const has = (_: BlobId, { signal }: CallOptions = {}) => {
+        stop.abort(new Error('stop'))
+        return abortable(new Promise<boolean>(() => {}), signal)
+      }
+      return { has, close: () => {} }
+    }
+  }
+  const blob = { mediaType: 'm', digest: digest('b'), sizeBytes: 1, onHost: false }
+  const manifest: PlannedManifest = { digest: digest('2'), config: null, layers: [blob] }
+  const change = { ...pull('a:latest'), after: { digest: digest('2'), sizeBytes: 1 }, manifest }
+  const ends: string[] = []
+  const { signal } = stop
+  for await (const event of applyTarget(target(change), {
+    backend: new OldServer(),
+    approve: everything,
+    signal,
+    now: () => 0,
+  }))
+    if (event.type === 'change-finished') ends.push(event.outcome)
+  assert.deepEqual(ends, ['cancelled'])
 })
 
 test('a cloud model is installed when it is listed: to look at it takes an account', async () => {

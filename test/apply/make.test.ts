@@ -5,6 +5,7 @@ import { type Approval, applyTarget } from '../../src/apply/apply.ts'
 import type { Event } from '../../src/apply/events.ts'
 import type { ModelDetails } from '../../src/backend/backend.ts'
 import type { AliasChange, DeriveChange, PlannedBuild, RestoreChange, Target } from '../../src/plan/plan.ts'
+import { abortable } from '../../src/runtime/abortable.ts'
 import { deletion } from '../cli/views/events.ts'
 import { installedModel, MemoryBackend, shownModel } from '../support/memory-backend.ts'
 
@@ -89,7 +90,11 @@ function host(...models: [name: string, fill: string][]): Host {
   return new Host(models.map(([name, fill]) => installedModel(name, { digest: digest(fill) })))
 }
 
-async function run(backend: MemoryBackend, change: Target['changes'][number], strict = false) {
+async function run(
+  backend: MemoryBackend,
+  change: Target['changes'][number],
+  { strict, signal }: { strict?: boolean; signal?: AbortSignal } = {},
+) {
   const target: Target = {
     address: backend.address,
     kind: backend.kind,
@@ -99,7 +104,7 @@ async function run(backend: MemoryBackend, change: Target['changes'][number], st
     diagnostics: [],
   }
   const events: Event[] = []
-  for await (const event of applyTarget(target, { backend, approve: everything, strict, now: () => 0 }))
+  for await (const event of applyTarget(target, { backend, approve: everything, strict, signal, now: () => 0 }))
     events.push(event)
   const [end] = events.flatMap((event) => (event.type === 'change-finished' ? [event] : []))
   return {
@@ -186,6 +191,32 @@ test('a build with another digest than foreseen must be as declared', async () =
   assert.match(message, /built "mine:latest", but it is not as declared: system/)
 })
 
+test('after an interruption nobody waits for what a host tells of a build', { timeout: 20_000 }, async (t) => {
+  // As the connection to a real one does.
+  const alive = setInterval(() => {}, 1000)
+  t.after(() => clearInterval(alive))
+  // What another apply built; and what this one did, which was looked at once, when it was found in the listing.
+  for (const [installed, hangsAt] of [
+    [['mine:latest', '7'], 1],
+    [undefined, 2],
+  ] as const) {
+    const stop = new AbortController()
+    class Hanging extends Host {
+      #shows = 0
+      override async show(...[name, options]: Parameters<Host['show']>): Promise<ModelDetails> {
+        if (name === 'mine:latest' && ++this.#shows === hangsAt) {
+          stop.abort(new Error('stop'))
+          await abortable(new Promise(() => {}), options?.signal)
+        }
+        return super.show(name, options)
+      }
+    }
+    const backend = new Hanging([installedModel('a:latest', { digest: digest('1') })])
+    if (installed !== undefined) backend.install(installedModel(installed[0], { digest: digest(installed[1]) }))
+    assert.equal((await run(backend, derive(), { signal: stop.signal })).outcome, 'cancelled')
+  }
+})
+
 test('a restore does not take a name of the model itself for its copy, and does not believe what is not listed', async () => {
   for (const from of ['a', 'A:LATEST']) {
     const backend = host(['a:latest', '2'])
@@ -237,16 +268,16 @@ test('strict: what an alias, a build and a restore start from must be as planned
     [restore({ precondition: { digest: digest('2'), source: digest('1') } }), host(['a:latest', '1'])],
   ]
   for (const [change, backend] of cases) {
-    await assert.rejects(run(backend, change, true), {
+    await assert.rejects(run(backend, change, { strict: true }), {
       code: 'stale-plan',
       message: `Nothing was changed: since the plan was made, "${change.reference}" changed on the host`,
     })
     assert.deepEqual(backend.done, [])
   }
   const store = new MemoryBackend([installedModel('a:latest', { digest: digest('2') })], 'store')
-  await assert.rejects(run(store, alias(), true), { message: /"fast:latest" changed in the store$/ })
+  await assert.rejects(run(store, alias(), { strict: true }), { message: /"fast:latest" changed in the store$/ })
   // A base that only this plan brings cannot be looked at before.
   const fresh = host(['a:latest', '2'])
   const later = alias({ precondition: { digest: null, source: null } })
-  assert.equal((await run(fresh, later, true)).outcome, 'done')
+  assert.equal((await run(fresh, later, { strict: true })).outcome, 'done')
 })
