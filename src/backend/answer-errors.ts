@@ -82,6 +82,14 @@ export function answerError({ status, body, location }: FailedAnswer, context: C
   )
 }
 
+/** What the `{"error": "…"}` means that comes after a status which promised none, as in a stream. */
+export function lateError(text: string, context: CallContext): OllamaConfigError {
+  if (context.path === '/api/pull') return pullError(text, context)
+  if (context.path === '/api/create') return buildError(text, context)
+  const said = `${callOf(context)} failed: ${printable(text)}`
+  return storeError(text, context) ?? fail('host-error', said, 'look at the log of the server', context)
+}
+
 /** The text of `{"error": "…"}`; undefined for anything else, such as the page of a proxy. */
 function errorText(body: string): string | undefined {
   let value: unknown

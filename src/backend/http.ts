@@ -9,7 +9,7 @@ import { createHttpClient, type HttpClient } from '../runtime/http.ts'
 import type { Logger } from '../runtime/logger.ts'
 import { sleep } from '../runtime/sleep.ts'
 import type { Address } from './address.ts'
-import { answerError, readFailed } from './answer-errors.ts'
+import { answerError, lateError, readFailed } from './answer-errors.ts'
 import type {
   Backend,
   BlobLookup,
@@ -22,10 +22,9 @@ import type {
   PullProgress,
   Upload,
 } from './backend.ts'
-import { buildError, uploadError } from './build-errors.ts'
+import { uploadError } from './build-errors.ts'
 import { type CallContext, callOf, fail, notOllamaHint, streamEnded, toHostError } from './errors.ts'
 import type { ClientCall, Limits, OllamaClient } from './ollama-client.ts'
-import { pullError } from './pull-errors.ts'
 import { maxJsonBytes, readListing, readProgress, readVersion } from './responses.ts'
 import { secretsOf, withoutSecrets } from './secrets.ts'
 import { readDetails } from './shown.ts'
@@ -325,7 +324,7 @@ class HostBackend implements Backend {
   /** What to throw: the reason of an abort untouched, whatever the abort made fail on its way. */
   #failure(error: unknown, signal: AbortSignal | undefined, context: CallContext, streamError?: string): unknown {
     if (signal?.aborted) return signal.reason
-    const failure = streamError === undefined ? toHostError(error, context) : streamFailure(streamError, context)
+    const failure = streamError === undefined ? toHostError(error, context) : lateError(streamError, context)
     return withoutSecrets(failure, this.#secrets)
   }
 
@@ -339,8 +338,4 @@ class HostBackend implements Backend {
       ...(insecure === undefined ? {} : { insecure }),
     }
   }
-}
-
-function streamFailure(text: string, context: CallContext): OllamaConfigError {
-  return context.path === '/api/create' ? buildError(text, context) : pullError(text, context)
 }

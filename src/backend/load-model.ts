@@ -1,10 +1,9 @@
 /** Has an Ollama server load a model into memory, by a request that asks the model nothing. */
-import { printable } from '../artifact/text.ts'
 import { readText } from '../runtime/body.ts'
 import type { HttpClient } from '../runtime/http.ts'
-import { answerError, readFailed } from './answer-errors.ts'
+import { answerError, lateError, readFailed } from './answer-errors.ts'
 import type { CallOptions } from './backend.ts'
-import { type CallContext, fail, toHostError } from './errors.ts'
+import { type CallContext, toHostError } from './errors.ts'
 import { connectHost, type HostBackendOptions, placeOf } from './http.ts'
 import { maxJsonBytes, parseJson } from './responses.ts'
 import { secretsOf, withoutSecrets } from './secrets.ts'
@@ -57,13 +56,7 @@ async function ask(
     const answer = parseJson(await readText(response, maxJsonBytes), context)
     const { error } = answer
     // As in a stream, an error may come with a status that promised none.
-    if (typeof error === 'string')
-      throw fail(
-        'host-error',
-        `${context.origin} did not load it: ${printable(error)}`,
-        'look at the log of the server',
-        context,
-      )
+    if (typeof error === 'string') throw lateError(error, context)
     return 'loaded'
   }
   const failed = await readFailed(response)

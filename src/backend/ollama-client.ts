@@ -7,13 +7,12 @@
 import { Ollama } from 'ollama/browser'
 import type { StoredMessage } from '../artifact/derived.ts'
 import { isRecord } from '../artifact/json-text.ts'
-import { printable } from '../artifact/text.ts'
 import { anySignal } from '../runtime/abortable.ts'
 import { type Line, readLines, readText } from '../runtime/body.ts'
 import type { HttpClient, HttpResponse } from '../runtime/http.ts'
-import { answerError, readFailed } from './answer-errors.ts'
+import { answerError, lateError, readFailed } from './answer-errors.ts'
 import type { CreateRequest } from './backend.ts'
-import { type CallContext, callOf, fail, streamEnded } from './errors.ts'
+import { type CallContext, streamEnded } from './errors.ts'
 import { maxJsonBytes, notJson, parseJson, wrongShape } from './responses.ts'
 
 /** Far above any line of a pull; an error line may hold what a registry answered. */
@@ -165,13 +164,7 @@ async function* piecesOf(
       for await (const { text } of readLines(body, maxJsonBytes)) {
         // The client would throw its words as they are.
         const error = errorIn(text)
-        if (error !== undefined)
-          throw fail(
-            'host-error',
-            `${callOf(context)} failed: ${printable(error)}`,
-            'look at the log of the server',
-            context,
-          )
+        if (error !== undefined) throw lateError(error, context)
         yield encoder.encode(`${text}\n`)
       }
     } else for await (const piece of body) yield new Uint8Array(piece)

@@ -128,6 +128,14 @@ test('a model that cannot be loaded is an error of the run: the others are loade
   assert.deepEqual(server.installed(), ['a:latest', 'b:latest', 'c:latest'])
 })
 
+test('an error in an answer that promised success is one', async (t) => {
+  const { server, run } = await place(t, { models: ['a'] }, { models: ['a'] })
+  server.fail({ path: '/api/generate' }, { kind: 'body', body: '{"error":"llama runner is gone"}' })
+  const { code, stdout } = await run('apply', '--yes', '--preload')
+  assert.equal(code, 1)
+  assert.match(stdout, /x "a:latest" was not loaded: POST \/api\/generate failed: llama runner is gone\n/)
+})
+
 test('while a model loads, which takes minutes, another apply is not kept waiting', { timeout: 30_000 }, async (t) => {
   const { server, cwd, run } = await place(t, { models: ['a'] }, { registry: ['a', 'b'] })
   server.fail({ path: '/api/generate' }, { kind: 'hold' }, 1)

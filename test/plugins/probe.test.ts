@@ -148,7 +148,7 @@ test('errors of the client are those of a backend, and hold no secret', async (t
   assert.doesNotMatch(message ?? '', /very-secret/)
 })
 
-test('an error in the middle of a stream, and one of a copy or a deletion, is an error of a backend too', async (t) => {
+test('an error in the middle of a stream, and one of a copy, a deletion or a pull, is an error of a backend too', async (t) => {
   const secret = 'Bearer very-secret-token'
   const server = await startServer(t, { registry: ['a'] })
   const codes: unknown[] = []
@@ -156,6 +156,14 @@ test('an error in the middle of a stream, and one of a copy or a deletion, is an
     const tell = (error: unknown) => codes.push(error instanceof OllamaConfigError ? error.code : error)
     await client.copy({ source: 'gone', destination: 'b' }).catch(tell)
     await client.delete({ model: 'gone' }).catch(tell)
+    await client.pull({ model: 'gone' }).catch((error: unknown) => {
+      tell(error)
+      assert.match(String(error), /Model "gone" cannot be pulled/)
+    })
+    const lines = await client.pull({ model: 'gone', stream: true })
+    await (async () => {
+      for await (const _ of lines);
+    })().catch(tell)
     const body = `${JSON.stringify({ ...answer, done: false })}\n{"error":"no ${secret} here"}\n`
     server.fail({ path: '/api/generate' }, { kind: 'body', body, contentType: 'application/x-ndjson' }, 1)
     for await (const { response } of await client.generate({ model: 'a', prompt: 'x', stream: true }))
@@ -164,7 +172,7 @@ test('an error in the middle of a stream, and one of a copy or a deletion, is an
   })
   const config = { models: ['a'], host: server.url, headers: { authorization: secret }, plugins: [plugin] }
   const [message] = messagesOf((await apply(config)).report)
-  assert.deepEqual(codes, ['model-not-found', 'model-not-found', 'ok'])
+  assert.deepEqual(codes, [...Array(4).fill('model-not-found'), 'ok'])
   assert.match(message ?? '', /POST \/api\/generate failed: no /)
   assert.doesNotMatch(message ?? '', /very-secret/)
 })
