@@ -14,8 +14,12 @@ export interface Circumstances {
   readonly loopback: boolean
 }
 
-/** Refuses before anything happens, the config included: nobody could answer. */
-export function assertApprovable(flags: ApprovalFlags, interactive: boolean): void {
+/**
+ * Refuses before anything happens, the config included: nobody could answer.
+ *
+ * @param deletes Whether the command may delete, too
+ */
+export function assertApprovable(flags: ApprovalFlags, interactive: boolean, deletes = false): void {
   if (flags.prune && flags['no-prune'])
     throw new OllamaConfigError('usage', '--prune and --no-prune contradict each other')
   if (!interactive && !flags.yes) {
@@ -23,7 +27,7 @@ export function assertApprovable(flags: ApprovalFlags, interactive: boolean): vo
       'approval-required',
       'Nobody can be asked here, since this is no terminal, and --yes was not given',
       {
-        hint: 'add --yes to go ahead without a question; deletions by "apply" need --prune too',
+        hint: `add --yes to go ahead without a question${deletes ? '; deletions need --prune too' : ''}`,
       },
     )
   }

@@ -288,7 +288,7 @@ test('of a server the files are verified where they are on this machine, and are
       assert.match(stderr, /--store=DIR/)
     }
   }
-  await refused(/cannot be read here: it has no model that tells where they lie/)
+  await refused(/cannot be read here: none of them tells where it lies/)
   const elsewhere = (folder: string) =>
     server.fail(
       { path: '/api/show' },

@@ -21,7 +21,7 @@ export async function apply(flags: ApplyFlags, [planFile]: readonly string[], co
 
 async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> {
   const { context, interactive } = screen
-  assertApprovable(flags, interactive)
+  assertApprovable(flags, interactive, true)
   assertMemory(flags)
   const pace = paceOf(flags, context)
   const { loaded, file, connection, waitMs } = await openSession(flags, context)

@@ -76,6 +76,8 @@ const summaryWords = {
 function summary(shown: readonly OutdatedModel[], current: number, options: OutdatedViewOptions): string {
   const count = (status: OutdatedStatus) => shown.filter((model) => model.status === status).length
   const outdated = count('outdated')
+  if (shown.length === 0 && current === 0)
+    return 'No declared model is pulled from a registry: there is nothing to compare.'
   if (shown.length === 0)
     return current === 1 ? 'The declared model is up to date.' : `All ${current} models are up to date.`
   if (count('unknown') === shown.length && current === 0)
