@@ -65,10 +65,13 @@ export function checkLock(facts: Facts): readonly Finding[] {
 export function checkRecord(facts: Facts): readonly Finding[] {
   const { ok, warning } = findingsOf('record')
   const { config } = facts
-  const { models, error: problem } = config.record
+  const { models: recorded, error: problem } = config.record
   if (config.file === null || config.error !== null) return []
   if (problem !== null) return [warning(problem.code, problem.message, problem.hint)]
-  if (models === null) return [ok('record-none', 'no apply of this config is recorded for this host')]
+  if (recorded === null) return [ok('record-none', 'no apply of this config is recorded for this host')]
+  // What is not declared any more may go: that is no drift.
+  const declared = new Set(config.models.map(({ reference }) => keyOf(reference)))
+  const models = new Map([...recorded].filter(([name]) => declared.has(keyOf(name))))
   const installed = new Map(installedIn(facts)?.map(({ name, digest }) => [keyOf(name), digest]))
   const changed = [...models].filter(
     ([name, digest]) => installed.has(keyOf(name)) && installed.get(keyOf(name)) !== digest,

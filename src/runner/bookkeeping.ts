@@ -176,6 +176,8 @@ class Bookkeeper {
         copies: restored === undefined ? config.copies : without(config.copies, restored),
       }
     })
+    // The lock file is that of the config, whatever else a plan brings.
+    if (!this.#declared.has(reference)) return
     if (built !== undefined && isBuild(change)) {
       this.#entries.set(reference, lockedDerivation(change.build.from, digest, built))
     } else if (this.#made.has(reference)) {

@@ -56,7 +56,8 @@ async function look(given: KnownConfig | undefined, options: SetupOptions): Prom
     return { ...found, plan: { ...common, state: 'ready', serverVersion: answer.version, ...nothing } }
   }
   assertStartable(place, answer.error)
-  const methods = program === null ? choose(methodsFor(machine), options.method) : []
+  const methods =
+    program === null ? choose(methodsFor(machine), options.method).map((method) => atPort(method, place)) : []
   const unit = await unitFor(place, machine, options)
   // One that is active starts just now.
   const way =
@@ -65,7 +66,7 @@ async function look(given: KnownConfig | undefined, options: SetupOptions): Prom
     ...common,
     state: program === null ? 'install' : 'start',
     serverVersion: null,
-    methods: methods.map((method) => atPort(method, place)),
+    methods,
     start: way,
     stay: way === null ? null : (stayCommand(machine, way) ?? null),
   }
@@ -219,10 +220,11 @@ function choose(methods: readonly Method[], wanted: MethodName | undefined): rea
 
 const downloadHint = 'see https://ollama.com/download'
 
-/** Docker alone can be told the port. */
+/** Docker alone can be told the port; what else starts a server starts it at Ollama's own. */
 function atPort(method: Method, place: HostPlace): Method {
   const port = portOf(place.address)
-  if (method.name !== 'docker' || port === 11434) return method
+  if (port === 11434) return method
+  if (method.name !== 'docker') return { ...method, startsServer: false }
   const change = (text: string) => text.replace('11434:11434', `${port}:11434`)
   const [program, ...words] = method.run
   const command = change(method.command)

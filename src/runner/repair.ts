@@ -151,8 +151,20 @@ function onlyHere(blob: Layer, stored: readonly StoredModel[], desired: DesiredS
       { hint: `${remove}, ${then}` },
     )
   }
-  const names = pulled.map(({ name }) => name).join(' ')
-  return new OllamaConfigError('registry-error', `The part ${part} of ${names} is not in its registry any more`, {
-    hint: `copy the file from a machine that has it, or take what the tag names now: "ollama-config update ${names}"`,
-  })
+  const names = pulled.map(({ name }) => name)
+  const declared = names.filter((name) => declaredAs(parseListedName(name), desired) !== undefined)
+  // Of what no config declares "update" knows nothing.
+  const next =
+    declared.length > 0
+      ? `"ollama-config update ${declared.join(' ')}"`
+      : place.kind === 'host'
+        ? `"ollama pull ${names[0] ?? ''}"`
+        : 'declare it, and apply'
+  return new OllamaConfigError(
+    'registry-error',
+    `The part ${part} of ${names.join(', ')} is not in its registry any more`,
+    {
+      hint: `copy the file from a machine that has it, or take what the tag names now: ${next}`,
+    },
+  )
 }

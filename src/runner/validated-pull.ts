@@ -5,7 +5,6 @@ import { quoted } from '../artifact/text.ts'
 import type { Config } from '../config/config.ts'
 import { type Diagnostic, type ErrorData, isOllamaConfigError, OllamaConfigError, toErrorData } from '../errors.ts'
 import { type Plan, pendingChanges, planErrors } from '../plan/plan.ts'
-import type { DesiredState } from '../plan/state.ts'
 import type { ModelManager } from '../plugins/manager.ts'
 import { applyPlan } from './apply.ts'
 import { type ConnectOptions, connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
@@ -51,9 +50,9 @@ export async function pullModelsWithValidation(
   options: ValidatedPullOptions = {},
 ): Promise<ReadonlyMap<string, ValidatedPull>> {
   const results = new Map<string, ValidatedPull>()
-  const { config, wanted } = await configFor(models, options, results)
-  const plan = onlyFor(await createPlan(config, { ...options, prune: false }), wanted, config.desired)
-  const pulls = await pullAll(plan, config, options)
+  const { config, given, wanted } = await configFor(models, options, results)
+  const plan = withoutDeletions(await createPlan(config, { ...options, prune: false }))
+  const pulls = await pullAll(plan, given, options)
   options.signal?.throwIfAborted()
   const { place } = selectTarget(config, options)
   const backend = await connect(place, config, options)
@@ -85,7 +84,10 @@ export async function pullModelsWithValidation(
 }
 
 interface Wanted {
+  /** With only what is wanted, and what that starts from: nothing else is planned, or in its way. */
   readonly config: KnownConfig
+  /** As it was given: record and lock file are kept for what it declares. */
+  readonly given: KnownConfig
   /** By `referenceKey`; `undefined`: all that is declared. */
   readonly wanted: ReadonlySet<string> | undefined
 }
@@ -100,8 +102,10 @@ async function configFor(
   results: Map<string, ValidatedPull>,
 ): Promise<Wanted> {
   const { config } = options
-  if (models === undefined)
-    return { config: await knownOf(config ?? (await loadConfig(options)), options), wanted: undefined }
+  if (models === undefined) {
+    const given = await knownOf(config ?? (await loadConfig(options)), options)
+    return { config: given, given, wanted: undefined }
+  }
   const names = new Map<string, string>()
   for (const text of models) {
     try {
@@ -117,24 +121,19 @@ async function configFor(
   const declared = new Set(known.desired.models.map(({ reference }) => referenceKey(reference)))
   const others = [...names].flatMap(([key, text]) => (declared.has(key) ? [] : [text]))
   const more = await knownOf({ models: others }, options)
-  const desired = { ...known.desired, models: [...known.desired.models, ...more.desired.models] }
-  return { config: { ...known, desired }, wanted: new Set(names.keys()) }
+  const wanted = new Set(names.keys())
+  const all = withSources(wanted, known.desired.models)
+  const declaredOnes = known.desired.models.filter(({ reference }) => all.has(referenceKey(reference)))
+  const desired = { ...known.desired, models: [...declaredOnes, ...more.desired.models] }
+  return { config: { ...known, desired }, given: known, wanted }
 }
 
-/** What is named, and what that is made from. */
-function onlyFor(plan: Plan, wanted: ReadonlySet<string> | undefined, { models }: DesiredState): Plan {
-  if (wanted === undefined) return plan
-  const all = withSources(wanted, models)
-  const names = new Set(
-    models
-      .filter(({ reference }) => all.has(referenceKey(reference)))
-      .map(({ reference }) => formatReference(reference)),
-  )
+function withoutDeletions(plan: Plan): Plan {
   return {
     ...plan,
     targets: plan.targets.map((target) => ({
       ...target,
-      changes: target.changes.filter(({ reference }) => names.has(reference)),
+      changes: target.changes.filter(({ action }) => action !== 'delete'),
     })),
   }
 }

@@ -68,7 +68,7 @@ export function endOfLog(file: string): string {
       .filter((line) => line.trim() !== '')
     return lines
       .slice(-tailLines)
-      .map((line) => `  ${visible(line).replaceAll(/\/\/[^/\s@]*@/g, '//…@')}`)
+      .map((line) => `  ${visible(line).replaceAll(/\/\/[^/\s]*@/g, '//…@')}`)
       .join('\n')
   } catch {
     return ''

@@ -333,6 +333,14 @@ test(
   },
 )
 
+test('what starts a server at its own port does not start one at another', posixOnly, async (t) => {
+  const here = await world(t)
+  const machine = { ...anywhere, hasSystemd: true, has: (name: string) => name === 'curl' }
+  const plan = await planSetup(undefined, optionsOf(here, { machine }))
+  assert.deepEqual([plan.methods[0]?.name, plan.methods[0]?.startsServer], ['script', false])
+  assert.match(plan.start?.command ?? '', new RegExp(`OLLAMA_HOST=${here.host} ollama serve`))
+})
+
 test('Docker gets the port that is wanted, and its server is only waited for', posixOnly, async (t) => {
   const here = await world(t)
   const { programs, serving, host, env } = here

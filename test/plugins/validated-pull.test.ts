@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { test } from 'node:test'
 import * as v from 'valibot'
 import {
   createModelManager,
+  createPlan,
   definePlugin,
   loadConfig,
   lockModels,
@@ -148,6 +151,31 @@ test('a config that is given names the host and, unless models are given, the mo
   assert.deepEqual(inShort(await pull(['b'], { config })), { 'b:latest': 'true ' })
   assert.deepEqual(server.installed(), ['b:latest'])
   assert.deepEqual(inShort(await pull(undefined, { config })), { 'a:latest': 'true ' })
+})
+
+test('what is named is neither hindered by what is not, nor declared by being named', async (t) => {
+  const server = await startServer(t, { registry: ['base', 'extra'] })
+  const seen: string[] = []
+  const policy = definePlugin({
+    apiVersion: 1,
+    name: 'policy',
+    review: (_config, plan) => {
+      seen.push(...plan.targets.flatMap(({ changes }) => changes.map(({ reference }) => reference)))
+      return []
+    },
+  })
+  await pull(['base'], { config: { models: ['base', 'gone'], host: server.url, plugins: [policy()] } })
+  assert.deepEqual(seen, ['base:latest'])
+
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['base'], host: server.url, prune: 'managed' } })
+  const config = await loadConfig({ cwd, env: {} })
+  const home = { ...options, env: { HOME: cwd, XDG_STATE_HOME: cwd } }
+  await lockModels(config, home)
+  assert.deepEqual(inShort(await pull(['extra'], { ...home, config })), { 'extra:latest': 'true ' })
+  assert.doesNotMatch(readFileSync(path.join(cwd, 'ollama.lock.json'), 'utf8'), /extra/)
+  const plan = await createPlan(config, { ...home, prune: true })
+  const changes = plan.targets.flatMap((target) => target.changes)
+  assert.deepEqual(changes.map(({ id }) => id).sort(), ['no-op:base:latest', 'no-op:extra:latest'])
 })
 
 test('a plan with an error pulls nothing, and says so for each model that would have been', async (t) => {
