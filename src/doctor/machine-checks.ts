@@ -22,8 +22,8 @@ export function checkModels(facts: Facts): readonly Finding[] {
   const other = printable(mine, 200)
   const message = folder.mineIsSet
     ? `the server uses ${shown}, but OLLAMA_MODELS is set to ${other} here, which has models too`
-    : `the server uses ${shown}${folder.own === true ? '' : ` (${whose})`}; models in your ${other} are not its own`
-  const hint = `to see what is in yours: ollama-config plan --store=${other} --all`
+    : `the server uses ${shown}${folder.own === true || whose === '' ? '' : ` (${whose})`}; models in your ${other} are not its own`
+  const hint = `to see what is in yours: ollama-config plan --store=${/\s/.test(other) ? `"${other}"` : other} --all`
   return [warning('folder-two', message, hint)]
 }
 

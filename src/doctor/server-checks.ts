@@ -27,11 +27,14 @@ export function checkServer({ server, program, platform, environment }: Facts): 
   }
   const { code, message, hint } = listing.error
   if (answers(server)) {
-    const log = program === null ? hint : `look at its log: ${logCommand(platform, environment.manager)}`
+    const log = !loopback || program === null ? hint : `look at its log: ${logCommand(platform, environment.manager)}`
     return [...misread, error(code, `${place} runs, but does not list its models: ${message}`, log)]
   }
   const start =
-    loopback && code === 'host-unreachable' ? `"ollama-config setup${program === null ? '' : ' --run'}"` : hint
+    // What a server can be started at.
+    loopback && code === 'host-unreachable' && /^http:\/\/[^/]+$/.test(address ?? '')
+      ? `"ollama-config setup${program === null ? '' : ' --run'}"`
+      : hint
   return [...misread, error(code, `${message} (${source})`, start)]
 }
 
@@ -95,9 +98,11 @@ export function checkCloud({ server: { answers: told }, config }: Facts): readon
     error(
       'cloud-needed',
       `off${where}, but the config declares ${declared.join(', ')}`,
-      source === 'config'
-        ? 'set "disable_ollama_cloud" to false in ~/.ollama/server.json of the server, and restart it'
-        : 'unset OLLAMA_NO_CLOUD for the server, and restart it',
+      [
+        ...(source === 'config' ? [] : ['unset OLLAMA_NO_CLOUD for the server']),
+        ...(source === 'env' ? [] : ['set "disable_ollama_cloud" to false in its ~/.ollama/server.json']),
+        'restart it',
+      ].join(', '),
     ),
   ]
 }

@@ -36,14 +36,16 @@ export interface EnvironmentOptions {
   readonly platform: string
   /** Of the server; `null` when it is another machine's, or a socket. */
   readonly port: number | null
+  /** It is reached by a socket of this machine. Default: false. */
+  readonly socket?: boolean | undefined
   /** Default: `/proc`. */
   readonly proc?: string | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 export async function readServerEnvironment(options: EnvironmentOptions): Promise<ServerEnvironment> {
-  const { env, platform, port, proc, signal } = options
-  if (port === null) return unknown('the server is on another machine')
+  const { env, platform, port, socket, proc, signal } = options
+  if (port === null) return unknown(socket ? 'a socket does not tell its process' : 'the server is on another machine')
   const [found, service] = await Promise.all([
     platform === 'linux' ? findServerProcess(port, proc) : undefined,
     readService({ env, platform, names: environmentNames, signal }),

@@ -162,6 +162,7 @@ async function lookAtMachine(target: Target, { env, signal }: Known) {
       env,
       platform: platform(),
       port: loopback && place !== undefined ? portOf(place.address) : null,
+      socket: place?.address.socketPath !== undefined,
       signal,
     }),
     loopback ? findGpus({ env, platform: platform(), arch: process.arch, signal }) : null,

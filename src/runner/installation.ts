@@ -4,6 +4,7 @@ import { platform } from 'node:os'
 import path from 'node:path'
 import { parseAddress, portOf } from '../backend/address.ts'
 import type { Backend } from '../backend/backend.ts'
+import { probeServer } from '../backend/probe.ts'
 import { isPassing } from '../backend/wait.ts'
 import type { Config } from '../config/config.ts'
 import { readService } from '../doctor/service.ts'
@@ -17,7 +18,7 @@ import { type Machine, type Method, type MethodName, methodsFor } from '../setup
 import { runInTerminal } from '../setup/run.ts'
 import { endOfLog, type StartedServer, startServer } from '../setup/serve.ts'
 import { type StartWay, startWay, stayCommand } from '../setup/start.ts'
-import { connect, type Environment, type KnownConfig, selectTarget } from './connection.ts'
+import { connect, type Environment, hostOptions, type KnownConfig, selectTarget } from './connection.ts'
 import { type HostPlace, homeOf, sourceWords } from './place.ts'
 import type { RunSetupOptions, SetupOptions, SetupPlan, SetupResult } from './setup.ts'
 
@@ -51,9 +52,15 @@ async function look(given: KnownConfig | undefined, options: SetupOptions): Prom
   const common = { address: backend.address, source: sourceWords[source], program }
   const found = { machine, place, backend, env, listen }
   const answer = await versionAt(backend, signal)
-  if ('version' in answer) {
-    const nothing = { methods: [], start: null, stay: null }
-    return { ...found, plan: { ...common, state: 'ready', serverVersion: answer.version, ...nothing } }
+  const ready = (serverVersion: string | null): Setup => ({
+    ...found,
+    plan: { ...common, state: 'ready', serverVersion, methods: [], start: null, stay: null },
+  })
+  if ('version' in answer) return ready(answer.version)
+  if (answer.error.code === 'host-error') {
+    // One that cannot list its models is there all the same: a second one would find its port taken.
+    const { version } = await probeServer({ ...hostOptions(place.address, config, options), limitMs: probeMs, signal })
+    if ('value' in version) return ready(version.value)
   }
   assertStartable(place, answer.error)
   const methods =

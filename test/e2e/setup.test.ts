@@ -329,6 +329,12 @@ test(
     t.after(() => web.close())
     web.fail({}, { kind: 'status', status: 404, body: '<html>' })
     await assert.rejects(runSetup(undefined, optionsOf(here, { host: web.url })), { code: 'host-not-ollama' })
+    // One that cannot list its models answers all the same.
+    const ailing = await startOllamaServer({ version: '0.33.0' })
+    t.after(() => ailing.close())
+    ailing.fail({ path: '/api/tags' }, { kind: 'status', status: 500, body: '{"error":"stat: no such file"}' })
+    const plan = await planSetup(undefined, optionsOf(here, { host: ailing.url }))
+    assert.deepEqual([plan.state, plan.serverVersion], ['ready', '0.33.0'])
     assert.deepEqual(programs.calls(), [])
   },
 )
