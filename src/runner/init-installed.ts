@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { compareText, formatReference, referenceKey } from '../artifact/reference.ts'
+import { printable } from '../artifact/text.ts'
 import type { Backend, ModelDetails } from '../backend/backend.ts'
 import { readStateWhenReady } from '../backend/wait.ts'
 import type { Config, ModelDeclaration } from '../config/config.ts'
-import { isConfigError } from '../errors.ts'
+import { isConfigError, isOllamaConfigError, type OllamaConfigError, toErrorData } from '../errors.ts'
 import type { Draft, DraftItem, KeptModel } from '../init/draft.ts'
 import { type Answer, type Origin, originsOf } from '../init/origins.ts'
 import { writeBuild } from '../init/written.ts'
@@ -112,15 +113,16 @@ async function declareAll(
   { signal }: InitOptions,
 ): Promise<readonly Declared[]> {
   const turns = new Turns(showsAtOnce)
-  const shown = new Map<string, Promise<ModelDetails | null>>()
+  const shown = new Map<string, Promise<ModelDetails | OllamaConfigError>>()
   const show = ({ name }: InstalledModel) => {
     const showing =
       shown.get(name) ??
       turns
         .run(() => backend.show(name, { signal }))
-        .catch(() => {
+        .catch((error: unknown) => {
           signal?.throwIfAborted()
-          return null
+          if (isOllamaConfigError(error)) return error
+          throw error
         })
     shown.set(name, showing)
     return showing
@@ -152,10 +154,13 @@ async function declareAll(
         ]
       case 'built': {
         const [details, base] = await Promise.all([show(model), show(origin.base)])
-        if (details === null || base === null) {
+        if (isOllamaConfigError(details) || isOllamaConfigError(base)) {
+          const [what, error] = isOllamaConfigError(details) ? ['it', details] : [`its base ${origin.base.name}`, base]
+          const missing = `a part of ${what} is missing: try "ollama-config verify"`
+          const { code, message } = toErrorData(error)
           keep(
             model,
-            `a part of ${details === null ? 'it' : `its base ${origin.base.name}`} is missing: try "ollama-config verify"`,
+            code === 'model-not-found' ? missing : `${what} could not be looked at: ${printable(message, 200)}`,
           )
           return []
         }

@@ -116,6 +116,14 @@ test('what is installed is declared as it was made, and a plan has nothing to do
   await assertNothingToDo(made, '--offline')
 })
 
+test('what the server does not tell of is kept, with what it said', async (t) => {
+  const made = await host(t, [base], ['base'])
+  made.server.derive('mine', 'base', { system: 'Mine' })
+  made.server.fail({ path: '/api/show', model: 'mine' }, { kind: 'status', status: 403, body: '' })
+  await made.run(0, 'init', '--from-installed')
+  assert.match(read(made), /\/\/ it could not be looked at: .*status 403/)
+})
+
 test('what could not be made again is kept, with the reason, and nothing deletes it', async (t) => {
   const made = await host(t, [base, { name: 'gone', layers: [weights(9)] }], ['base', 'gone'])
   const { server, remote } = made
