@@ -19,13 +19,17 @@ export interface Circumstances {
  *
  * @param deletes Whether the command may delete, too
  */
-export function assertApprovable(flags: ApprovalFlags, interactive: boolean, deletes = false): void {
+export function assertApprovable(
+  flags: ApprovalFlags & Pick<ApplyFlags, 'json'>,
+  interactive: boolean,
+  deletes = false,
+): void {
   if (flags.prune && flags['no-prune'])
     throw new OllamaConfigError('usage', '--prune and --no-prune contradict each other')
   if (!interactive && !flags.yes) {
     throw new OllamaConfigError(
       'approval-required',
-      'Nobody can be asked here, since this is no terminal, and --yes was not given',
+      `Nobody can be asked here, since ${flags.json ? '--json was given' : 'this is no terminal'}, and --yes was not`,
       {
         hint: `add --yes to go ahead without a question${deletes ? '; deletions need --prune too' : ''}`,
       },

@@ -68,6 +68,14 @@ export function parseArguments(words: readonly string[]): Invocation {
   const command = commandName(first)
   if (command === 'exec') return parseExec(rest)
   if (rest.includes('--help') || rest.includes('-h')) return { command: 'help', topic: command }
+  const parsed = parseCommand(command, rest)
+  // As in a group of letters.
+  return 'flags' in parsed && 'help' in parsed.flags && parsed.flags.help === true
+    ? { command: 'help', topic: command }
+    : parsed
+}
+
+function parseCommand(command: Exclude<CommandName, 'exec'>, rest: readonly string[]): Invocation {
   switch (command) {
     case 'init':
       return { command, ...parseWords(command, commands.init, rest) }
@@ -106,6 +114,7 @@ function parseExec(rest: readonly string[]): Invocation {
   const { own, command } = splitCommand(rest, commands.exec.flags)
   if (own.includes('--help') || own.includes('-h')) return { command: 'help', topic: 'exec' }
   const { flags } = parseWords('exec', commands.exec, own)
+  if (flags.help) return { command: 'help', topic: 'exec' }
   if (command.length === 0)
     throw usage('exec needs a command to run', 'write it after "--", as in ollama-config exec -- npm run dev')
   return { command: 'exec', flags, words: command }
@@ -126,7 +135,7 @@ function splitCommand(
     if (!word.startsWith('-') || word === '-') break
     const next = words[index + 1]
     const flag = Object.entries(flags).find(([name, { short }]) => word === `--${name}` || word === `-${short}`)?.[1]
-    const takesNext = flag?.type === 'string' && next !== undefined && next !== '--'
+    const takesNext = flag?.type === 'string' && next !== undefined && !next.startsWith('-')
     if (takesNext && (!flag.optional || looksLikePath(next))) index++
   }
   return { own: words.slice(0, index), command: words.slice(index) }
@@ -154,6 +163,8 @@ export function parseDuration(
   if (text === undefined) return undefined
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim())
   if (match === null) throw usage(`${flag} ${quoted(text)} is not a time`, 'write 60s, 2m or 1h')
+  if (flag === '--stall-timeout' && Number(match[1]) === 0)
+    throw usage(`${flag} ${quoted(text)} would end every pull`, 'write 2m, or a long time such as 24h')
   const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] ?? 's'] ?? 1000
   return Number(match[1]) * unit
 }
@@ -282,6 +293,14 @@ function parseWords<Info extends CommandInfo>(
     if (flag.type === 'boolean' && token.value !== undefined) throw usage(`${token.rawName} takes no value`)
     if (flag.type === 'string' && (token.value === undefined || token.value === '')) {
       throw usage(`${token.rawName} needs a value`, `write ${token.rawName} ${flag.value ?? 'VALUE'}`)
+    }
+    // The next flag, which was to be one.
+    if (flag.type === 'string' && token.inlineValue === false && token.value?.startsWith('-')) {
+      const shown = printable(token.value, 100)
+      throw usage(
+        `${token.rawName} needs a value, and ${shown} follows`,
+        `write ${token.rawName} ${flag.value ?? 'VALUE'}, or --${token.name}=${shown} where that is the value`,
+      )
     }
   }
   checkCount(command, info, found, missed)

@@ -17,7 +17,7 @@ import { helpText, welcomeText } from './help.ts'
 import { errorDocument, JsonLines } from './views/json.ts'
 import { asciiOutput, writeFolded } from './views/output.ts'
 import { formatError, moreText } from './views/problems.ts'
-import { describeTerminal, type TerminalFlags } from './views/terminal.ts'
+import { describeTerminal, type Terminal, type TerminalFlags } from './views/terminal.ts'
 
 export { exitCodes } from './context.ts'
 
@@ -134,9 +134,14 @@ function looksOf(words: readonly string[]): TerminalFlags {
   return { 'no-color': words.includes('--no-color'), plain: words.includes('--plain') }
 }
 
+/** Without a look at stdin, which would open it: it belongs to what `exec` runs. */
+function terminalOf({ stdout, stderr, env, platform }: Context, words: readonly string[]): Terminal {
+  return describeTerminal({ stdin: {}, stdout, stderr, env, platform }, looksOf(words))
+}
+
 /** Where figures and arrows cannot be shown, texts have none. JSON stays as it is. */
 function speakable(words: readonly string[], context: Context): Context {
-  if (words.includes('--json') || describeTerminal(context, looksOf(words)).unicode) return context
+  if (words.includes('--json') || terminalOf(context, words).unicode) return context
   const outputs = { stdout: asciiOutput(context.stdout), stderr: asciiOutput(context.stderr) }
   // Not spread: stdin is opened when it is looked at.
   const own = Object.getOwnPropertyDescriptors
@@ -148,7 +153,7 @@ function showError(error: unknown, words: readonly string[], flags: CommonFlags,
   // Read from the words: when the flags themselves are wrong there is nothing parsed to look at.
   const wants = (flag: string) => words.includes(flag)
   if (wants('--json') && !writesJsonLines(words)) context.stdout.write(errorDocument(error))
-  const terminal = describeTerminal(context, looksOf(words))
+  const terminal = terminalOf(context, words)
   context.stderr.write(
     formatError(error, {
       style: styleFor(terminal.stderrColor, flags, context),

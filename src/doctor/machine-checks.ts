@@ -37,7 +37,7 @@ export function checkDisk({ folder, config }: Facts): readonly Finding[] {
   if (free === null) return [unknown('disk-unknown', 'not known, as the folder of the models')]
   const text = `${formatBytes(free)} free where models lie`
   if (free >= littleBytes) return [ok('disk', text)]
-  const hint = `ollama-config collect${config.file === null ? '' : ', then ollama-config plan --prune shows what else could go'}`
+  const hint = `"ollama-config collect"${config.file === null ? '' : ', then "ollama-config plan --prune" shows what else could go'}`
   return [(free < tooLittleBytes ? error : warning)('disk-low', text, hint)]
 }
 

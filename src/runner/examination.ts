@@ -169,7 +169,7 @@ async function lookAtMachine(target: Target, { env, signal }: Known) {
   ])
   return {
     program: findOllama(env, platform()) ?? null,
-    install: 'ollama-config setup',
+    install: '"ollama-config setup"',
     upgrade: method?.upgrade ?? 'see https://ollama.com/download',
     proxies: proxiesOf(env),
     environment,

@@ -151,3 +151,24 @@ test('suggest() finds slips of the hand and nothing else', () => {
   assert.equal(suggest('zebra', ['models', 'host', 'keep']), undefined)
   assert.equal(suggest('x', ['y', 'keep']), 'y')
 })
+
+test('a flag that lacks its value does not take the next flag for it', () => {
+  for (const words of [
+    ['plan', '--out', '--json'],
+    ['apply', '--log-file', '--prune'],
+    ['exec', '--log-file', '--check', '--', 'x'],
+  ])
+    assert.throws(() => parseArguments(words), { code: 'usage', message: /^--\S+ needs a value/ }, words.join(' '))
+  const given = parseArguments(['plan', '--out=--json'])
+  assert.ok(given.command === 'plan')
+  assert.deepEqual({ ...given.flags }, { out: '--json' })
+})
+
+test('a letter for help counts in a group, too', () => {
+  assert.deepEqual(parseArguments(['apply', '-yh']), { command: 'help', topic: 'apply' })
+})
+
+test('a pull is not to be stopped at once', () => {
+  assert.throws(() => parseDuration('--stall-timeout', '0s'), { code: 'usage' })
+  assert.equal(parseDuration('--wait', '0'), 0)
+})

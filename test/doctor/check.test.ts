@@ -170,7 +170,7 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
     'unknown folder-unknown',
     /there is no model that names it/,
   ],
-  ['disk', withFolder({ freeBytes: 4e9 }), 'warning disk-low', /4 GB free.* > ollama-config collect/],
+  ['disk', withFolder({ freeBytes: 4e9 }), 'warning disk-low', /4 GB free.* > "ollama-config collect"/],
   ['disk', withFolder({ freeBytes: 0 }), 'error disk-low'],
   ['disk', withFolder({ freeBytes: null }), 'unknown disk-unknown'],
   ['memory', { memoryBytes: null }, 'unknown memory-unknown'],

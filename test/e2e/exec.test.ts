@@ -5,6 +5,7 @@ import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { helpText } from '../../src/cli/help.ts'
+import { run } from '../../src/cli/run.ts'
 import { environmentOf } from '../../src/index.ts'
 import type { OllamaServerOptions } from '../support/ollama-server.ts'
 import {
@@ -278,4 +279,23 @@ test('environmentOf() names the host with scheme and port, and never hands on wh
   for (const [env, host, expected] of cases)
     assert.equal(environmentOf({ models }, { env, host })['OLLAMA_HOST'], expected, host)
   assert.deepEqual(environmentOf({ models }, { env: {}, store: '/srv/models' }), { OLLAMA_MODELS: '/srv/models' })
+})
+
+test('nothing of ours looks at the stdin of the command', async (t) => {
+  const cwd = tempFolder(t)
+  const written: string[] = []
+  const output = { isTTY: true, columns: 80, write: (text: string) => void written.push(text) }
+  const code = await run(['exec', '--', 'true'], {
+    stdout: output,
+    stderr: output,
+    get stdin(): never {
+      throw new Error('it was opened')
+    },
+    env: {},
+    cwd,
+    platform: process.platform,
+    signal: new AbortController().signal,
+  })
+  assert.equal(code, 3)
+  assert.match(written.join(''), /No ollama.config/)
 })

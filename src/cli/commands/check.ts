@@ -6,6 +6,7 @@ import type { CheckFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
 import { writeFolded } from '../views/output.ts'
+import { verbOf } from '../views/words.ts'
 import { applyCommand, openSession, type Session, withHostSource } from './session.ts'
 
 /** More names than this make no line that anyone reads. */
@@ -35,9 +36,7 @@ export function lacking(plan: Plan, flags: Flags, context: Context): string | un
   if (error !== undefined) return printable(error.message, 1000)
   const pending = pendingChanges(plan)
   if (pending.length === 0) return undefined
-  const names = pending
-    .slice(0, namesShown)
-    .map(({ action, reference }) => `${action === 'derive' ? 'build' : action} ${reference}`)
+  const names = pending.slice(0, namesShown).map(({ action, reference }) => `${verbOf(action)} ${reference}`)
   const more = pending.length > namesShown ? `, and ${pending.length - namesShown} more` : ''
   return `Pending: ${names.join(', ')}${more}. Run: ${applyCommand(flags, context)}`
 }

@@ -2,6 +2,7 @@
 import { jsonText } from '../../artifact/json-text.ts'
 import { formatReference } from '../../artifact/reference.ts'
 import { printable } from '../../artifact/text.ts'
+import { OllamaConfigError } from '../../errors.ts'
 import { formatVersion, pendingChanges, planErrors } from '../../plan/plan.ts'
 import { createPlan, selectTarget } from '../../runner.ts'
 import type { PlanFlags } from '../command-table.ts'
@@ -13,6 +14,14 @@ import { describeTerminal } from '../views/terminal.ts'
 import { applyCommand, openSession, type Session, styleFor, withHostSource } from './session.ts'
 
 export async function plan(flags: PlanFlags, context: Context): Promise<number> {
+  if (flags['config-only'] && flags.out !== undefined)
+    throw new OllamaConfigError(
+      'usage',
+      '--out and --config-only were both given, and without a host there is no plan',
+      {
+        hint: 'leave out one of them',
+      },
+    )
   const session = await openSession(flags, context)
   if (flags['config-only']) {
     // Throws for an address that is none.
@@ -53,7 +62,12 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
       }),
     )
     if (flags.out !== undefined)
-      writeFolded(context.stdout, `Saved. To do it: ${applyCommand(flags, context, flags.out)}\n`)
+      writeFolded(
+        context.stdout,
+        planErrors(result).length > 0
+          ? 'Saved, but it cannot be applied: see above\n'
+          : `Saved. To do it: ${applyCommand(flags, context, flags.out)}\n`,
+      )
     else if (pendingChanges(result).length > 0 && planErrors(result).length === 0)
       writeFolded(context.stdout, `To do it: ${applyCommand(flags, context)}\n`)
   }

@@ -101,7 +101,7 @@ export function commandLine(words: readonly string[], flags: CommonFlags, { env 
     const text = flags[name]
     if (text === undefined) return []
     // An address may hold a password.
-    return [`--${name}`, text.includes('@') ? '…' : shellWord(text)]
+    return [`--${name}`, name === 'host' && text.includes('@') ? '…' : shellWord(text)]
   }
   const store = flags.store === undefined || flags.store === true ? '' : `=${shellWord(flags.store)}`
   return [
@@ -125,12 +125,16 @@ export function programOf({ env }: Pick<Context, 'env'>): string {
 /** Colours, and hints whose commands are for the same config and the same host or store. */
 export function styleFor(color: boolean, flags: CommonFlags, context: Pick<Context, 'env'>): Style {
   const hint = (text: string) =>
-    text.replaceAll(/"ollama-config ([^"]+)"/g, (_, words: string) => `"${commandLine([words], flags, context)}"`)
+    text.replaceAll(/"ollama-config ([^"]+)"/g, (_, words: string) => {
+      // An example knows of no host.
+      const known = words !== 'init' ? flags : flags.cwd === undefined ? {} : { cwd: flags.cwd }
+      return `"${commandLine([words], known, context)}"`
+    })
   return createStyle(color, hint, flags.plain === true)
 }
 
-export function shellWord(text: string): string {
+function shellWord(text: string): string {
   if (/^[\w./:@%+=-]+$/.test(text)) return text
   // What cannot be shown cannot be copied either.
-  return visible(text) === text ? `'${text}'` : '…'
+  return visible(text) === text ? `'${text.replaceAll("'", "'\\''")}'` : '…'
 }

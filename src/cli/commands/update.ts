@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { OllamaConfigError } from '../../errors.ts'
-import { type Plan, pendingChanges } from '../../plan/plan.ts'
+import { blockOf, type Plan, pendingChanges } from '../../plan/plan.ts'
 import { createPlan, lockModels, lockPathOf } from '../../runner.ts'
 import { assertApprovable } from '../approval.ts'
 import type { UpdateFlags } from '../command-table.ts'
@@ -37,7 +37,8 @@ async function planAndUpdate(flags: UpdateFlags, models: readonly string[], scre
   showPlan(plan, { file, all: true }, screen)
   assertApplicable(plan)
   const pending = pendingChanges(plan)
-  if (pending.length > 0 && !flags.yes && !(await confirm(`\n${changesQuestion(pending)}`, context))) {
+  const isPossible = pending.some((change) => blockOf(change) === undefined)
+  if (isPossible && !flags.yes && !(await confirm(`\n${changesQuestion(pending)}`, context))) {
     context.stderr.write('Nothing was changed.\n')
     return exitCodes.usage
   }

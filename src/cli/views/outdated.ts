@@ -70,6 +70,8 @@ function whatText({ status, differences, downloadBytes }: OutdatedModel): string
 const summaryWords = {
   'same-content': 'with the same content',
   'not-installed': 'not installed',
+  'not-in-registry': 'not at its registry',
+  'server-too-old': 'in need of a newer Ollama',
   unknown: 'unknown',
 } as const
 
@@ -85,7 +87,7 @@ function summary(shown: readonly OutdatedModel[], current: number, options: Outd
   const parts = [
     outdated === 1 ? '1 model is outdated' : `${outdated} models are outdated`,
     `${current} up to date`,
-    ...(['same-content', 'not-installed', 'unknown'] as const).flatMap((status) =>
+    ...(['same-content', 'not-installed', 'not-in-registry', 'server-too-old', 'unknown'] as const).flatMap((status) =>
       count(status) === 0 ? [] : [`${count(status)} ${summaryWords[status]}`],
     ),
   ]

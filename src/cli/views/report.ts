@@ -4,7 +4,7 @@ import { printable } from '../../artifact/text.ts'
 import { formatDiagnostic, moreText } from './problems.ts'
 import type { Style } from './style.ts'
 import { fold } from './text.ts'
-import { past } from './words.ts'
+import { past, verbOf } from './words.ts'
 
 export interface ReportViewOptions {
   readonly style: Style
@@ -22,7 +22,7 @@ export function formatReport(report: Report, { style, told, columns, program }: 
   const failed = results.filter(({ outcome }) => outcome === 'failed')
   const left = results.filter(({ outcome, skipReason }) => outcome === 'cancelled' || skipReason === 'interrupted')
   const lines = (told ? [] : failed).flatMap(({ action, reference, error }) => [
-    `  ${style.words ? 'failed:' : style.red('x')} ${failureText(action, reference, printable(error?.message ?? 'failed', 1000))}`,
+    `  ${style.words ? 'failed:' : style.red('x')} ${failureText(verbOf(action), reference, printable(error?.message ?? 'failed', 1000))}`,
     ...(error?.hint === undefined ? [] : [`    ${style.dim(style.hint(printable(error.hint)))}`]),
   ])
   const diagnostics = report.targets.flatMap((target) => target.diagnostics)
@@ -30,7 +30,9 @@ export function formatReport(report: Report, { style, told, columns, program }: 
     lines.push(formatDiagnostic(diagnostic, style, columns))
   }
   if (left.length > 0) {
-    lines.push(['  Left to do:', ...left.map(({ action, reference }) => `    ${action} ${reference}`)].join('\n'))
+    lines.push(
+      ['  Left to do:', ...left.map(({ action, reference }) => `    ${verbOf(action)} ${reference}`)].join('\n'),
+    )
   }
   if (results.some(({ skipReason }) => skipReason === 'earlier-failure')) {
     lines.push(`  Nothing ${deleted > 0 ? 'more ' : ''}was deleted, since something failed`)

@@ -39,7 +39,12 @@ export function formatSetup(plan: SetupPlan, options: SetupViewOptions & { reado
         ],
     others.length === 0
       ? []
-      : ['Other ways (--with NAME):', ...others.map((other) => `  ${padEnd(other.name, 6)}  ${other.command}`)],
+      : [
+          'Other ways (--with NAME):',
+          ...others.map(
+            (other) => `  ${padEnd(other.name, 6)}  ${other.needsRoot ? other.rootCommand : other.command}`,
+          ),
+        ],
     [
       byHand
         ? 'This needs root: run it yourself, since ollama-config never calls sudo.'

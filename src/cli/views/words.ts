@@ -1,7 +1,9 @@
 /** What became of a change, in words: the same in the task tree and in plain lines. Pure. */
+
 import type { ModelLoaded, ModelLoading, SkipReason, WaitingForOther } from '../../apply/events.ts'
 import { formatBytes } from '../../artifact/bytes.ts'
 import { printable } from '../../artifact/text.ts'
+import type { Change } from '../../plan/plan.ts'
 import { formatDuration } from './format.ts'
 import type { ChangeState } from './progress.ts'
 import type { Style } from './style.ts'
@@ -97,4 +99,9 @@ function attemptsText({ attempts }: ChangeState): string {
 
 function timeText(word: string, { durationMs }: ChangeState): string {
   return durationMs === null ? '' : `${word} ${formatDuration(durationMs)}`
+}
+
+/** What is to be done, as people say it. */
+export function verbOf(action: Change['action']): string {
+  return action === 'derive' ? 'build' : action
 }
