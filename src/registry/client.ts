@@ -99,10 +99,20 @@ class Client implements DownloadClient {
     const key = `${reference.host}/${reference.namespace}/${reference.model} ${digest}`
     const direct = this.#direct.get(key)
     if (direct !== undefined) {
-      const { response, url } = await connections.get(direct, headers, signal)
-      if (!isRefusal(response.status)) return this.#discreet(response, url)
+      // The registry may lead elsewhere by the next try.
+      const forget = () => {
+        if (this.#direct.get(key) === direct) this.#direct.delete(key)
+      }
+      const { response, url } = await connections.get(direct, headers, signal).catch((error: unknown) => {
+        if (!signal?.aborted) forget()
+        throw error
+      })
+      if (!isRefusal(response.status)) {
+        if (response.status >= 500) forget()
+        return this.#discreet(response, url)
+      }
       await readBeginning(response, maxTokenBytes)
-      if (this.#direct.get(key) === direct) this.#direct.delete(key)
+      forget()
     }
     const asked = await this.#signed(
       { reference, insecure, signal },
@@ -120,7 +130,7 @@ class Client implements DownloadClient {
     )
     if ('refusal' in asked) throw unauthorized(asked.refusal)
     const { response, url, asked: first } = asked.got
-    if (url.href !== first.href && !isRefusal(response.status)) this.#direct.set(key, url)
+    if (url.href !== first.href && !isRefusal(response.status) && response.status < 500) this.#direct.set(key, url)
     return this.#discreet(response, url)
   }
 

@@ -42,7 +42,7 @@ export async function get(connections: Connections, question: () => Question, op
       const got = await once(connections, question(), maxBytes, signal)
       if (last || !(got.status === 429 || got.status >= 500)) return got
       const retryAfter = got.header('retry-after') ?? ''
-      if (/^\d+$/.test(retryAfter)) waitMs = Math.min(Number(retryAfter) * 1000, maxRetryAfterMs)
+      if (/^\d+$/.test(retryAfter)) waitMs = Math.max(waitMs, Math.min(Number(retryAfter) * 1000, maxRetryAfterMs))
     } catch (error) {
       if (last || !isReset(error)) throw error
     }

@@ -1,5 +1,5 @@
 /** One process at a time at a file, for as long as it takes to read it, change it and write it. */
-import { open, rename, rm, stat } from 'node:fs/promises'
+import { link, open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { notWritten } from './atomic-file.ts'
 import { sleep } from './sleep.ts'
@@ -19,9 +19,12 @@ const pauseMs = 20
 export async function withFileMutex<T>(file: string, work: () => Promise<T>, staleMs = staleAfterMs): Promise<T> {
   const mutex = path.join(path.dirname(file), `.${path.basename(file)}.mutex`)
   const startedMs = performance.now()
+  let mine: number | undefined
   try {
     const watch = new Watch(staleMs)
-    while (!(await take(mutex, watch))) {
+    for (;;) {
+      mine = await take(mutex, watch)
+      if (mine !== undefined) break
       if (performance.now() - startedMs > patienceMs) throw new Error(`another process holds ${mutex}`)
       await sleep(pauseMs * (0.5 + Math.random()))
     }
@@ -31,7 +34,9 @@ export async function withFileMutex<T>(file: string, work: () => Promise<T>, sta
   try {
     return await work()
   } finally {
-    await rm(mutex, { force: true }).catch(() => {})
+    // Unless another one took it since, from a process that was held up for too long.
+    const found = await stat(mutex).catch(() => undefined)
+    if (found?.ino === mine) await rm(mutex, { force: true }).catch(() => {})
   }
 }
 
@@ -51,18 +56,26 @@ class Watch {
   }
 }
 
-async function take(mutex: string, watch: Watch): Promise<boolean> {
+/** Which file it is, when it is ours. */
+async function take(mutex: string, watch: Watch): Promise<number | undefined> {
   try {
-    await (await open(mutex, 'wx', 0o600)).close()
-    return true
+    const handle = await open(mutex, 'wx', 0o600)
+    try {
+      return (await handle.stat()).ino
+    } finally {
+      await handle.close()
+    }
   } catch (error) {
     if (!hasCode(error) || error.code !== 'EEXIST') throw error
   }
   const found = await stat(mutex).catch(() => undefined)
-  if (found === undefined || !watch.isStale(found)) return false
-  // Of several who see that it is stale, only one can move it away.
+  if (found === undefined || !watch.isStale(found)) return undefined
   const aside = `${mutex}-${crypto.randomUUID()}`
   await rename(mutex, aside).catch(() => {})
+  // Who was held up right here moved away what a quicker one has by now: it goes back, unless a third one came.
+  const moved = await stat(aside).catch(() => undefined)
+  if (moved !== undefined && (moved.ino !== found.ino || moved.mtimeMs !== found.mtimeMs))
+    await link(aside, mutex).catch(() => {})
   await rm(aside, { force: true })
-  return false
+  return undefined
 }

@@ -170,7 +170,8 @@ export class Downloader {
 
   /** Somewhere in a span that doubles, so that many do not come back at the same moment. */
   #pause(failures: number, error: unknown): number {
-    if (error instanceof AnswerError && error.retryAfterMs !== undefined) return error.retryAfterMs
-    return Math.random() * Math.min(longestPauseMs, this.#pauseMs * 2 ** (failures - 1))
+    const ownMs = Math.random() * Math.min(longestPauseMs, this.#pauseMs * 2 ** (failures - 1))
+    // A server that says "at once" again and again is given the time all the same.
+    return error instanceof AnswerError ? Math.max(ownMs, error.retryAfterMs ?? 0) : ownMs
   }
 }

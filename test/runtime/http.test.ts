@@ -261,7 +261,7 @@ test('a limit on silence ends a request that gets no answer', async (t) => {
 
 test('a limit on silence ends an answer that stops', async (t) => {
   const url = await serve(t, (_, outgoing) => void outgoing.writeHead(200).write('first'))
-  const response = await createHttpClient({ url }).send({ path: '/', silenceMs: 50 })
+  const response = await createHttpClient({ url }).send({ path: '/', silenceMs: 500 })
   await assert.rejects(readText(response, 100), isTransport('timeout'))
 })
 
