@@ -95,7 +95,7 @@ async function pinBuilds(
   models: readonly DesiredModel[],
   pulled: ReadonlyMap<string, Pinned>,
   { desired, actual, lock, recalled }: Survey,
-  { signal }: LockModelsOptions,
+  { from, signal }: LockModelsOptions,
 ): Promise<ReadonlyMap<string, Pinned>> {
   if (models.every(({ recipe }) => recipe?.kind !== 'build')) return new Map()
   const { declarationHashes } = await import('../resolution/declaration-hash.ts')
@@ -112,11 +112,14 @@ async function pinBuilds(
       if (recipe.from === null) return [[name, { entry: { digest, declaration, base: null } }]]
       const base = formatReference(recipe.from)
       const pin = pulled.get(base)
-      const baseDigest =
-        installed.get(referenceKey(recipe.from)) ??
-        (pin !== undefined && 'entry' in pin ? pin.entry : entries.get(base.toLowerCase()))?.digest
-      if (baseDigest != null)
-        return [[name, { entry: { digest, declaration, base: { reference: base, digest: baseDigest } } }]]
+      const installedBase = installed.get(referenceKey(recipe.from))
+      const pinnedBase = (pin !== undefined && 'entry' in pin ? pin.entry : entries.get(base.toLowerCase()))?.digest
+      const baseDigest = from === 'registry' ? (pinnedBase ?? installedBase) : (installedBase ?? pinnedBase)
+      if (baseDigest != null) {
+        // What is installed was built of the base that is installed.
+        const built = installedBase === undefined || installedBase === baseDigest ? digest : null
+        return [[name, { entry: { digest: built, declaration, base: { reference: base, digest: baseDigest } } }]]
+      }
       const problem: Diagnostic = {
         severity: 'error',
         code: 'not-locked',

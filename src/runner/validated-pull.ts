@@ -1,10 +1,10 @@
 /** `pullModelsWithValidation`: pulls models, and has the plugins that speak for them look at what came. Deletes nothing. */
-import type { Event } from '../apply/events.ts'
+import type { ChangeResult, Event } from '../apply/events.ts'
 import { formatReference, parseReference, referenceKey } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import type { Config } from '../config/config.ts'
 import { type Diagnostic, type ErrorData, isOllamaConfigError, OllamaConfigError, toErrorData } from '../errors.ts'
-import { type Plan, pendingChanges, planErrors } from '../plan/plan.ts'
+import { type Change, type Plan, pendingChanges, planErrors } from '../plan/plan.ts'
 import type { ModelManager } from '../plugins/manager.ts'
 import { applyPlan } from './apply.ts'
 import { type ConnectOptions, connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
@@ -158,9 +158,30 @@ async function pullAll(plan: Plan, config: KnownConfig, options: ValidatedPullOp
   for await (const event of run) options.onEvent?.(event)
   const results = (await run.report).targets.flatMap((target) => target.results)
   return {
-    errors: new Map(results.flatMap(({ reference, error }) => (error === undefined ? [] : [[reference, error]]))),
+    errors: errorsOf(results, pending),
     changed: new Set(results.filter(({ outcome }) => outcome === 'done').map(({ reference }) => reference)),
   }
+}
+
+/** What starts from a model that was not brought was not begun, and says no more than that: the reason is that of its source. */
+function errorsOf(results: readonly ChangeResult[], pending: readonly Change[]): ReadonlyMap<string, ErrorData> {
+  const failed = new Map(results.flatMap(({ id, error }) => (error === undefined ? [] : [[id, error] as const])))
+  const sources = new Map(pending.map(({ id, dependsOn }) => [id, dependsOn]))
+  const errorOf = (id: string): ErrorData | undefined => {
+    const own = failed.get(id)
+    if (own !== undefined) return own
+    for (const source of sources.get(id) ?? []) {
+      const error = errorOf(source)
+      if (error !== undefined) return error
+    }
+    return undefined
+  }
+  return new Map(
+    results.flatMap(({ id, reference, skipReason }) => {
+      const error = skipReason === 'dependency-failed' ? errorOf(id) : failed.get(id)
+      return error === undefined ? [] : [[reference, error] as const]
+    }),
+  )
 }
 
 function notThere(name: string, { kind }: Place): ErrorData {

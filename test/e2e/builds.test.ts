@@ -454,6 +454,22 @@ test('lock tells of a declaration that changed, though no digest did', async (t)
   assert.match((await made.run(0, 'lock')).stdout, /as before/)
 })
 
+test('update --lock-only pins a model that is built to the base that is pinned beside it', async (t) => {
+  const made = await built(t)
+  await made.run(0, 'lock')
+  made.remote.publish({ ...base, layers: [weights(2)] })
+  await made.run(0, 'update', '--lock-only')
+  const pinned = made.remote.content('base').digest
+  const entry = made.lock().models['reviewer:latest']
+  assert.ok(entry !== undefined && 'base' in entry)
+  assert.equal(made.lock().models['base:latest']?.digest, pinned)
+  assert.deepEqual([entry.base?.digest, entry.digest], [pinned, null])
+  // What is installed was built of another base.
+  assert.match((await made.run(2, 'plan', '--frozen', '--detailed-exitcode')).stdout, /~ reviewer:latest/)
+  await made.run(0, 'apply', '--yes', '--frozen')
+  await made.run(0, 'plan', '--frozen', '--detailed-exitcode')
+})
+
 test('a file where a model is wanted, and one that is no GGUF, are told before anything is asked', async (t) => {
   const made = await world(t, [], { models: [{ name: 'a', from: './w.gguf' }] })
   assert.match((await made.run(3, 'plan')).stderr, /models\[0\]\.from names a file .*: ".\/w\.gguf"\n.*write "gguf"/)

@@ -209,3 +209,20 @@ test('a named model that the config declares is made as it is declared, and its 
   server.publish({ name: 'other', revision: 'moved' })
   assert.deepEqual(inShort(await pull(['other'], { config })), { 'other:latest': 'false  locked-version-gone' })
 })
+
+test('what is made of a model that cannot be had tells why that one could not', async (t) => {
+  const server = await startServer(t, { registry: ['other'] })
+  const cwd = tempFolder(t, {
+    'ollama.config.json': {
+      models: [{ name: 'mine', from: 'nope', system: 'S' }, { name: 'second', aliasOf: 'mine' }, 'other'],
+      host: server.url,
+    },
+  })
+  const results = await pull(undefined, { config: await loadConfig({ cwd, env: {} }) })
+  assert.deepEqual(inShort(results), {
+    'mine:latest': 'false  model-not-found',
+    'nope:latest': 'false  model-not-found',
+    'other:latest': 'true ',
+    'second:latest': 'false  model-not-found',
+  })
+})
