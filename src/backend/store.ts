@@ -14,6 +14,7 @@ import { holdStore } from '../store/mutex.ts'
 import { type Owner, ownerFor } from '../store/ownership.ts'
 import { prepare, publishBlob, publishManifest, writeStream } from '../store/publish.ts'
 import { copyModel, removeModel, removeUnnamedBlobs } from '../store/remove.ts'
+import { SmallFiles } from '../store/small-files.ts'
 import { Downloader, type DownloaderOptions } from '../transfer/downloader.ts'
 import type {
   Backend,
@@ -64,6 +65,7 @@ class StoreBackend implements Backend {
   /** Pulls under way, which use the two above. */
   #pulls = 0
   readonly #claims = new Claims()
+  readonly #files = new SmallFiles()
 
   constructor(options: StoreBackendOptions) {
     this.address = options.folder
@@ -85,7 +87,7 @@ class StoreBackend implements Backend {
 
   async readState({ signal }: CallOptions = {}): Promise<ActualState> {
     assertKnownLayout(this.#layout)
-    const { models, unreadable, stored } = await listModels(this.#layout, { signal })
+    const { models, unreadable, stored } = await listModels(this.#layout, { signal, files: this.#files })
     return { serverVersion: null, models, unreadable, stored }
   }
 
@@ -180,7 +182,7 @@ class StoreBackend implements Backend {
     const owner = await this.#prepare()
     const { found: replaced } = await this.#findAll(reference, signal)
     await this.#hold?.assertHeld()
-    await copyModel(this.#layout, model, reference, { owner, signal })
+    await copyModel(this.#layout, model, reference, { owner, signal, files: this.#files })
     await this.#removeUnnamed(replaced, signal)
   }
 
@@ -188,7 +190,7 @@ class StoreBackend implements Backend {
     const model = await this.#find(name, signal)
     await this.#prepare()
     await this.#hold?.assertHeld()
-    await this.#claims.removing(model, (rest) => removeModel(this.#layout, rest, { signal }))
+    await this.#claims.removing(model, (rest) => removeModel(this.#layout, rest, { signal, files: this.#files }))
   }
 
   /** Blobs first, manifest last; then what only the version before had goes, as a server does it. */
@@ -201,13 +203,15 @@ class StoreBackend implements Backend {
     const { found: replaced } = await this.#findAll(reference, signal)
     signal?.throwIfAborted()
     await this.#hold?.assertHeld()
-    await publishManifest(this.#layout, reference, encode(text), { owner })
+    await publishManifest(this.#layout, reference, encode(text), { owner, files: this.#files })
     await this.#removeUnnamed(replaced, undefined)
   }
 
   async #removeUnnamed(replaced: readonly StoredModel[], signal: AbortSignal | undefined): Promise<void> {
     for (const model of replaced)
-      await this.#claims.removing(model, (rest) => removeUnnamedBlobs(this.#layout, rest, { signal }))
+      await this.#claims.removing(model, (rest) =>
+        removeUnnamedBlobs(this.#layout, rest, { signal, files: this.#files }),
+      )
   }
 
   async #prepare(): Promise<Owner | undefined> {
@@ -219,7 +223,11 @@ class StoreBackend implements Backend {
   /** Two are found only where names differ in case, which a server never makes. The one that is spelled so comes first. */
   async #findAll(reference: Reference, signal: AbortSignal | undefined): Promise<Found> {
     assertKnownLayout(this.#layout)
-    const { models: found, damaged } = await readManifests(this.#layout, { signal, only: reference })
+    const { models: found, damaged } = await readManifests(this.#layout, {
+      signal,
+      only: reference,
+      files: this.#files,
+    })
     const name = formatReference(reference)
     const [unread] = damaged
     return {

@@ -11,7 +11,8 @@ import { sleep } from '../runtime/sleep.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import { Turns } from '../runtime/turns.ts'
 import type { Layout } from './layout.ts'
-import { NotReadableError, readSmallFile, type SmallFile } from './regular-file.ts'
+import { NotReadableError } from './regular-file.ts'
+import { SmallFiles } from './small-files.ts'
 import { notReadable } from './unreadable.ts'
 
 export interface StoredModel {
@@ -25,7 +26,6 @@ export interface StoredModel {
   readonly sizeBytes: number
   readonly manifest: Manifest
   readonly parentModel: string | null
-  readonly modifiedMs: number
   /** The file as it is. */
   readonly bytes: Uint8Array
 }
@@ -35,6 +35,8 @@ export interface StoredManifests {
   readonly models: readonly StoredModel[]
   /** Names of manifests that cannot be read. While there are any, nobody knows which blobs are in use. */
   readonly damaged: readonly string[]
+  /** Links that lead nowhere: what they lead to may be on a disk that is not there now, and name blobs that are. */
+  readonly lostLinks: readonly string[]
 }
 
 export interface ReadOptions {
@@ -43,6 +45,8 @@ export interface ReadOptions {
   readonly pause?: ((signal: AbortSignal | undefined) => Promise<void>) | undefined
   /** Reads nothing but the manifests of this name, whatever its case. Default: all. */
   readonly only?: Reference | undefined
+  /** What was read before. Default: nothing. */
+  readonly files?: SmallFiles | undefined
 }
 
 const maxManifestBytes = 4 * 1024 * 1024
@@ -52,38 +56,54 @@ const shortPause = (signal: AbortSignal | undefined) => sleep(100, signal)
 /** @throws {OllamaConfigError} `store-unreadable` */
 export async function readManifests(
   { folder, manifests }: Layout,
-  { signal, pause = shortPause, only }: ReadOptions = {},
+  { signal, pause = shortPause, only, files = new SmallFiles() }: ReadOptions = {},
 ): Promise<StoredManifests> {
   signal?.throwIfAborted()
   const turns = new Turns(readsAtOnce)
   for (const needed of [folder, manifests]) await assertFolder(needed)
   const wanted = only === undefined ? [] : [only.host, only.namespace, only.model, only.tag]
-  const files = await filesAtDepth(manifests, 4, turns, wanted)
+  const { files: tags, lostLinks } = await filesAtDepth(manifests, 4, turns, wanted)
   signal?.throwIfAborted()
-  const read = await Promise.all(files.map((file) => turns.run(() => readTag(manifests, file, () => pause(signal)))))
+  const read = await Promise.all(
+    tags.map((tag) => turns.run(() => readTag(manifests, tag, files, () => pause(signal)))),
+  )
   const models = read.filter((model) => model !== undefined && typeof model !== 'string')
   return {
     models: models.toSorted((a, b) => compareText(a.file, b.file)),
     damaged: read.filter((model) => typeof model === 'string').sort(compareText),
+    lostLinks,
   }
 }
 
+interface Found {
+  readonly files: readonly string[]
+  readonly lostLinks: readonly string[]
+}
+
 /** @param wanted Names of the folders and the file, in any case; empty: all */
-async function filesAtDepth(
-  folder: string,
-  depth: number,
-  turns: Turns,
-  wanted: readonly string[],
-): Promise<readonly string[]> {
+async function filesAtDepth(folder: string, depth: number, turns: Turns, wanted: readonly string[]): Promise<Found> {
   const [part, ...rest] = wanted
   const all = await turns.run(() => entriesOf(folder))
   const entries = part === undefined ? all : all.filter(({ name }) => name.toLowerCase() === part.toLowerCase())
-  if (depth === 1) return entries.filter((entry) => !entry.isDirectory()).map(({ name }) => path.join(folder, name))
-  const below = entries
-    // A link to a folder counts as one.
-    .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
-    .map(({ name }) => filesAtDepth(path.join(folder, name), depth - 1, turns, rest))
-  return (await Promise.all(below)).flat()
+  const found = await Promise.all(
+    entries.map(async (entry): Promise<Found> => {
+      const file = path.join(folder, entry.name)
+      const isLost = entry.isSymbolicLink() && !(await turns.run(() => leadsSomewhere(file)))
+      if (depth === 1) return { files: entry.isDirectory() ? [] : [file], lostLinks: isLost ? [file] : [] }
+      if (isLost) return { files: [], lostLinks: [file] }
+      // A link to a folder counts as one.
+      const isFolder = entry.isDirectory() || entry.isSymbolicLink()
+      return isFolder ? filesAtDepth(file, depth - 1, turns, rest) : { files: [], lostLinks: [] }
+    }),
+  )
+  return { files: found.flatMap(({ files }) => files), lostLinks: found.flatMap(({ lostLinks }) => lostLinks) }
+}
+
+async function leadsSomewhere(link: string): Promise<boolean> {
+  return stat(link).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** It need not be there yet. */
@@ -112,6 +132,7 @@ async function entriesOf(folder: string) {
 async function readTag(
   manifests: string,
   file: string,
+  files: SmallFiles,
   pause: () => Promise<void>,
 ): Promise<StoredModel | string | undefined> {
   const [host = '', namespace = '', model = '', tag = ''] = path.relative(manifests, file).split(path.sep)
@@ -124,15 +145,14 @@ async function readTag(
   }
   const name = formatReference(reference)
   for (let again = false; ; again = true) {
-    const found = await readTagFile(file)
-    if (found === undefined) return undefined
-    if (found === 'unreadable') return name
-    const { bytes, modifiedMs } = found
+    const bytes = await readTagFile(file, files)
+    if (bytes === undefined) return undefined
+    if (bytes === 'unreadable') return name
     try {
       const { manifest, parentModel, hashedBytes } = readStoredManifest(bytes)
       const digest = `sha256:${sha256(bytes.subarray(0, hashedBytes))}`
       const sizeBytes = nominalBytes(manifest)
-      return { name, reference, file, digest, sizeBytes, manifest, parentModel, modifiedMs, bytes }
+      return { name, reference, file, digest, sizeBytes, manifest, parentModel, bytes }
     } catch {
       if (again) return name
       await pause()
@@ -141,9 +161,9 @@ async function readTag(
 }
 
 /** `undefined` when it is no tag: a folder, a link that leads nowhere, or deleted meanwhile. */
-async function readTagFile(file: string): Promise<SmallFile | 'unreadable' | undefined> {
+async function readTagFile(file: string, files: SmallFiles): Promise<Uint8Array | 'unreadable' | undefined> {
   try {
-    return await readSmallFile(file, maxManifestBytes)
+    return await files.read(file, maxManifestBytes)
   } catch (error) {
     const isNone =
       error instanceof NotReadableError

@@ -9,8 +9,7 @@ import { hasCode } from '../runtime/transport-error.ts'
 import { Turns } from '../runtime/turns.ts'
 import { blobFile, type Layout } from './layout.ts'
 import { type ReadOptions, readManifests, type StoredModel } from './manifests.ts'
-import { lostLinks } from './named-blobs.ts'
-import { type BlobOptions, readSmallBlob } from './read-blob.ts'
+import { readSmallBlob, type SmallBlobOptions } from './read-blob.ts'
 
 /** As plans know it. */
 export interface ListedModel {
@@ -45,8 +44,8 @@ const readsAtOnce = 32
 
 /** @throws {OllamaConfigError} `store-unreadable` */
 export async function listModels(layout: Layout, options: ReadOptions = {}): Promise<ListedModels> {
-  const { models, damaged } = await readManifests(layout, options)
-  const isDamaged = damaged.length > 0 || (await lostLinks(layout.manifests)).length > 0
+  const { models, damaged, lostLinks } = await readManifests(layout, options)
+  const isDamaged = damaged.length > 0 || lostLinks.length > 0
   const turns = new Turns(readsAtOnce)
   const sizes = new BlobSizes(layout)
   const listed = await Promise.all(models.map((model) => turns.run(() => asListed(layout, model, sizes, options))))
@@ -83,7 +82,7 @@ async function asListed(
   layout: Layout,
   model: StoredModel,
   sizes: BlobSizes,
-  { signal }: BlobOptions,
+  { signal, files }: SmallBlobOptions,
 ): Promise<ListedModel | string | undefined> {
   const { name, reference, digest, sizeBytes, manifest } = model
   const { config, layers } = manifest
@@ -91,7 +90,7 @@ async function asListed(
   try {
     const [text = '{}'] = await Promise.all(
       [...(config === null ? [] : [config]), ...templates].map((layer) =>
-        readSmallBlob(layout, layer.digest, { signal }),
+        readSmallBlob(layout, layer.digest, { signal, files }),
       ),
     )
     const fields = readJsonRecord(config === null ? '{}' : text)

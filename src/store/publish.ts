@@ -13,10 +13,13 @@ import { hasCode } from '../runtime/transport-error.ts'
 import { assertKnownLayout, blobFile, type Layout, manifestFile } from './layout.ts'
 import { readManifests } from './manifests.ts'
 import { give, type Owner } from './ownership.ts'
+import type { SmallFiles } from './small-files.ts'
 
 export interface PublishOptions {
   readonly owner?: Owner | undefined
   readonly signal?: AbortSignal | undefined
+  /** What was read before. Default: nothing. */
+  readonly files?: SmallFiles | undefined
 }
 
 /** As the server makes them, less the umask. */
@@ -45,9 +48,9 @@ export async function publishManifest(
   layout: Layout,
   reference: Reference,
   bytes: Uint8Array,
-  { owner, signal }: PublishOptions = {},
+  { owner, signal, files }: PublishOptions = {},
 ): Promise<void> {
-  const { models, damaged } = await readManifests(layout, { signal })
+  const { models, damaged } = await readManifests(layout, { signal, files })
   // No two names that differ only in case: a server could not tell them apart.
   const installed = [...models.map((model) => model.reference), ...damaged.map(parseListedName)]
   const file = manifestFile(layout, spelledAs(installed, reference))

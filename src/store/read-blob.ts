@@ -4,7 +4,8 @@ import { printable } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import { blobFile, type Layout } from './layout.ts'
-import { NotReadableError, type OpenFile, openRegular, readSmallFile } from './regular-file.ts'
+import { NotReadableError, type OpenFile, openRegular } from './regular-file.ts'
+import { SmallFiles } from './small-files.ts'
 
 export interface BlobOptions {
   readonly signal?: AbortSignal | undefined
@@ -18,12 +19,21 @@ export const damageHint = `the file may be damaged: ${repairHint}`
 /** Texts of models have some kilobytes; those with many licences, some hundred. */
 const maxSmallBytes = 16 * 1024 * 1024
 
+export interface SmallBlobOptions extends BlobOptions {
+  /** What was read before. Default: nothing. */
+  readonly files?: SmallFiles | undefined
+}
+
 /** The text of a blob that is read as a whole. @throws {OllamaConfigError} `model-not-found`, as a server answers, `store-unreadable` */
-export async function readSmallBlob(layout: Layout, digest: string, { signal }: BlobOptions = {}): Promise<string> {
+export async function readSmallBlob(
+  layout: Layout,
+  digest: string,
+  { signal, files = new SmallFiles() }: SmallBlobOptions = {},
+): Promise<string> {
   signal?.throwIfAborted()
   const file = blobFile(layout, digest)
   try {
-    const { bytes } = await readSmallFile(file, maxSmallBytes)
+    const bytes = await files.read(file, maxSmallBytes)
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
   } catch (error) {
     throw blobProblem(digest, error)

@@ -9,7 +9,8 @@ export interface OpenFile {
 
 export interface SmallFile {
   readonly bytes: Uint8Array
-  readonly modifiedMs: number
+  /** As it was before it was read. */
+  readonly found: Stats
 }
 
 /** For what is there and is not to be read. What the system refuses has its own code, such as `ENOENT`. */
@@ -45,7 +46,7 @@ export async function readSmallFile(file: string, maxBytes: number): Promise<Sma
   try {
     if (found.size > maxBytes)
       throw new NotReadableError(`it has ${found.size} bytes, and at most ${maxBytes} are read`)
-    return { bytes: await handle.readFile(), modifiedMs: found.mtimeMs }
+    return { bytes: await handle.readFile(), found }
   } finally {
     await handle.close()
   }

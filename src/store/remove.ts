@@ -6,13 +6,11 @@ import type { Reference } from '../artifact/reference.ts'
 import { notWritten, syncFolder } from '../runtime/atomic-file.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import { blobFile, type Layout } from './layout.ts'
-import type { StoredModel } from './manifests.ts'
+import type { ReadOptions, StoredModel } from './manifests.ts'
 import { readNamedBlobs } from './named-blobs.ts'
 import { type PublishOptions, publishManifest } from './publish.ts'
 
-interface RemoveOptions {
-  readonly signal?: AbortSignal | undefined
-}
+type RemoveOptions = Pick<ReadOptions, 'signal' | 'files'>
 
 /** @throws {OllamaConfigError} `file-not-written`, and the model is then still there */
 export async function removeModel(layout: Layout, model: StoredModel, options: RemoveOptions = {}): Promise<void> {
@@ -48,9 +46,9 @@ async function removeEmptyFolders(from: string, end: string): Promise<void> {
 export async function removeUnnamedBlobs(
   layout: Layout,
   { manifest }: StoredModel,
-  { signal }: RemoveOptions = {},
+  options: RemoveOptions = {},
 ): Promise<void> {
-  const { digests, damaged } = await readNamedBlobs(layout, { signal })
+  const { digests, damaged } = await readNamedBlobs(layout, options)
   if (damaged.length > 0) return
   for (const { digest } of blobsOf(manifest)) {
     if (digests.has(digest)) continue
