@@ -46,6 +46,8 @@ export interface ApplyTargetOptions extends Patience {
   readonly concurrency?: number | undefined
   /** Refuse everything when a precondition of any change no longer holds. Default: only that change fails, or is found done. */
   readonly strict?: boolean | undefined
+  /** Asked right before each deletion; rejects, and nothing is deleted, when the model is wanted by now. */
+  readonly assertUnwanted?: ((reference: string) => Promise<void>) | undefined
   readonly signal?: AbortSignal | undefined
   /** Milliseconds of a clock that is never set back. */
   readonly now: () => number
@@ -113,7 +115,7 @@ async function* applyHeld(
   signal: AbortSignal,
   hold: Hold,
 ): AsyncGenerator<Event, void> {
-  const { backend, approve, concurrency = 1, strict = false, now, stallMs, retryPauseMs } = options
+  const { backend, approve, concurrency = 1, strict = false, now, stallMs, retryPauseMs, assertUnwanted } = options
   const changes = target.changes.filter((change): change is Pending => change.action !== 'no-op')
   const approved = changes.filter((change) => refusal(change, approve) === undefined)
   // Updates may remove blobs, which a pull that was planned against them would then bring again.
@@ -132,7 +134,8 @@ async function* applyHeld(
   const undone = new Set<string>()
   const run = async function* (change: Pending): AsyncGenerator<Event, void> {
     const startedMs = now()
-    const outcome = yield* carryOut(change, { host, hold, signal, failed, undone, strict, stallMs, retryPauseMs })
+    const situation = { host, hold, signal, failed, undone, strict, assertUnwanted, stallMs, retryPauseMs }
+    const outcome = yield* carryOut(change, situation)
     failed ||= outcome.outcome === 'failed'
     if (outcome.outcome !== 'done') undone.add(change.id)
     yield finished(change, outcome, now() - startedMs)
@@ -142,7 +145,7 @@ async function* applyHeld(
   yield { type: 'apply-finished', outcome: options.signal?.aborted ? 'interrupted' : failed ? 'failed' : 'done' }
 }
 
-interface Situation extends Patience {
+interface Situation extends Patience, Pick<ApplyTargetOptions, 'assertUnwanted'> {
   readonly host: Host
   readonly hold: Hold
   readonly signal: AbortSignal
@@ -156,7 +159,7 @@ interface Situation extends Patience {
 /** Never throws. */
 async function* carryOut(
   change: Pending,
-  { host, hold, signal, failed, undone, strict, ...patience }: Situation,
+  { host, hold, signal, failed, undone, strict, assertUnwanted, ...patience }: Situation,
 ): AsyncGenerator<Event, Outcome> {
   if (signal.aborted) return skipped('interrupted')
   if (change.action === 'delete' && failed) return skipped('earlier-failure')
@@ -178,6 +181,7 @@ async function* carryOut(
       case 'restore':
         return yield* restoreModel(change, host)
       case 'delete':
+        await assertUnwanted?.(change.reference)
         return await removeModel(change, host)
     }
   } catch (error) {

@@ -1,11 +1,12 @@
 /** `applyPlan`: carries out a plan, and keeps record and lock file. */
+import { existsSync } from 'node:fs'
 import { basename } from 'node:path'
 import { type Approval, applyTarget } from '../apply/apply.ts'
 import { type ApplyRun, createApplyRun } from '../apply/apply-run.ts'
 import type { Patience } from '../apply/attempts.ts'
 import { isSameContent } from '../artifact/manifest.ts'
 import { matchesPattern } from '../artifact/pattern.ts'
-import { parseReference, referenceKey } from '../artifact/reference.ts'
+import { parseListedName, parseReference, referenceKey } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import type { Backend } from '../backend/backend.ts'
 import type { Config } from '../config/config.ts'
@@ -25,6 +26,7 @@ import {
 } from '../plan/plan.ts'
 import type { DesiredState } from '../plan/state.ts'
 import { isLockedPull, type Lock, type LockedPull } from '../record/lock.ts'
+import { recall } from '../resolution/recall.ts'
 import type { Books } from './bookkeeping.ts'
 import { type ConnectOptions, connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
 import { haveHook, knownOf } from './known.ts'
@@ -80,6 +82,7 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
       strict,
       stallMs,
       retryPauseMs,
+      assertUnwanted: config.desired.prune === 'managed' ? (reference) => assertUnwanted(reference, books) : undefined,
       signal,
       now: () => Math.round(performance.now()),
     })
@@ -201,6 +204,22 @@ function assertUndeclared({ changes }: Target, { models, prune, keep }: DesiredS
       { hint: 'plan again, or apply the plan where its config is' },
     )
   }
+}
+
+/**
+ * Another config may have come to declare the model since the plan was made, as while this one asked, or waited for its turn.
+ *
+ * @throws {OllamaConfigError} `stale-plan`, `record-invalid`
+ */
+async function assertUnwanted(reference: string, { record }: Books): Promise<void> {
+  if (record === undefined) return
+  const { keeper, configFile } = record
+  const { declaredBy } = recall({ lock: undefined, record: await keeper.read(), configFile, exists: existsSync })
+  const other = declaredBy.get(referenceKey(parseListedName(reference)))
+  if (other === undefined) return
+  throw new OllamaConfigError('stale-plan', `"${reference}" was not deleted: ${other} declares it by now`, {
+    hint: 'plan again',
+  })
 }
 
 /** @throws {OllamaConfigError} `stale-plan` when the lock names another version than the plan */

@@ -31,6 +31,7 @@ import { isNotPermitted } from '../runtime/not-permitted.ts'
 
 /** The record of one host, as `record-file` keeps it. */
 export interface RecordKeeper {
+  read(): Promise<HostRecord | undefined>
   update(change: (record: HostRecord) => HostRecord): Promise<HostRecord>
 }
 

@@ -282,6 +282,18 @@ test("prune: 'managed' deletes what this config brought in, unless another confi
   assert.deepEqual(server.installed(), ['a:latest', 'b:latest', 'by-hand:latest'])
 })
 
+test("prune: 'managed' spares what another config came to declare since the plan was made", async (t) => {
+  const { run, server, config, cwd } = await world(t, family, { models: ['a', 'b'], prune: 'managed' })
+  await run(0, 'apply', '--yes')
+  config({ models: ['a'], prune: 'managed' })
+  await run(0, 'plan', '--prune', '--out', 'p.json')
+  writeFileSync(path.join(cwd, 'other.config.json'), JSON.stringify({ models: ['b'] }))
+  await run(0, 'apply', '--yes', '--config', 'other.config.json')
+  const applied = await run(1, 'apply', 'p.json')
+  assert.match(applied.stdout + applied.stderr, /"b:latest" was not deleted: .*other\.config\.json declares it by now/)
+  assert.deepEqual(server.installed(), ['a:latest', 'b:latest'])
+})
+
 test('what others changed since the last apply is shown as drift; a host that is empty all at once is a warning', async (t) => {
   const { run, remote, server } = await world(t, family, { models: ['a', 'c'] })
   await run(0, 'apply', '--yes')
