@@ -74,6 +74,8 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
     const lock = await readLockOf(config)
     await assertAllowed(target, lock, known)
     const books = await openBooks(target, lock, known, Date.now)
+    if (books.lock !== undefined && lock !== undefined && target.changes.some(({ action }) => action === 'update'))
+      await assertLockReplaceable(config)
     const concurrency = atOnce ?? (place.kind === 'store' ? storeConcurrency : 1)
     const events = applyTarget(target, {
       backend,
@@ -242,6 +244,13 @@ function assertPinned({ changes }: Target, lock: Lock | undefined): void {
 function isPinned({ after, manifest }: PullChange | UpdateChange, { digest, config, layers }: LockedPull): boolean {
   if (after?.digest === digest) return true
   return manifest !== null && layers !== null && isSameContent(manifestOf(manifest), { config, layers })
+}
+
+/** Before anything is updated: with the versions of before in the file, the next plan would be held to what no tag names any more. */
+async function assertLockReplaceable(config: KnownConfig): Promise<void> {
+  const file = lockPathOf(config)
+  const { assertReplaceable } = await import('../runtime/atomic-file.ts')
+  if (file !== undefined) await assertReplaceable(file)
 }
 
 async function openBooks(

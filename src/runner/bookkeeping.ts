@@ -220,7 +220,9 @@ class Bookkeeper {
         failed: false,
       }
     } catch (error) {
-      return { events: [{ type: 'diagnostic', diagnostic: diagnosticOf(error, 'error') }], failed: true }
+      const diagnostic = diagnosticOf(error, 'error')
+      const hint = `${diagnostic.hint ?? 'mend that'}; then "ollama-config lock" pins what is installed`
+      return { events: [{ type: 'diagnostic', diagnostic: { ...diagnostic, hint } }], failed: true }
     }
   }
 

@@ -7,6 +7,7 @@ import { quoted } from '../artifact/text.ts'
 import { configPlaces } from '../config/search.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { KeptModel } from '../init/draft.ts'
+import { hasCode } from '../runtime/transport-error.ts'
 import type { ConnectOptions } from './connection.ts'
 
 export type { KeptModel } from '../init/draft.ts'
@@ -72,11 +73,7 @@ export async function initConfig(options: InitOptions = {}): Promise<InitResult>
   const folder = path.resolve(cwd)
   const present = configPlaces.find((place) => isThere(path.join(folder, place)))
   const isOnlyScripts = present !== undefined && scripts && !fromInstalled && list === undefined
-  if (present !== undefined && !isOnlyScripts)
-    throw new OllamaConfigError('config-exists', `There is a config already: ${quoted(path.join(folder, present))}`, {
-      hint: 'see what it does with "ollama-config plan", or move it away first',
-      details: { file: path.join(folder, present) },
-    })
+  if (present !== undefined && !isOnlyScripts) throw configExists(path.join(folder, present))
   // Before anything is written, so that all of it can be.
   const edit = scripts ? await (await import('./init-scripts.ts')).prepareScripts(folder) : undefined
   const file = path.join(folder, fileName)
@@ -154,6 +151,13 @@ async function readList(file: string): Promise<Uint8Array> {
   })
 }
 
+function configExists(file: string): OllamaConfigError {
+  return new OllamaConfigError('config-exists', `There is a config already: ${quoted(file)}`, {
+    hint: 'see what it does with "ollama-config plan", or move it away first',
+    details: { file },
+  })
+}
+
 /** Fails where anything has that name, a link included. */
 async function writeNew(file: string, text: string): Promise<void> {
   const { notWritten } = await import('../runtime/atomic-file.ts')
@@ -168,6 +172,7 @@ async function writeNew(file: string, text: string): Promise<void> {
       throw error
     }
   } catch (error) {
-    throw notWritten(file, error)
+    // Another one was quicker.
+    throw hasCode(error) && error.code === 'EEXIST' ? configExists(file) : notWritten(file, error)
   }
 }

@@ -1,5 +1,17 @@
 /** Files that are either the old ones or the new ones, never half of one. */
-import { chmod, type FileHandle, lstat, mkdir, open, readlink, realpath, rename, rm, stat } from 'node:fs/promises'
+import {
+  chmod,
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises'
 import path from 'node:path'
 import { printable, quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
@@ -36,6 +48,21 @@ export async function writeFileAtomically(
       throw error
     }
     await syncFolder(path.dirname(target))
+  } catch (error) {
+    throw notWritten(file, error)
+  }
+}
+
+/**
+ * Tries whether a file that is there could be written, by writing as much beside it: what its new content tells of may take hours.
+ *
+ * @throws {OllamaConfigError} `file-not-written`
+ */
+export async function assertReplaceable(file: string): Promise<void> {
+  try {
+    const target = await targetOf(file)
+    const temporary = await writeTemporary(path.dirname(target), await readFile(target, 'utf8'), 0o600)
+    await rm(temporary)
   } catch (error) {
     throw notWritten(file, error)
   }
@@ -157,6 +184,7 @@ const reasons: Readonly<Record<string, readonly [problem: string, hint: string]>
   EPERM: ['permission denied', 'check the owner and the mode of the folder'],
   EROFS: ['the file system is read-only', 'choose a folder that can be written'],
   ENOSPC: ['the disk is full', 'free some space'],
+  EFBIG: ['its file system, or a limit, allows no file of that size', 'choose a folder on another file system'],
   EDQUOT: ['the disk quota is used up', 'free some space'],
   ENOENT: ['there is no such folder', 'make the folder first'],
   ENOTDIR: ['what should be its folder is a file', 'check the path'],

@@ -379,3 +379,10 @@ test('in a folder where nothing is installed, the bare command leads to a config
   assert.equal(next(then), 'plan')
   assert.match(await run('plan', '--config-only'), /is fine\. It declares 1 model:/)
 })
+
+test('of several at once one writes the config, and the others say that there is one', async (t) => {
+  const cwd = tempFolder(t)
+  const results = await Promise.allSettled([1, 2, 3, 4].map(() => initConfig({ cwd })))
+  const codes = results.flatMap((result) => (result.status === 'rejected' ? [result.reason.code] : []))
+  assert.deepEqual(codes, ['config-exists', 'config-exists', 'config-exists'])
+})

@@ -1,6 +1,6 @@
 /** Bytes, lock file, updates, rollback, saved plans and the record, against a server that pulls from a registry over HTTP. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
@@ -120,6 +120,33 @@ test('a changed lock entry is what makes apply update an installed model', async
   assert.equal(`sha256:${server.digests()['a:latest']}`, lock().models['a:latest']?.digest)
   await run(0, 'check', '--frozen')
   assert.ok(statSync(path.join(cwd, 'ollama.lock.json')).isFile())
+})
+
+/** Where a file can be written, and none with a longer name beside it: a mode would not keep root out. */
+function crampedFolder(cwd: string): string {
+  const longest = 4095
+  let folder = cwd
+  for (const left = () => longest - '/ollama.lock.json'.length - folder.length; left() > 1; )
+    folder = path.join(folder, 'x'.repeat(Math.min(left() - 1, left() > 400 ? 200 : left() > 255 ? 100 : 255)))
+  mkdirSync(folder, { recursive: true })
+  return folder
+}
+
+test('an update whose lock file cannot be written brings nothing', {
+  skip: process.platform !== 'linux',
+}, async (t) => {
+  const { run, remote, server, cwd } = await world(t, family, { models: ['a'] })
+  await run(0, 'apply', '--yes')
+  await run(0, 'lock')
+  const file = path.join(cwd, 'ollama.lock.json')
+  const there = path.join(crampedFolder(cwd), 'ollama.lock.json')
+  renameSync(file, there)
+  symlinkSync(there, file)
+  remote.publish({ name: 'a', layers: [weights(1), layer('template', 'newer')] })
+  const before = server.digests()
+  assert.match((await run(1, 'update', '--yes')).stderr, /ollama\.lock\.json" cannot be written: its name is too long/)
+  assert.deepEqual(server.digests(), before)
+  await run(0, 'check')
 })
 
 test('--frozen refuses what the lock lacks and never writes it; without it apply extends the file, but makes none', async (t) => {

@@ -169,6 +169,7 @@ test('notWritten() says in words what the system means, and lets through what ot
     ['EACCES', 'permission denied'],
     ['EROFS', 'the file system is read-only'],
     ['ENOSPC', 'the disk is full'],
+    ['EFBIG', 'its file system, or a limit, allows no file of that size'],
     ['EDQUOT', 'the disk quota is used up'],
     ['EIO', 'EIO: bad'],
     ['constructor', 'constructor: bad'],
