@@ -65,8 +65,8 @@ const code = run(process.argv.slice(2), {
   signal: interrupted.signal,
   takeSignals(taker) {
     listener = taker
-    // They would end us, and leave what we run without a word: nodemon and container runtimes send them.
-    const others = process.platform === 'win32' ? [] : (['SIGQUIT', 'SIGUSR2'] as const)
+    // They would end us, or start a debugger in us, and what we run would hear nothing: nodemon and container runtimes send them.
+    const others = process.platform === 'win32' ? [] : (['SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGALRM'] as const)
     for (const name of others) process.on(name, taker)
     return () => {
       for (const name of others) process.off(name, taker)

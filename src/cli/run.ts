@@ -181,5 +181,5 @@ function shownConfig(cwd: string): string | undefined {
 
 /** The reason that `main.ts` gives to the signal that stops a run. */
 export function interruption(name: string): OllamaConfigError {
-  return new OllamaConfigError('interrupted', `Interrupted by ${name}`)
+  return new OllamaConfigError('interrupted', `Interrupted by ${name}`, { details: { signal: name } })
 }

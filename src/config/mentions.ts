@@ -10,9 +10,12 @@ export interface Mentions {
   readonly hasHost: boolean
 }
 
-/** Comments, texts in each kind of quotes (templates only without `${…}`), words, and every other character by itself. */
+/**
+ * Comments, texts in each kind of quotes (templates only without `${…}`), words, and every other character by itself. What a backslash
+ * stands before never begins a text: after a quote that nothing ends, each of those that are escaped would look for its end again.
+ */
 const token =
-  /\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\$]|\\.)*)`|([\w$]+)|[^\s]/g
+  /\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|\\[\s\S]|'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\$]|\\.)*)`|([\w$]+)|[^\s]/g
 
 interface Token {
   readonly kind: 'text' | 'word' | 'sign'
@@ -63,7 +66,7 @@ function tokensOf(text: string): readonly Token[] {
     const quoted = single ?? double ?? template
     if (quoted !== undefined) return [{ kind: 'text', value: quoted }]
     if (word !== undefined) return [{ kind: 'word', value: word }]
-    return /^\/[/*]/.test(whole) ? [] : [{ kind: 'sign', value: whole }]
+    return /^(?:\/[/*]|\\)/.test(whole) ? [] : [{ kind: 'sign', value: whole }]
   })
 }
 

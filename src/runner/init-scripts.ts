@@ -1,5 +1,5 @@
 /** Scripts for npm, or tasks for Deno, that run the commands people type most. */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { quoted } from '../artifact/text.ts'
@@ -36,7 +36,8 @@ export async function prepareScripts(folder: string): Promise<PreparedScripts> {
     const entries = Object.fromEntries(
       commands.map((command) => [`models:${command}`, `${program(command)} ${command}`]),
     )
-    const { text, added, present } = addEntries(await readText(file), key, entries)
+    const before = await readText(file)
+    const { text, added, present } = addEntries(before, key, entries)
     return {
       result: {
         file,
@@ -46,7 +47,10 @@ export async function prepareScripts(folder: string): Promise<PreparedScripts> {
         written: text !== undefined && added.length > 0,
       },
       write: async () => {
-        if (text !== undefined && added.length > 0) await writeFileAtomically(file, text)
+        if (text === undefined || added.length === 0) return
+        // Listing models and asking registries takes a while, in which an editor or npm may write it.
+        if ((await readText(file)) !== before) throw changedMeanwhile(file)
+        await writeFileAtomically(file, text)
       },
     }
   }
@@ -56,7 +60,21 @@ export async function prepareScripts(folder: string): Promise<PreparedScripts> {
 }
 
 async function readText(file: string): Promise<string> {
+  const problem = (why: string, cause?: unknown) =>
+    new OllamaConfigError('usage', `${quoted(file)} ${why}`, { hint: 'leave out --scripts', cause })
+  // Of a pipe the reading would never end.
+  if (!statSync(file, { throwIfNoEntry: false })?.isFile()) throw problem('is no file')
   return readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new OllamaConfigError('usage', `${quoted(file)} cannot be read`, { hint: 'leave out --scripts', cause })
+    throw problem('cannot be read', cause)
   })
+}
+
+function changedMeanwhile(file: string): OllamaConfigError {
+  return new OllamaConfigError(
+    'file-not-written',
+    `${quoted(file)} was changed by somebody else meanwhile: it is left as it is`,
+    {
+      hint: 'run "ollama-config init --scripts" once more',
+    },
+  )
 }

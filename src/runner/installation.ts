@@ -109,7 +109,7 @@ export async function carryOut(config: KnownConfig | undefined, options: RunSetu
     return { installed: method !== undefined, started: true, serverVersion, logFile: server?.logFile ?? null }
   } catch (error) {
     // Nothing that nobody knows of is left running.
-    server?.stop()
+    await server?.stop()
     throw error
   }
 }
@@ -123,7 +123,7 @@ async function install(method: Method, { env, machine }: Setup, { signal, onStep
   const [program, ...words] = method.run
   const file = findProgram(program, env, machine.platform)
   onStep?.(`Running: ${method.command}`)
-  const code = file === undefined ? null : await runInTerminal(file, words, { env, signal })
+  const code = file === undefined ? null : await runInTerminal(file, words, { env, platform: machine.platform, signal })
   if (code === 0) return
   const how = code === null ? 'could not be run to its end' : `ended with exit code ${code}`
   throw new OllamaConfigError('setup-failed', `The installation ${how}: ${method.command}`, {
@@ -136,16 +136,20 @@ async function install(method: Method, { env, machine }: Setup, { signal, onStep
 
 async function startUnit({ env, machine }: Setup, signal: AbortSignal | undefined): Promise<undefined> {
   const file = findProgram('systemctl', env, machine.platform)
-  const code = file === undefined ? null : await runInTerminal(file, ['start', 'ollama'], { env, signal })
+  const code =
+    file === undefined
+      ? null
+      : await runInTerminal(file, ['start', 'ollama'], { env, platform: machine.platform, signal })
   if (code === 0) return undefined
   throw new OllamaConfigError('setup-failed', 'The service ollama could not be started', {
     hint: 'journalctl -e -u ollama',
   })
 }
 
-function serve(program: string, { env, listen, machine }: Setup): Promise<StartedServer> {
+function serve(program: string, { env, listen, machine, place }: Setup): Promise<StartedServer> {
   const home = homeOf(env)
-  const logFile = home === undefined ? undefined : path.join(stateFolder(env, machine.platform, home), 'serve.log')
+  const name = `serve-${portOf(place.address)}.log`
+  const logFile = home === undefined ? undefined : path.join(stateFolder(env, machine.platform, home), name)
   return startServer(program, { env: listen === undefined ? env : { ...env, OLLAMA_HOST: listen }, logFile })
 }
 

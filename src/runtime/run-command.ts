@@ -33,13 +33,22 @@ export async function runCommand(command: readonly string[], options: RunCommand
   const started = platform === 'win32' ? windowsStart(name, words, options) : { file: name, words, verbatim: false }
   const { spawn } = process.getBuiltinModule('node:child_process')
   return new Promise((resolve, reject) => {
+    let child: ReturnType<typeof spawn> | undefined
     let running = false
-    let release: (() => void) | undefined
+    // Before it starts: it may be known to others, and get a signal by us, at once.
+    const release = takeSignals?.((signalName) => {
+      if (!running || child?.pid === undefined || isSentToGroup(signalName, platform)) return
+      try {
+        // Not child.kill(): after that Deno tells of the signal, whatever the exit code was.
+        process.kill(child.pid, signalName)
+      } catch {
+        // It has just ended, or belongs to somebody else now, as with sudo.
+      }
+    })
     const fail = (error: unknown) => {
       release?.()
       reject(startError(error, name, cwd))
     }
-    let child: ReturnType<typeof spawn>
     try {
       child = spawn(started.file, started.words, {
         env: { ...env },
@@ -52,15 +61,6 @@ export async function runCommand(command: readonly string[], options: RunCommand
       return fail(error)
     }
     running = child.pid !== undefined
-    release = takeSignals?.((signalName) => {
-      if (!running || child.pid === undefined || isSentToGroup(signalName, platform)) return
-      try {
-        // Not child.kill(): after that Deno tells of the signal, whatever the exit code was.
-        process.kill(child.pid, signalName)
-      } catch {
-        // It has just ended, or belongs to somebody else now, as with sudo.
-      }
-    })
     child.on('error', fail)
     child.on('exit', (code, signalName) => {
       running = false

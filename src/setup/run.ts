@@ -1,6 +1,14 @@
 /** Runs a command that talks to whoever sits there: it has the terminal. */
+import { constants } from 'node:os'
+import { isOllamaConfigError } from '../errors.ts'
+import { isSentToGroup } from '../runtime/group-signals.ts'
+import { signalTree } from '../runtime/process-tree.ts'
 
-type Environment = Readonly<Record<string, string | undefined>>
+export interface RunInTerminalOptions {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly platform: string
+  readonly signal?: AbortSignal | undefined
+}
 
 /**
  * Its exit code; `null` when a signal ended it, or it could not be run.
@@ -10,13 +18,17 @@ type Environment = Readonly<Record<string, string | undefined>>
 export async function runInTerminal(
   file: string,
   words: readonly string[],
-  { env, signal }: { readonly env: Environment; readonly signal?: AbortSignal | undefined },
+  { env, platform, signal }: RunInTerminalOptions,
 ): Promise<number | null> {
   signal?.throwIfAborted()
   const { spawn } = process.getBuiltinModule('node:child_process')
   const child = spawn(file, [...words], { env: { ...env }, stdio: 'inherit' })
-  // Ctrl-C reaches it by itself; other signals do not.
-  const onAbort = () => void child.kill('SIGTERM')
+  // A pipe of a shell goes on without the shell, so that all that it started has to hear of it.
+  const onAbort = () => {
+    const name = signalOf(signal?.reason)
+    if (child.pid !== undefined && !(name !== undefined && isSentToGroup(name, platform)))
+      signalTree(child.pid, name ?? 'SIGTERM')
+  }
   signal?.addEventListener('abort', onAbort, { once: true })
   const code = await new Promise<number | null>((resolve) => {
     child.on('error', () => resolve(null))
@@ -25,4 +37,10 @@ export async function runInTerminal(
   signal?.removeEventListener('abort', onAbort)
   signal?.throwIfAborted()
   return code
+}
+
+/** The one that came to us; `undefined` when a program gave up. */
+function signalOf(reason: unknown): NodeJS.Signals | undefined {
+  const name = isOllamaConfigError(reason) ? reason.details?.['signal'] : undefined
+  return Object.keys(constants.signals).find((known): known is NodeJS.Signals => known === name)
 }

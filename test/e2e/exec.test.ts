@@ -187,6 +187,22 @@ test('a signal that comes to exec alone reaches the command once, and its exit c
   }
 })
 
+test('signals that would end exec, or start a debugger in it, reach the command too', posix, async (t) => {
+  const { exec } = await place(t, ['a'], { models: ['a'] })
+  for (const name of ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGQUIT'] as const) {
+    const run = exec([
+      '--',
+      'sh',
+      '-c',
+      `trap 'echo got ${name}; exit 40' ${name.slice(3)}; echo ready; while :; do sleep 0.05; done`,
+    ])
+    await said(run, 'ready')
+    run.kill(name)
+    const { code, stdout, stderr } = await run.done
+    assert.deepEqual([code, stdout, stderr], [40, `ready\ngot ${name}\n`, ''])
+  }
+})
+
 test('a command that a signal ended gives 128 and its number', posix, async (t) => {
   const { exec } = await place(t, ['a'], { models: ['a'] })
   assert.equal((await exec(['--', 'sh', '-c', 'kill -KILL $$']).done).code, 137)

@@ -1,11 +1,14 @@
 /** `init`: what it writes loads, says what is there, and leaves a plan with nothing to do. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { initConfig, isOllamaConfigError, loadConfig } from '../../src/index.ts'
+import { prepareScripts } from '../../src/runner/init-scripts.ts'
 import { makeGguf } from '../support/gguf.ts'
 import type { DeriveFields } from '../support/ollama-server.ts'
+import { posixOnly } from '../support/programs.ts'
 import type { ServedModel } from '../support/registry.ts'
 import { openRegistry, runCli, spawnCli, tempFolder } from '../support/run-cli.ts'
 import { layer, type World, weights, world } from '../support/world.ts'
@@ -385,4 +388,15 @@ test('of several at once one writes the config, and the others say that there is
   const results = await Promise.allSettled([1, 2, 3, 4].map(() => initConfig({ cwd })))
   const codes = results.flatMap((result) => (result.status === 'rejected' ? [result.reason.code] : []))
   assert.deepEqual(codes, ['config-exists', 'config-exists', 'config-exists'])
+})
+
+test('scripts are not added to what is no file, nor over what somebody else wrote meanwhile', posixOnly, async (t) => {
+  const pipe = tempFolder(t)
+  execFileSync('mkfifo', [path.join(pipe, 'package.json')])
+  await assert.rejects(prepareScripts(pipe), { code: 'usage', message: /is no file$/ })
+  const cwd = tempFolder(t, { 'package.json': '{}' })
+  const prepared = await prepareScripts(cwd)
+  writeFileSync(path.join(cwd, 'package.json'), '{ "name": "mine" }')
+  await assert.rejects(prepared.write(), { code: 'file-not-written', message: /changed by somebody else/ })
+  assert.equal(readFileSync(path.join(cwd, 'package.json'), 'utf8'), '{ "name": "mine" }')
 })
