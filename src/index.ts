@@ -66,6 +66,7 @@ export type {
   Outdated,
   OutdatedTarget,
   PluginList,
+  ReadyOptions,
   RunSetupOptions,
   SetupOptions,
   SetupPlan,

@@ -19,6 +19,7 @@ export {
   type Environment,
   type KnownConfig,
   type LoadedConfig,
+  type ReadyOptions,
   selectTarget,
 } from './runner/connection.ts'
 export {

@@ -6,6 +6,7 @@
 
 import { printable } from '../artifact/text.ts'
 import type { Backend, Hold } from '../backend/backend.ts'
+import { readStateWhenReady, type WaitOptions } from '../backend/wait.ts'
 import {
   type AliasChange,
   blockOf,
@@ -39,7 +40,7 @@ export interface Approval {
   readonly irreplaceable?: boolean
 }
 
-export interface ApplyTargetOptions extends Patience {
+export interface ApplyTargetOptions extends Patience, WaitOptions {
   readonly backend: Backend
   readonly approve: Approval
   /** At most so many models are fetched at once. Default: 1. */
@@ -48,7 +49,6 @@ export interface ApplyTargetOptions extends Patience {
   readonly strict?: boolean | undefined
   /** Asked right before each deletion; rejects, and nothing is deleted, when the model is wanted by now. */
   readonly assertUnwanted?: ((reference: string) => Promise<void>) | undefined
-  readonly signal?: AbortSignal | undefined
   /** Milliseconds of a clock that is never set back. */
   readonly now: () => number
 }
@@ -122,7 +122,8 @@ async function* applyHeld(
   const fetches = [...approved.filter(isPull), ...approved.filter(isUpdate)]
   // What is made comes after what it starts from. Deletions last.
   const others = [...inOrder(approved.filter(isMaking)), ...approved.filter(isRestore), ...approved.filter(isDelete)]
-  const host: Host = { backend, state: await backend.readState({ signal }), lateSignal: later(signal, checkGraceMs) }
+  const state = await readStateWhenReady(backend, { ...options, signal })
+  const host: Host = { backend, state, lateSignal: later(signal, checkGraceMs) }
   if (strict) assertFresh(approved, host)
   yield { type: 'apply-started', address: target.address, changes: [...fetches, ...others] }
 

@@ -1,4 +1,6 @@
 /** What a command may use of the process. Only `main.ts` touches the real one (and `views/tasks.ts` its exit, to show the cursor again). */
+import path from 'node:path'
+import { printable } from '../artifact/text.ts'
 import type { ConnectOptions, Environment } from '../runner.ts'
 
 /** The part of a writable stream that the CLI uses. */
@@ -33,6 +35,12 @@ export interface Context {
 /** Where lines may be broken; `undefined` for a file or a pipe. */
 export function columnsOf({ isTTY, columns }: Output): number | undefined {
   return isTTY === true && columns !== undefined && columns > 20 ? columns : undefined
+}
+
+/** A path as it is shown: relative where it lies below the working directory. */
+export function shownPath(file: string, { cwd }: Pick<Context, 'cwd'>): string {
+  const relative = path.relative(cwd, file)
+  return printable(relative.startsWith('..') ? file : relative, 1000)
 }
 
 /** `0` done or nothing to do. */

@@ -1,5 +1,4 @@
 /** The texts of `--help`, `--version` and of the command without arguments. */
-import { printable } from '../artifact/text.ts'
 import { version } from '../version.ts'
 import { type CommandInfo, type CommandName, commands } from './command-table.ts'
 import { fold, wrap } from './views/text.ts'
@@ -26,7 +25,7 @@ export function welcomeText(config: string | undefined, program: string): string
     `ollama-config ${version}: the models of an Ollama host, declared in a typed file.`,
     'It shows what is missing, changed or not declared, and brings it about when you say so.',
     '',
-    config === undefined ? 'There is no ollama.config.ts here. Next:' : `Found ${printable(config)}. Next:`,
+    config === undefined ? 'There is no ollama.config.ts here. Next:' : `Found ${config}. Next:`,
     ...rows.map(([command = '', meaning = '']) => `  ${command.padEnd(width)}   ${meaning}`),
     '',
     `All commands: ${program} --help`,

@@ -7,16 +7,16 @@ import { parseJson } from '../json.ts'
 import { formatPlanFile, readPlan } from '../plan/codec.ts'
 import type { Plan } from '../plan/plan.ts'
 import { writeFileAtomically } from '../runtime/atomic-file.ts'
-import type { Context } from './context.ts'
 
 /** A plan for 10,000 models has about 20 MB. */
 const maxBytes = 256 * 1024 * 1024
 
-type Place = Pick<Context, 'cwd'>
-
-/** @throws {OllamaConfigError} `usage` when there is no such file, `invalid-plan` when it is no plan */
-export async function readPlanFile(name: string, cwd: string | undefined, context: Place): Promise<Plan> {
-  const file = path.resolve(context.cwd, cwd ?? '.', name)
+/**
+ * @param folder What a relative name is relative to
+ * @throws {OllamaConfigError} `usage` when there is no such file, `invalid-plan` when it is no plan
+ */
+export async function readPlanFile(name: string, folder: string): Promise<Plan> {
+  const file = path.resolve(folder, name)
   const found = await stat(file).catch(() => undefined)
   if (found?.isFile() !== true) {
     throw new OllamaConfigError('usage', `There is no plan file ${quoted(name)}`, {
@@ -54,16 +54,16 @@ function withoutClaims(plan: Plan): Plan {
  *
  * @throws {OllamaConfigError} `file-not-written`, `usage` when a file of another kind is there
  */
-export async function writePlanFile(name: string, plan: Plan, cwd: string | undefined, context: Place): Promise<void> {
-  await assertReplaceable(name, cwd, context)
-  await writeFileAtomically(path.resolve(context.cwd, cwd ?? '.', name), formatPlanFile(plan), { mode: 0o600 })
+export async function writePlanFile(name: string, plan: Plan, folder: string): Promise<void> {
+  await assertReplaceable(name, folder)
+  await writeFileAtomically(path.resolve(folder, name), formatPlanFile(plan), { mode: 0o600 })
 }
 
 /** A slip of the hand, such as `--out` for `--config`, must not cost somebody's file. */
-async function assertReplaceable(name: string, cwd: string | undefined, context: Place): Promise<void> {
-  const found = await stat(path.resolve(context.cwd, cwd ?? '.', name)).catch(() => undefined)
+async function assertReplaceable(name: string, folder: string): Promise<void> {
+  const found = await stat(path.resolve(folder, name)).catch(() => undefined)
   if (found?.isFile() !== true || found.size === 0) return
-  await readPlanFile(name, cwd, context).catch(() => {
+  await readPlanFile(name, folder).catch(() => {
     throw new OllamaConfigError('usage', `--out ${quoted(name)} would overwrite a file that is no saved plan`, {
       hint: 'name another file, such as plan.json',
     })

@@ -1,17 +1,16 @@
 /** Words in, exit code out. Never exits by itself and never throws. */
-import path from 'node:path'
 import { printable } from '../artifact/text.ts'
 import { nearestConfig } from '../config/search.ts'
 import { isOllamaConfigError, isUserError, OllamaConfigError, toErrorData } from '../errors.ts'
 import { isNotPermitted } from '../runtime/not-permitted.ts'
 import { version } from '../version.ts'
 import { type Invocation, ownWords, parseArguments } from './arguments.ts'
+import { programOf, styleFor } from './command-line.ts'
 import type { CommonFlags } from './command-table.ts'
 import { apply } from './commands/apply.ts'
 import { check } from './commands/check.ts'
 import { plan } from './commands/plan.ts'
-import { programOf, styleFor } from './commands/session.ts'
-import { type Context, columnsOf, exitCodes } from './context.ts'
+import { type Context, columnsOf, exitCodes, shownPath } from './context.ts'
 import { explain } from './explain.ts'
 import { helpText, welcomeText } from './help.ts'
 import { errorDocument, JsonLines } from './views/json.ts'
@@ -176,7 +175,7 @@ function explained(error: unknown): unknown {
 /** As it is shown. */
 function shownConfig(cwd: string): string | undefined {
   const file = nearestConfig(cwd)
-  return file === undefined ? undefined : path.relative(cwd, file)
+  return file === undefined ? undefined : shownPath(file, { cwd })
 }
 
 /** The reason that `main.ts` gives to the signal that stops a run. */

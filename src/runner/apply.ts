@@ -28,12 +28,12 @@ import type { DesiredState } from '../plan/state.ts'
 import { isLockedPull, type Lock, type LockedPull } from '../record/lock.ts'
 import { recall } from '../resolution/recall.ts'
 import type { Books } from './bookkeeping.ts'
-import { type ConnectOptions, connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
+import { connect, type KnownConfig, type LoadedConfig, type ReadyOptions, selectTarget } from './connection.ts'
 import { haveHook, knownOf } from './known.ts'
 import { recordPlace } from './place.ts'
 import { assertLocked, configFileOf, lockPathOf, readLockOf } from './survey.ts'
 
-export interface ApplyPlanOptions extends ConnectOptions, Patience {
+export interface ApplyPlanOptions extends ReadyOptions, Patience {
   /** Gives the connection: host and headers are not in the plan. */
   readonly config: LoadedConfig | KnownConfig | Config
   readonly approve: Approval
@@ -63,7 +63,7 @@ export interface ApplyPlanOptions extends ConnectOptions, Patience {
 export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
   return createApplyRun(async function* start(signal) {
     const target = applicableTarget(plan)
-    const { approve, strict, stallMs, retryPauseMs, concurrency: atOnce } = options
+    const { approve, strict, stallMs, retryPauseMs, waitMs, onWait, concurrency: atOnce } = options
     if (atOnce !== undefined && !(Number.isInteger(atOnce) && atOnce >= 1)) throw notACount(atOnce)
     const config = await knownOf(options.config, { ...options, signal })
     const known = { ...options, config, signal }
@@ -85,6 +85,8 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
       stallMs,
       retryPauseMs,
       assertUnwanted: config.desired.prune === 'managed' ? (reference) => assertUnwanted(reference, books) : undefined,
+      waitMs,
+      onWait,
       signal,
       now: () => Math.round(performance.now()),
     })

@@ -2,9 +2,8 @@
 import type { Config } from '../config/config.ts'
 import { formatVersion } from '../plan/plan.ts'
 import type { Collected, Leftover, Leftovers } from '../store/collect.ts'
-import type { ConnectOptions, KnownConfig, LoadedConfig } from './connection.ts'
+import type { ConnectOptions, KnownConfig, LoadedConfig, ReadyOptions } from './connection.ts'
 import { locateFiles } from './store-folder.ts'
-import type { SurveyOptions } from './survey.ts'
 
 export type { Collected, Leftover, Spared } from '../store/collect.ts'
 export type { LeftoverKind } from '../store/leftover-names.ts'
@@ -26,7 +25,7 @@ export interface CollectLeftoversOptions extends Pick<ConnectOptions, 'signal'> 
 /** Milliseconds since 1970, by which files are an hour old. Default: the clock of this machine. */
 type Clock = () => number
 
-export interface FindLeftoversOptions extends Omit<SurveyOptions, 'frozen'> {
+export interface FindLeftoversOptions extends ReadyOptions {
   readonly now?: Clock | undefined
 }
 

@@ -64,6 +64,14 @@ export interface ConnectOptions {
   readonly registryUrl?: ((host: string, insecure: boolean) => string) | undefined
 }
 
+/** Of what begins with a look at a server that may be starting. */
+export interface ReadyOptions extends ConnectOptions {
+  /** Go on trying that long, in milliseconds, while the server does not answer. Default: 0. Not for a store. */
+  readonly waitMs?: number | undefined
+  /** Called once when waiting begins. */
+  readonly onWait?: (() => void) | undefined
+}
+
 /** Which server or store a config and these options lead to, and who said so. @throws {OllamaConfigError} `usage`, `invalid-address` */
 export function selectTarget(config: KnownConfig | Config, options: ConnectOptions = {}): PlaceSelection {
   return selectPlace(options, configOf(config).host)

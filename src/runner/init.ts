@@ -8,11 +8,11 @@ import { configPlaces } from '../config/search.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { KeptModel } from '../init/draft.ts'
 import { hasCode } from '../runtime/transport-error.ts'
-import type { ConnectOptions } from './connection.ts'
+import type { ReadyOptions } from './connection.ts'
 
 export type { KeptModel } from '../init/draft.ts'
 
-export interface InitOptions extends ConnectOptions {
+export interface InitOptions extends ReadyOptions {
   /** Where the config is written, and what a relative `list` is relative to. Default: the working directory. */
   readonly cwd?: string | undefined
   /** Declare what the host or the store has. Not together with `list`. Default: false. */
@@ -23,9 +23,6 @@ export interface InitOptions extends ConnectOptions {
   readonly scripts?: boolean | undefined
   /** Ask no registry whether it has what is installed. Default: false. */
   readonly offline?: boolean | undefined
-  /** Go on trying that long, in milliseconds, while the server does not answer. Default: 0. */
-  readonly waitMs?: number | undefined
-  readonly onWait?: (() => void) | undefined
 }
 
 export interface InitResult {

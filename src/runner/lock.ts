@@ -10,11 +10,11 @@ import { isLockedPull, type Lock, type LockedModel } from '../record/lock.ts'
 import type { RegistryClient } from '../registry/registry.ts'
 import { createFileReader } from '../resolution/inputs.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
-import { type LoadedConfig, openRegistry } from './connection.ts'
+import { type LoadedConfig, openRegistry, type ReadyOptions } from './connection.ts'
 import { keysOf, longRegistryBudgetMs, patientHint } from './plan.ts'
-import { lockPathOf, type Survey, type SurveyOptions, survey } from './survey.ts'
+import { lockPathOf, type Survey, survey } from './survey.ts'
 
-export interface LockModelsOptions extends Omit<SurveyOptions, 'frozen'> {
+export interface LockModelsOptions extends ReadyOptions {
   /** Only these; the others keep their entries. Default: every declared model, and entries of others are dropped. */
   readonly models?: readonly string[] | undefined
   /** `host`: pins what is installed, else what the registry serves. `registry`: pins what the tags name now. Default: `host`. */

@@ -6,9 +6,8 @@ import type { Config } from '../config/config.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { ActualState } from '../plan/state.ts'
 import type { Layout } from '../store/layout.ts'
-import { connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
+import { connect, type KnownConfig, type LoadedConfig, type ReadyOptions, selectTarget } from './connection.ts'
 import type { HostPlace, Place } from './place.ts'
-import type { SurveyOptions } from './survey.ts'
 
 export interface ModelFiles {
   readonly place: Place
@@ -22,7 +21,7 @@ export interface ModelFiles {
 /** @throws {OllamaConfigError} `usage` when they cannot be read here, `store-unsupported`, and what the host answers */
 export async function locateFiles(
   config: LoadedConfig | KnownConfig | Config,
-  options: SurveyOptions,
+  options: ReadyOptions,
 ): Promise<ModelFiles> {
   const { place } = selectTarget(config, options)
   const { assertKnownLayout, layoutOf } = await import('../store/layout.ts')

@@ -10,15 +10,18 @@ import type { ActualState, DesiredState } from '../plan/state.ts'
 import { isLockedPull, type Lock, lockFileOf } from '../record/lock.ts'
 import type { HostRecord } from '../record/record.ts'
 import { type Recalled, recall } from '../resolution/recall.ts'
-import { type ConnectOptions, connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
+import {
+  type ConnectOptions,
+  connect,
+  type KnownConfig,
+  type LoadedConfig,
+  type ReadyOptions,
+  selectTarget,
+} from './connection.ts'
 import { knownOf } from './known.ts'
 import { type Place, recordPlace } from './place.ts'
 
-export interface SurveyOptions extends ConnectOptions {
-  /** Go on trying that long, in milliseconds, while the server does not answer. Default: 0. Not for a store. */
-  readonly waitMs?: number | undefined
-  /** Called once when waiting begins. */
-  readonly onWait?: (() => void) | undefined
+export interface SurveyOptions extends ReadyOptions {
   /** Refuse a declared model that the lock file does not have, and never write that file. Default: false. */
   readonly frozen?: boolean | undefined
 }

@@ -3,13 +3,12 @@ import type { Config } from '../config/config.ts'
 import type { ErrorData } from '../errors.ts'
 import type { Leftover } from '../store/collect.ts'
 import type { BlobProblem } from '../store/verify.ts'
-import type { KnownConfig, LoadedConfig } from './connection.ts'
+import type { KnownConfig, LoadedConfig, ReadyOptions } from './connection.ts'
 import { knownOf } from './known.ts'
-import type { SurveyOptions } from './survey.ts'
 
 export type { BlobProblem } from '../store/verify.ts'
 
-export interface VerifyModelsOptions extends Omit<SurveyOptions, 'frozen'> {
+export interface VerifyModelsOptions extends ReadyOptions {
   /** Only these. Default: all that are declared. */
   readonly models?: readonly string[] | undefined
   /** Also models that are installed and not declared. Default: false. */

@@ -1,8 +1,7 @@
 /** `ollama-config apply`: plans, shows the plan, asks, carries it out; or carries out a plan that was saved. */
-import type { Config } from '../../config/config.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
 import { blockOf, type Change, type DeleteChange, type Plan } from '../../plan/plan.ts'
-import { createPlan, isLocal, type LoadedConfig, selectTarget } from '../../runner.ts'
+import { createPlan, isLocal, selectTarget } from '../../runner.ts'
 import { type Answers, approvalOf, assertApprovable, assertPrunable, openQuestions } from '../approval.ts'
 import type { ApplyFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
@@ -10,7 +9,7 @@ import { confirm } from '../prompt.ts'
 import { writeFolded } from '../views/output.ts'
 import { freedText, nameWidth } from '../views/plan.ts'
 import { assertApplicable, execute, openScreen, paceOf, type Screen, showPlan, withJsonError } from './execution.ts'
-import { openSession, type Session, sessionWithout, withHostSource } from './session.ts'
+import { folderOf, openSession, openSessionIfAny, withHostSource } from './session.ts'
 
 export async function apply(flags: ApplyFlags, [planFile]: readonly string[], context: Context): Promise<number> {
   const screen = openScreen(flags, context)
@@ -24,7 +23,8 @@ async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> 
   assertApprovable(flags, interactive, true)
   assertMemory(flags)
   const pace = paceOf(flags, context)
-  const { loaded, file, connection, waitMs } = await openSession(flags, context)
+  const session = await openSession(flags, context)
+  const { loaded, file, connection } = session
   const { place, source } = selectTarget(loaded, connection)
   assertPrunable(flags, {
     interactive,
@@ -34,11 +34,9 @@ async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> 
   })
   const { frozen, offline, 'keep-previous': keepPrevious } = flags
   const asksToDelete = interactive && !flags['no-prune']
-  const plan = await withHostSource(loaded, connection, () =>
+  const plan = await withHostSource(session, () =>
     createPlan(loaded, {
       ...connection,
-      waitMs,
-      onWait: () => context.stderr.write('Waiting for the server to answer …\n'),
       prune: flags.prune === true,
       checkDeletions: flags.prune === true || asksToDelete,
       frozen,
@@ -80,34 +78,21 @@ async function applySaved(planFile: string, flags: ApplyFlags, screen: Screen): 
   assertMemory(flags)
   const pace = paceOf(flags, context)
   const { readPlanFile } = await import('../plan-file.ts')
-  const plan = await readPlanFile(planFile, flags.cwd, context).catch((error: unknown) => {
+  const plan = await readPlanFile(planFile, folderOf(flags, context)).catch((error: unknown) => {
     if (flags.store !== true || !isOllamaConfigError(error) || error.code !== 'usage') throw error
     const hint = `${error.hint}; as the value of the flag it is written --store=${planFile}`
     throw new OllamaConfigError('usage', error.message, { hint })
   })
-  const { connection, loaded, file } = await openSessionIfAny(flags, context)
+  // A plan may be carried out where its config is not.
+  const session = await openSessionIfAny(flags, context)
+  const { connection, loaded, file } = session
   showPlan(plan, { file }, screen)
   assertApplicable(plan)
   const approve = { changes: true, deletions: plan.prune }
-  const config: LoadedConfig | Config = loaded ?? { models: [] }
-  return execute(
-    plan,
-    { ...connection, config, approve, ...pace, strict: true, frozen: flags.frozen, preload: flags.preload },
-    screen,
+  const { frozen, preload } = flags
+  return withHostSource(session, () =>
+    execute(plan, { ...connection, config: loaded, approve, ...pace, strict: true, frozen, preload }, screen),
   )
-}
-
-/** A plan may be carried out where its config is not: flags and environment then say which server. */
-async function openSessionIfAny(
-  flags: ApplyFlags,
-  context: Context,
-): Promise<Omit<Session, 'loaded' | 'file'> & Partial<Session>> {
-  try {
-    return await openSession(flags, context)
-  } catch (error) {
-    if (flags.config !== undefined || !isOllamaConfigError(error) || error.code !== 'config-not-found') throw error
-    return sessionWithout(flags, context)
-  }
 }
 
 async function ask(plan: Plan, flags: ApplyFlags, interactive: boolean, context: Context): Promise<Answers> {

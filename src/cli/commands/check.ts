@@ -2,12 +2,13 @@
 import { printable } from '../../artifact/text.ts'
 import { type Plan, pendingChanges, planErrors } from '../../plan/plan.ts'
 import { createPlan } from '../../runner.ts'
+import { applyCommand } from '../command-line.ts'
 import type { CheckFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
 import { writeFolded } from '../views/output.ts'
 import { verbOf } from '../views/words.ts'
-import { applyCommand, openSession, type Session, withHostSource } from './session.ts'
+import { openSession, type Session, withHostSource } from './session.ts'
 
 /** More names than this make no line that anyone reads. */
 const namesShown = 5
@@ -24,9 +25,10 @@ export async function check(flags: CheckFlags, context: Context): Promise<number
 type Flags = Pick<CheckFlags, 'prune'> & Parameters<typeof applyCommand>[0]
 
 /** It only says whether something is pending: no registry is asked. */
-export function quickPlan({ loaded, connection, waitMs }: Session, { prune = false, frozen }: Flags): Promise<Plan> {
-  return withHostSource(loaded, connection, () =>
-    createPlan(loaded, { ...connection, waitMs, prune, checkDeletions: false, frozen, offline: true }),
+export function quickPlan(session: Session, { prune = false, frozen }: Flags): Promise<Plan> {
+  const { loaded, connection } = session
+  return withHostSource(session, () =>
+    createPlan(loaded, { ...connection, prune, checkDeletions: false, frozen, offline: true }),
   )
 }
 

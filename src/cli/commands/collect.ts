@@ -1,8 +1,8 @@
 /** `ollama-config collect`: removes blobs that no model needs, and what broken downloads left. */
 import { jsonText } from '../../artifact/json-text.ts'
 import { printable } from '../../artifact/text.ts'
-import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
 import { collectLeftovers, type FoundLeftovers, findLeftovers } from '../../runner.ts'
+import { assertApprovable } from '../approval.ts'
 import type { CollectFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
@@ -10,20 +10,25 @@ import { leftoverLines, sparedLines, summaryOf } from '../views/leftovers.ts'
 import { describeTerminal } from '../views/terminal.ts'
 import { fold } from '../views/text.ts'
 import { waitingText } from '../views/words.ts'
-import { openSession, sessionWithout, withHostSource } from './session.ts'
+import { openSessionIfAny, sessionWithout, withHostSource } from './session.ts'
 
 export async function collect(flags: CollectFlags, context: Context): Promise<number> {
-  const found = await find(flags, context)
+  // A config says which server; a store is named without one.
+  const session = await (flags.store === undefined ? openSessionIfAny : sessionWithout)(flags, context)
   const { signal, stderr, now } = context
+  const found = await withHostSource(session, () => findLeftovers(session.loaded, { ...session.connection, now }))
   const { folder, leftovers, damaged } = found
   const removable = leftovers.filter(({ spared }) => spared === null)
   const write = (lines: readonly string[]) => {
     if (!flags.json) context.stdout.write(fold(`${lines.join('\n')}\n`, columnsOf(context.stdout)))
   }
   write([`Files  ${printable(folder, 1000)}`, '', ...listLines(found)])
-  if (removable.length > 0 && !flags.yes && !(await isApproved(`Remove ${summaryOf(removable)}?`, flags, context))) {
-    stderr.write('Nothing was removed.\n')
-    return exitCodes.usage
+  if (removable.length > 0 && !flags.yes) {
+    assertApprovable(flags, describeTerminal(context, flags).interactive && !flags.json)
+    if (!(await confirm(`\nRemove ${summaryOf(removable)}?`, context))) {
+      stderr.write('Nothing was removed.\n')
+      return exitCodes.usage
+    }
   }
   const onBusy = (holder: string) => void stderr.write(`${waitingText({ type: 'waiting', holder })}\n`)
   const result = await collectLeftovers({ folder, leftovers: removable }, { signal, onBusy, now })
@@ -31,24 +36,6 @@ export async function collect(flags: CollectFlags, context: Context): Promise<nu
   const { removed, spared } = result
   if (removable.length > 0) write([`Removed ${summaryOf(removed)}.`, ...sparedLines(spared)])
   return damaged.length > 0 || spared.some(({ reason }) => reason === 'in-use') ? exitCodes.failed : exitCodes.done
-}
-
-/** A config says which server; a store is named without one. */
-async function find(flags: CollectFlags, context: Context): Promise<FoundLeftovers> {
-  const { now } = context
-  const onWait = () => context.stderr.write('Waiting for the server to answer …\n')
-  const without = () => {
-    const { connection, waitMs } = sessionWithout(flags, context)
-    return findLeftovers(undefined, { ...connection, waitMs, onWait, now })
-  }
-  if (flags.store !== undefined) return without()
-  const session = await openSession(flags, context).catch((error: unknown) => {
-    if (flags.config === undefined && isOllamaConfigError(error) && error.code === 'config-not-found') return undefined
-    throw error
-  })
-  if (session === undefined) return without()
-  const { loaded, connection, waitMs } = session
-  return withHostSource(loaded, connection, () => findLeftovers(loaded, { ...connection, waitMs, onWait, now }))
 }
 
 function listLines({ leftovers, damaged }: FoundLeftovers): readonly string[] {
@@ -65,14 +52,4 @@ function listLines({ leftovers, damaged }: FoundLeftovers): readonly string[] {
           `Nothing is removed while these manifests cannot be read: ${damaged.map((name) => printable(name)).join(', ')}`,
         ]),
   ]
-}
-
-/** @throws {OllamaConfigError} `approval-required` where nobody can be asked */
-async function isApproved(question: string, flags: CollectFlags, context: Context): Promise<boolean> {
-  if (describeTerminal(context, flags).interactive && !flags.json) return confirm(`\n${question}`, context)
-  throw new OllamaConfigError(
-    'approval-required',
-    'Nobody can be asked here, since this is no terminal, and --yes was not given',
-    { hint: 'add --yes to remove without a question what "ollama-config collect" lists' },
-  )
 }

@@ -2,11 +2,10 @@
  * `ollama-config __complete models COMMAND [WORD]… PREFIX`: what the scripts of `completion` call while somebody types. One name a line,
  * and nothing else whatever happens: no error, no question. Runs nothing of the folder.
  */
-import path from 'node:path'
 import { findModelNames } from '../../runner.ts'
 import { parseArguments } from '../arguments.ts'
 import { type Context, exitCodes } from '../context.ts'
-import { sessionWithout } from './session.ts'
+import { folderOf, sessionWithout } from './session.ts'
 
 export async function complete([kind, ...line]: readonly string[], context: Context): Promise<number> {
   // Some shells pass the quotes that are open.
@@ -23,7 +22,7 @@ async function modelNames(words: readonly string[], prefix: string, context: Con
   const { flags, words: typed } = invocation
   // Nobody has asked for a log yet.
   const { verbose: _, 'log-file': __, ...quiet } = flags
-  const cwd = path.resolve(context.cwd, flags.cwd ?? '.')
+  const cwd = folderOf(flags, context)
   const { connection } = sessionWithout(quiet, context)
   const found = await findModelNames({ ...connection, cwd, configFile: flags.config })
   const fits = (name: string) => name.startsWith(prefix) && !typed.slice(0, -1).includes(name)

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { startLoopbackRegistry } from '../../demo/loopback-registry.ts'
 import { tinyModel } from '../../demo/tiny-model.ts'
+import { programOf } from '../command-line.ts'
 import type { DemoFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { run } from '../run.ts'
 import { writeFolded } from '../views/output.ts'
-import { programOf } from './session.ts'
 
 const license = 'This model was made up for a demonstration. It says nothing, to anybody, for ever.\n'
 

@@ -1,5 +1,4 @@
 /** `ollama-config exec`: sees to it that the models are there, then runs a command with the address of the server. */
-import path from 'node:path'
 import { printable } from '../../artifact/text.ts'
 import { pendingChanges } from '../../plan/plan.ts'
 import { createPlan, environmentOf } from '../../runner.ts'
@@ -9,7 +8,7 @@ import { type Context, exitCodes } from '../context.ts'
 import { describeTerminal } from '../views/terminal.ts'
 import { lacking, quickPlan } from './check.ts'
 import { assertApplicable, carryOut, exitCodeOf, paceOf, type Screen, showReport } from './execution.ts'
-import { openSession, type Session, withHostSource } from './session.ts'
+import { folderOf, openSession, type Session, withHostSource } from './session.ts'
 
 export async function exec(flags: ExecFlags, command: readonly string[], context: Context): Promise<number> {
   const { env, platform, signal, takeSignals } = context
@@ -23,7 +22,7 @@ export async function exec(flags: ExecFlags, command: readonly string[], context
   const { loaded, connection } = session
   return runCommand(command, {
     env: { ...env, ...environmentOf(loaded, connection) },
-    cwd: path.resolve(context.cwd, flags.cwd ?? '.'),
+    cwd: folderOf(flags, context),
     platform,
     takeSignals,
     signal,
@@ -38,19 +37,12 @@ async function assure(session: Session, flags: ExecFlags, context: Context): Pro
 }
 
 /** As `apply --yes` without `--prune`, and without a word where there is nothing to do. */
-async function ensure({ loaded, connection, waitMs }: Session, flags: ExecFlags, context: Context): Promise<number> {
+async function ensure(session: Session, flags: ExecFlags, context: Context): Promise<number> {
+  const { loaded, connection } = session
   const screen = screenBeside(flags, context)
   const pace = paceOf(flags, context)
   const { frozen, offline } = flags
-  const plan = await withHostSource(loaded, connection, () =>
-    createPlan(loaded, {
-      ...connection,
-      waitMs,
-      onWait: () => context.stderr.write('Waiting for the server to answer …\n'),
-      frozen,
-      offline,
-    }),
-  )
+  const plan = await withHostSource(session, () => createPlan(loaded, { ...connection, frozen, offline }))
   assertApplicable(plan)
   if (pendingChanges(plan).length === 0) return exitCodes.done
   const approve = { changes: true, deletions: false }

@@ -5,6 +5,7 @@ import { OllamaConfigError } from '../../errors.ts'
 import { type Plan, planErrors } from '../../plan/plan.ts'
 import { type ApplyPlanOptions, applyPlan } from '../../runner.ts'
 import { parseCount, parseDuration } from '../arguments.ts'
+import { programOf, styleFor } from '../command-line.ts'
 import type { ApplyFlags, CommonFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import type { ApplyView } from '../views/apply-view.ts'
@@ -14,7 +15,6 @@ import { createPlainView } from '../views/plain.ts'
 import { formatPlan, type PlanViewOptions } from '../views/plan.ts'
 import { formatReport } from '../views/report.ts'
 import { describeTerminal, type Terminal } from '../views/terminal.ts'
-import { programOf, styleFor } from './session.ts'
 
 export interface Screen {
   readonly context: Context

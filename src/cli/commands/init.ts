@@ -1,38 +1,30 @@
 /** `ollama-config init`: writes a first config, and says what to type next. */
-import { existsSync } from 'node:fs'
-import path from 'node:path'
-import { printable, quoted } from '../../artifact/text.ts'
+import { printable } from '../../artifact/text.ts'
 import { OllamaConfigError } from '../../errors.ts'
 import { type AddedScripts, type InitResult, initConfig } from '../../runner.ts'
+import { commandLine } from '../command-line.ts'
 import type { InitFlags } from '../command-table.ts'
-import { type Context, exitCodes } from '../context.ts'
+import { type Context, exitCodes, shownPath } from '../context.ts'
 import { writeFolded } from '../views/output.ts'
-import { commandLine, sessionWithout } from './session.ts'
+import { folderOf, sessionWithout } from './session.ts'
 
 export async function init(flags: InitFlags, context: Context): Promise<number> {
-  const cwd = path.resolve(context.cwd, flags.cwd ?? '.')
-  if (!existsSync(cwd))
-    throw new OllamaConfigError('usage', `There is no folder ${quoted(cwd)}`, { hint: 'check --cwd' })
+  const cwd = folderOf(flags, context)
   const stray = (['host', 'store', 'wait', 'offline'] as const).find((name) => flags[name] !== undefined)
   if (stray !== undefined && !flags['from-installed'])
     throw new OllamaConfigError('usage', `--${stray} is for what is installed, and --from-installed was not given`, {
       hint: `add --from-installed, or drop --${stray}`,
     })
-  const { connection, waitMs } = sessionWithout(flags, context)
+  const { connection } = sessionWithout(flags, context)
   const result = await initConfig({
     ...connection,
     cwd,
-    waitMs,
-    onWait: () => context.stderr.write('Waiting for the server to answer …\n'),
     fromInstalled: flags['from-installed'],
     list: flags.from,
     scripts: flags.scripts,
     offline: flags.offline,
   })
-  const shown = (file: string) => {
-    const relative = path.relative(context.cwd, file)
-    return printable(relative.startsWith('..') ? file : relative)
-  }
+  const shown = (file: string) => shownPath(file, context)
   writeFolded(
     context.stdout,
     [

@@ -1,21 +1,21 @@
 /** `ollama-config lock`: writes the lock file. */
-import path from 'node:path'
 import { jsonText } from '../../artifact/json-text.ts'
 import { shortDigest } from '../../artifact/manifest.ts'
-import { printable } from '../../artifact/text.ts'
 import { formatVersion } from '../../plan/plan.ts'
 import { type LockResult, lockModels } from '../../runner.ts'
+import { styleFor } from '../command-line.ts'
 import type { CommonFlags } from '../command-table.ts'
-import { type Context, columnsOf, exitCodes } from '../context.ts'
+import { type Context, columnsOf, exitCodes, shownPath } from '../context.ts'
 import { writeFolded } from '../views/output.ts'
 import { formatDiagnostic } from '../views/problems.ts'
 import { describeTerminal } from '../views/terminal.ts'
-import { openSession, styleFor, withHostSource } from './session.ts'
+import { openSession, withHostSource } from './session.ts'
 
 export async function lock(flags: CommonFlags, models: readonly string[], context: Context): Promise<number> {
-  const { loaded, connection, waitMs } = await openSession(flags, context)
-  const result = await withHostSource(loaded, connection, () =>
-    lockModels(loaded, { ...connection, waitMs, models: models.length === 0 ? undefined : models }),
+  const session = await openSession(flags, context)
+  const { loaded, connection } = session
+  const result = await withHostSource(session, () =>
+    lockModels(loaded, { ...connection, models: models.length === 0 ? undefined : models }),
   )
   return showLock(result, flags, context)
 }
@@ -28,8 +28,6 @@ export function showLock(
 ): number {
   const failed = diagnostics.some(({ severity }) => severity === 'error')
   const code = failed ? exitCodes.failed : exitCodes.done
-  const name = path.relative(context.cwd, file)
-  const shown = printable(name.startsWith('..') ? file : name, 1000)
   if (flags.json) {
     context.stdout.write(`${jsonText({ formatVersion, file, changes, diagnostics }, 2)}\n`)
     return code
@@ -38,7 +36,7 @@ export function showLock(
   const digest = (text: string | null) => (text === null ? 'no entry' : shortDigest(text))
   const width = changes.reduce((most, { reference }) => Math.max(most, reference.length), 0)
   const count = Object.keys(written.models).length
-  const total = `${shown} pins ${count === 1 ? '1 model' : `${count} models`}`
+  const total = `${shownPath(file, context)} pins ${count === 1 ? '1 model' : `${count} models`}`
   writeFolded(
     context.stdout,
     [

@@ -1,15 +1,16 @@
 /** `ollama-config outdated`: what registries serve now, against what is installed and locked. */
 import { jsonText } from '../../artifact/json-text.ts'
 import { findOutdated } from '../../runner.ts'
+import { commandLine, styleFor } from '../command-line.ts'
 import type { CommonFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { formatOutdated } from '../views/outdated.ts'
 import { describeTerminal } from '../views/terminal.ts'
-import { commandLine, openSession, styleFor, withHostSource } from './session.ts'
+import { openSession, withHostSource } from './session.ts'
 
 export async function outdated(flags: CommonFlags, context: Context): Promise<number> {
-  const { loaded, connection, waitMs } = await openSession(flags, context)
-  const result = await withHostSource(loaded, connection, () => findOutdated(loaded, { ...connection, waitMs }))
+  const session = await openSession(flags, context)
+  const result = await withHostSource(session, () => findOutdated(session.loaded, session.connection))
   if (flags.json) {
     context.stdout.write(`${jsonText(result, 2)}\n`)
     return exitCodes.done

@@ -1,17 +1,17 @@
 /** `ollama-config plan`: shows what apply would do. */
 import { jsonText } from '../../artifact/json-text.ts'
 import { formatReference } from '../../artifact/reference.ts'
-import { printable } from '../../artifact/text.ts'
 import { OllamaConfigError } from '../../errors.ts'
 import { formatVersion, pendingChanges, planErrors } from '../../plan/plan.ts'
 import { createPlan, selectTarget } from '../../runner.ts'
+import { applyCommand, styleFor } from '../command-line.ts'
 import type { PlanFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
 import { writeFolded } from '../views/output.ts'
 import { formatPlan } from '../views/plan.ts'
 import { describeTerminal } from '../views/terminal.ts'
-import { applyCommand, openSession, type Session, styleFor, withHostSource } from './session.ts'
+import { folderOf, openSession, type Session, withHostSource } from './session.ts'
 
 export async function plan(flags: PlanFlags, context: Context): Promise<number> {
   if (flags['config-only'] && flags.out !== undefined)
@@ -31,14 +31,11 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
     else writeFolded(context.stdout, text)
     return exitCodes.done
   }
-  const { loaded, connection, waitMs, file } = session
+  const { loaded, connection, file } = session
   const terminal = describeTerminal(context, flags)
-  const onWait = () => context.stderr.write('Waiting for the server to answer …\n')
-  const result = await withHostSource(loaded, connection, () =>
+  const result = await withHostSource(session, () =>
     createPlan(loaded, {
       ...connection,
-      waitMs,
-      onWait,
       prune: flags.prune === true,
       frozen: flags.frozen,
       offline: flags.offline,
@@ -47,7 +44,7 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
   )
   if (flags.out !== undefined) {
     const { writePlanFile } = await import('../plan-file.ts')
-    await writePlanFile(flags.out, result, flags.cwd, context)
+    await writePlanFile(flags.out, result, folderOf(flags, context))
   }
   if (flags.json) {
     context.stdout.write(planDocument(result))
@@ -87,7 +84,7 @@ function configText({ loaded, file }: Session, json: boolean): string {
   if (json) return `${jsonText({ formatVersion, file: loaded.file, models }, 2)}\n`
   const count = models.filter(({ neededBy }) => neededBy === undefined).length
   return [
-    `${printable(file, 1000)} is fine. It declares ${count === 1 ? '1 model' : `${count} models`}:`,
+    `${file} is fine. It declares ${count === 1 ? '1 model' : `${count} models`}:`,
     ...models.map((model) => `  ${model.reference}${noteOf(model)}`),
     '',
   ].join('\n')

@@ -14,10 +14,9 @@ export async function rollback(
 ): Promise<number> {
   const screen = openScreen(flags, context)
   return withJsonError(screen, async () => {
-    const { loaded, file, connection, waitMs } = await openSession(flags, context)
-    const plan = await withHostSource(loaded, connection, () =>
-      createRollbackPlan(loaded, model, { ...connection, waitMs }),
-    )
+    const session = await openSession(flags, context)
+    const { loaded, file, connection } = session
+    const plan = await withHostSource(session, () => createRollbackPlan(loaded, model, connection))
     // A name that is none is told first: no approval would mend it.
     assertApprovable(flags, screen.interactive)
     showPlan(plan, { file }, screen)

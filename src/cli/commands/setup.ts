@@ -1,21 +1,20 @@
 /** `ollama-config setup`: how Ollama is installed and started here; with `--run` it is done. */
-
-import path from 'node:path'
-import { printable } from '../../artifact/text.ts'
+import { printable, quoted } from '../../artifact/text.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
 import { type LoadedConfig, loadConfig, planSetup, runSetup, type SetupOptions } from '../../runner.ts'
 import { parseDuration } from '../arguments.ts'
-import type { SetupFlags } from '../command-table.ts'
+import { commandLine } from '../command-line.ts'
+import { commands, type SetupFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { createLogger } from '../log.ts'
 import { formatSetup, readyText } from '../views/setup.ts'
-import { commandLine } from './session.ts'
+import { folderOf } from './session.ts'
 
-const methodNames = ['brew', 'docker', 'pacman', 'script', 'winget'] as const
+const methodNames = commands.setup.flags.with.values
 
 export async function setup(flags: SetupFlags, context: Context): Promise<number> {
   const { env, signal, stdout, stderr } = context
-  const cwd = path.resolve(context.cwd, flags.cwd ?? '.')
+  const cwd = folderOf(flags, context)
   const logger = createLogger(flags, { stderr, cwd })
   const options: SetupOptions = { host: flags.host, env, signal, logger, method: methodOf(flags.with) }
   const timeoutMs = parseDuration('--timeout', flags.timeout)
@@ -52,7 +51,7 @@ function methodOf(text: string | undefined): SetupOptions['method'] {
   if (text === undefined) return undefined
   const known = methodNames.find((name) => name === text)
   if (known !== undefined) return known
-  throw new OllamaConfigError('usage', `--with ${JSON.stringify(text)} is no way to install Ollama`, {
+  throw new OllamaConfigError('usage', `--with ${quoted(text)} is no way to install Ollama`, {
     hint: `write one of ${methodNames.join(', ')}`,
   })
 }

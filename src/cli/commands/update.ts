@@ -23,13 +23,11 @@ async function planAndUpdate(flags: UpdateFlags, models: readonly string[], scre
   const { context, interactive } = screen
   assertApprovable(flags, interactive)
   const pace = paceOf(flags, context)
-  const { loaded, file, connection, waitMs } = await openSession(flags, context)
-  const onWait = () => context.stderr.write('Waiting for the server to answer …\n')
-  const plan = await withHostSource(loaded, connection, () =>
+  const session = await openSession(flags, context)
+  const { loaded, file, connection } = session
+  const plan = await withHostSource(session, () =>
     createPlan(loaded, {
       ...connection,
-      waitMs,
-      onWait,
       update: models.length === 0 ? 'all' : models,
       keepPrevious: flags['keep-previous'],
     }),
@@ -53,15 +51,16 @@ function isUnchecked({ targets }: Plan): boolean {
 }
 
 async function lockOnly(flags: UpdateFlags, models: readonly string[], context: Context): Promise<number> {
-  const { loaded, connection, waitMs } = await openSession(flags, context)
+  const session = await openSession(flags, context)
+  const { loaded, connection } = session
   const file = lockPathOf(loaded)
   if (file === undefined || !existsSync(file)) {
     throw new OllamaConfigError('lock-missing', `There is no ${path.basename(file ?? 'lock file')} beside the config`, {
       hint: 'write it with "ollama-config lock"',
     })
   }
-  const result = await withHostSource(loaded, connection, () =>
-    lockModels(loaded, { ...connection, waitMs, models: models.length === 0 ? undefined : models, from: 'registry' }),
+  const result = await withHostSource(session, () =>
+    lockModels(loaded, { ...connection, models: models.length === 0 ? undefined : models, from: 'registry' }),
   )
   return showLock(result, flags, context)
 }

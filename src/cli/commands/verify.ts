@@ -1,19 +1,21 @@
 /** `ollama-config verify`: reads every byte of the models, and fetches again what is damaged. */
 import { jsonText } from '../../artifact/json-text.ts'
-import { isOllamaConfigError } from '../../errors.ts'
 import { isSound, type VerifyProgress, verifyModels } from '../../runner.ts'
+import { commandLine, styleFor } from '../command-line.ts'
 import type { VerifyFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { ByteProgress } from '../views/byte-progress.ts'
 import { describeTerminal } from '../views/terminal.ts'
 import { formatVerification } from '../views/verification.ts'
 import { waitingText } from '../views/words.ts'
-import { commandLine, openSession, sessionWithout, styleFor, withHostSource } from './session.ts'
+import { openSession, openSessionIfAny, withHostSource } from './session.ts'
 
 const phaseWords: Readonly<Record<VerifyProgress['phase'], string>> = { reading: 'Read', fetching: 'Fetched' }
 
 export async function verify(flags: VerifyFlags, models: readonly string[], context: Context): Promise<number> {
-  const { loaded, connection, waitMs } = await openSessionFor(flags, context)
+  // All that is installed can be verified without a config too.
+  const session = await (flags.all ? openSessionIfAny : openSession)(flags, context)
+  const { loaded, connection } = session
   const { stdout, stderr } = context
   const terminal = describeTerminal(context, flags)
   // Log lines would tear its line apart.
@@ -21,8 +23,6 @@ export async function verify(flags: VerifyFlags, models: readonly string[], cont
   const progress = new ByteProgress(stderr, { animate, now: () => performance.now() })
   const options = {
     ...connection,
-    waitMs,
-    onWait: () => stderr.write('Waiting for the server to answer …\n'),
     all: flags.all,
     repair: flags.repair,
     models: models.length === 0 ? undefined : models,
@@ -33,10 +33,7 @@ export async function verify(flags: VerifyFlags, models: readonly string[], cont
       stderr.write(`${waitingText({ type: 'waiting', holder })}\n`)
     },
   }
-  const verifying = () => verifyModels(loaded, options)
-  const result = await ('file' in loaded ? withHostSource(loaded, connection, verifying) : verifying()).finally(() =>
-    progress.clear(),
-  )
+  const result = await withHostSource(session, () => verifyModels(loaded, options)).finally(() => progress.clear())
   if (flags.json) stdout.write(`${jsonText(result, 2)}\n`)
   else {
     const words = ['verify', ...models, ...(flags.all ? ['--all'] : []), '--repair']
@@ -51,15 +48,4 @@ export async function verify(flags: VerifyFlags, models: readonly string[], cont
     )
   }
   return isSound(result) ? exitCodes.done : exitCodes.failed
-}
-
-/** All that is installed can be verified without a config too. */
-async function openSessionFor(flags: VerifyFlags, context: Context) {
-  try {
-    return await openSession(flags, context)
-  } catch (error) {
-    if (!flags.all || flags.config !== undefined) throw error
-    if (!isOllamaConfigError(error) || error.code !== 'config-not-found') throw error
-    return { ...sessionWithout(flags, context), loaded: { models: [] } }
-  }
 }

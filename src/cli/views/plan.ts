@@ -45,7 +45,7 @@ export function formatPlan(plan: Plan, { style, file, all, unapproved = 'open', 
       const server = target.serverVersion === null ? '' : ` (Ollama ${printable(target.serverVersion, 80)})`
       const place = target.kind === 'host' ? `${style.bold('Host')}    ` : `${style.bold('Store')}   `
       const blocks = [
-        `${file === undefined ? '' : `${style.bold('Config')}  ${printable(file, 1000)}\n`}${place}${printable(target.address, 1000)}${server}`,
+        `${file === undefined ? '' : `${style.bold('Config')}  ${file}\n`}${place}${printable(target.address, 1000)}${server}`,
         ...(target.diagnostics.length === 0
           ? []
           : [target.diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, style, columns)).join('\n')]),

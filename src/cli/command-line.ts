@@ -1,0 +1,63 @@
+/** Commands as they are printed, to be pasted: for the same config, and the same host or store. */
+import { visible } from '../artifact/text.ts'
+import type { CommonFlags } from './command-table.ts'
+import type { Context } from './context.ts'
+import { createStyle, type Style } from './views/style.ts'
+
+interface PlanningFlags extends CommonFlags {
+  readonly prune?: boolean
+  readonly frozen?: boolean
+  readonly offline?: boolean
+  readonly 'keep-previous'?: boolean
+}
+
+/** The command that carries out what was shown, for the same config and host, or the plan that was saved. */
+export function applyCommand(flags: PlanningFlags, context: Pick<Context, 'env'>, planFile?: string): string {
+  const planning = (['prune', 'frozen', 'offline', 'keep-previous'] as const).filter((name) => flags[name])
+  const words = planFile === undefined ? planning.map((name) => `--${name}`) : [shellWord(planFile)]
+  return commandLine(['apply', ...words], flags, context)
+}
+
+/** A command for the same config, and the same host or store. */
+export function commandLine(words: readonly string[], flags: CommonFlags, { env }: Pick<Context, 'env'>): string {
+  const value = (name: 'config' | 'cwd' | 'host') => {
+    const text = flags[name]
+    if (text === undefined) return []
+    // An address may hold a password.
+    return [`--${name}`, name === 'host' && text.includes('@') ? '…' : shellWord(text)]
+  }
+  const store = flags.store === undefined || flags.store === true ? '' : `=${shellWord(flags.store)}`
+  return [
+    programOf({ env }),
+    ...words,
+    ...value('config'),
+    ...value('cwd'),
+    ...value('host'),
+    ...(flags.store === undefined ? [] : [`--store${store}`]),
+    ...(['owner', 'connections'] as const).flatMap((name) =>
+      flags[name] === undefined ? [] : [`--${name}`, shellWord(flags[name])],
+    ),
+  ].join(' ')
+}
+
+/** As it has to be typed. npm sets a variable; what npx, or a script, ran is on no PATH. */
+export function programOf({ env }: Pick<Context, 'env'>): string {
+  return /^(exec|run|run-script|start)$/.test(env['npm_command'] ?? '') ? 'npx ollama-config' : 'ollama-config'
+}
+
+/** Colours, and hints whose commands are for the same config and the same host or store. */
+export function styleFor(color: boolean, flags: CommonFlags, context: Pick<Context, 'env'>): Style {
+  const hint = (text: string) =>
+    text.replaceAll(/"ollama-config ([^"]+)"/g, (_, words: string) => {
+      // An example knows of no host.
+      const known = words !== 'init' ? flags : flags.cwd === undefined ? {} : { cwd: flags.cwd }
+      return `"${commandLine([words], known, context)}"`
+    })
+  return createStyle(color, hint, flags.plain === true)
+}
+
+function shellWord(text: string): string {
+  if (/^[\w./:@%+=-]+$/.test(text)) return text
+  // What cannot be shown cannot be copied either.
+  return visible(text) === text ? `'${text.replaceAll("'", "'\\''")}'` : '…'
+}
