@@ -65,6 +65,11 @@ export function escapedInvisible(json: string): string {
   )
 }
 
+/** `1 model`, `2 models`. */
+export function counted(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`
+}
+
 /** A value of the user's or of a server's, in quotes, for a message. */
 export function quoted(text: string): string {
   return JSON.stringify(printable(text, 100))

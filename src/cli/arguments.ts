@@ -46,6 +46,7 @@ export type Invocation =
   | { readonly command: 'complete'; readonly words: readonly string[] }
   | { readonly command: 'help'; readonly topic: CommandName | undefined }
   | { readonly command: 'explain'; readonly code: ErrorCode }
+  | { readonly command: 'errors' }
   | { readonly command: 'version' }
   | { readonly command: 'welcome' }
 
@@ -228,11 +229,14 @@ function missingCommandHint(words: readonly string[]): string {
   return `the command comes first: ollama-config ${printable(line, 200)}`
 }
 
-/** `help`, `help plan`, `help lock-frozen`. */
+/** `help`, `help plan`, `help lock-frozen`, `help errors`. */
 function topicOf(word: string | undefined): Invocation {
   if (word === undefined) return { command: 'help', topic: undefined }
+  if (word === 'errors') return { command: 'errors' }
   const code = errorCodes.find((known) => known === word)
-  return code === undefined ? { command: 'help', topic: commandName(word, errorCodes) } : { command: 'explain', code }
+  return code === undefined
+    ? { command: 'help', topic: commandName(word, ['errors', ...errorCodes]) }
+    : { command: 'explain', code }
 }
 
 /** @param others What may be meant besides commands */
@@ -240,9 +244,11 @@ function commandName(word: string, others: readonly string[] = []): CommandName 
   if (isCommand(word)) return word
   const near =
     suggest(word, [...Object.keys(commands), ...others]) ?? (Object.hasOwn(synonyms, word) ? synonyms[word] : undefined)
+  const help =
+    others.length === 0 ? 'see ollama-config --help' : 'see ollama-config --help, or ollama-config help errors'
   throw usage(
     `There is no command ${others.length === 0 ? '' : 'or error '}${quoted(word)}`,
-    word === 'prune' ? pruneHint : near === undefined ? 'see ollama-config --help' : `did you mean "${near}"?`,
+    word === 'prune' ? pruneHint : near === undefined ? help : `did you mean "${near}"?`,
   )
 }
 

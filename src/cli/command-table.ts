@@ -213,12 +213,7 @@ const initFlags = {
   host: { ...hostFlags.host, summary: 'Ollama server; default: OLLAMA_HOST, 127.0.0.1:11434' },
   store: hostFlags.store,
   wait: hostFlags.wait,
-  verbose: outputFlags.verbose,
-  'log-file': outputFlags['log-file'],
-  'no-color': outputFlags['no-color'],
-  plain: outputFlags.plain,
-  debug: outputFlags.debug,
-  help: outputFlags.help,
+  ...humanFlags,
 } as const satisfies Flags
 
 const doctorFlags = { ...configFlags, host: hostFlags.host, ...outputFlags } as const satisfies Flags

@@ -1,11 +1,17 @@
 /** What `docs/errors.md` says of an error: the file comes with the package, so that it can be read where there is no network. */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { type ErrorCode, OllamaConfigError } from '../errors.ts'
+import { type ErrorCode, errorCodes, OllamaConfigError } from '../errors.ts'
 import { wrap } from './views/text.ts'
 
 /** As far from dist/chunks/ as from src/cli/. */
 const page = new URL('../../docs/errors.md', import.meta.url)
+
+/** All codes, a line each. */
+export function listErrors(program: string): string {
+  const codes = errorCodes.map((code) => `  ${code}\n`).join('')
+  return `Codes of errors:\n${codes}\nMore of one: ${program} help CODE\nAll of it:   ${fileURLToPath(page)}\n`
+}
 
 /** @throws {OllamaConfigError} `internal` when the page is not where it belongs */
 export async function explain(code: ErrorCode, columns = 80): Promise<string> {

@@ -58,7 +58,8 @@ Commands:
 ${table(rows, columns)}
 
 Flags of a command: ollama-config COMMAND --help
-More of an error:   ollama-config help CODE (all of them: docs/errors.md of the package)
+More of an error:   ollama-config help CODE
+Codes of errors:    ollama-config help errors
 Exit codes:
 ${table(exitCodeRows, columns)}
 `

@@ -11,7 +11,7 @@ import { apply } from './commands/apply.ts'
 import { check } from './commands/check.ts'
 import { plan } from './commands/plan.ts'
 import { type Context, columnsOf, exitCodes, shownPath } from './context.ts'
-import { explain } from './explain.ts'
+import { explain, listErrors } from './explain.ts'
 import { helpText, welcomeText } from './help.ts'
 import { errorDocument, JsonLines } from './views/json.ts'
 import { asciiOutput, writeFolded } from './views/output.ts'
@@ -104,6 +104,9 @@ async function execute(invocation: Invocation, context: Context): Promise<number
       return exitCodes.done
     case 'explain':
       writeFolded(context.stdout, await explain(invocation.code, context.stdout.columns || undefined))
+      return exitCodes.done
+    case 'errors':
+      writeFolded(context.stdout, listErrors(programOf(context)))
       return exitCodes.done
     case 'version':
       context.stdout.write(`${version}\n`)

@@ -1,7 +1,7 @@
 /** Config → desired state: names become references, patterns are parsed, models know what they start from. */
 import { type Pattern, parsePattern } from '../artifact/pattern.ts'
 import { parseReference, referenceKey } from '../artifact/reference.ts'
-import { quoted } from '../artifact/text.ts'
+import { counted, quoted } from '../artifact/text.ts'
 import { ConfigError, type Diagnostic, isOllamaConfigError } from '../errors.ts'
 import type { DesiredState, KeepAlive } from '../plan/state.ts'
 import type { Config } from './config.ts'
@@ -56,7 +56,7 @@ export function resolveConfig(input: unknown, options: ResolveOptions = {}): Res
   const keep = resolvePatterns(itemsAt(written, 'keep'), diagnostics)
   const errors = diagnostics.filter(({ severity }) => severity === 'error')
   if (config === undefined || errors.length > 0) {
-    const count = errors.length === 1 ? '1 problem' : `${errors.length} problems`
+    const count = counted(errors.length, 'problem')
     throw new ConfigError(`Found ${count} in ${origin}`, errors, {
       hint: 'mend the config and run the command again',
     })

@@ -1,5 +1,7 @@
 /** Checks of the config and of what goes with it: plugins, lock file, record. Pure. */
+
 import { parseListedName, referenceKey } from '../artifact/reference.ts'
+import { counted } from '../artifact/text.ts'
 import { rewritesManifests } from '../plan/server-version.ts'
 import { type Facts, installedIn, versionOf } from './facts.ts'
 import { type Finding, findingsOf } from './finding.ts'
@@ -15,7 +17,7 @@ export function checkConfig({ config }: Facts): readonly Finding[] {
     const text = first === undefined ? message : diagnostics.length === 1 ? first : `${message}, such as ${first}`
     return [error(code, text, diagnostics.length > 0 ? '"ollama-config plan --config-only"' : problem.hint)]
   }
-  return [ok('config', `${file ?? ''}: ${models.length === 1 ? '1 model' : `${models.length} models`}`)]
+  return [ok('config', `${file ?? ''}: ${counted(models.length, 'model')}`)]
 }
 
 export function checkPlugins({ config }: Facts): readonly Finding[] {

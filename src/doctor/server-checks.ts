@@ -1,5 +1,5 @@
 /** Checks of the server: is Ollama here, does it answer, what does its version lack, is its cloud on. Pure. */
-import { printable } from '../artifact/text.ts'
+import { counted, printable } from '../artifact/text.ts'
 import { type Facts, versionOf } from './facts.ts'
 import { type Finding, findingsOf } from './finding.ts'
 
@@ -23,7 +23,7 @@ export function checkServer({ server, program, platform, environment }: Facts): 
   if ('value' in listing) {
     const { models, unreadable } = listing.value
     const count = models.length + unreadable.length
-    return [...misread, ok('server-answers', `${place} answers: ${count === 1 ? '1 model' : `${count} models`}`)]
+    return [...misread, ok('server-answers', `${place} answers: ${counted(count, 'model')}`)]
   }
   const { code, message, hint } = listing.error
   if (answers(server)) {

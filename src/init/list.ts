@@ -1,6 +1,6 @@
 /** Lists of models as text: one name a line with `#` comments, as in an `Ollamafile`, or what `ollama list` prints. */
 import { parseReference, referenceKey } from '../artifact/reference.ts'
-import { printable, quoted } from '../artifact/text.ts'
+import { counted, printable, quoted } from '../artifact/text.ts'
 import { ConfigError, type Diagnostic, isOllamaConfigError } from '../errors.ts'
 import type { DraftItem } from './draft.ts'
 
@@ -47,7 +47,7 @@ export function readModelList(text: string, file: string): readonly DraftItem[] 
     }
   })
   if (problems.length > 0) {
-    const count = problems.length === 1 ? '1 line' : `${problems.length} lines`
+    const count = counted(problems.length, 'line')
     throw new ConfigError(
       `Found ${count} in ${quoted(file)} that ${problems.length === 1 ? 'is' : 'are'} no model name`,
       problems,

@@ -4,7 +4,7 @@ import { type BuildFields, renderingOf } from '../artifact/derived.ts'
 import { printedText } from '../artifact/modelfile.ts'
 import type { Parameter, Parameters } from '../artifact/parameters.ts'
 import { compareText } from '../artifact/reference.ts'
-import { printable } from '../artifact/text.ts'
+import { counted, printable } from '../artifact/text.ts'
 import type { Difference, PlannedFile } from './plan.ts'
 
 /** The part of what a server tells of a model that a build decides. */
@@ -89,12 +89,12 @@ function textDifference(before: string | null, after: string | null): string | u
   if (before === null || after === null)
     return before === null ? `${lineCount(after)} added` : `${lineCount(before)} removed`
   const count = changedLines(before.split('\n'), after.split('\n'))
-  return count === 1 ? '1 line changed' : `${count} lines changed`
+  return `${counted(count, 'line')} changed`
 }
 
 function lineCount(text: string | null): string {
   const count = text?.split('\n').length ?? 0
-  return count === 1 ? '1 line' : `${count} lines`
+  return counted(count, 'line')
 }
 
 /** Lines between what both begin and end with. */

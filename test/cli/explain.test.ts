@@ -43,3 +43,13 @@ test('help knows what was meant, of commands and errors', async (t) => {
   assert.equal(code, 3)
   assert.match(stderr, /no command or error "lock-frosen"[\s\S]*did you mean "lock-frozen"\?/)
 })
+
+test('help errors lists the codes, and is named where there is no such code', async (t) => {
+  const cwd = tempFolder(t)
+  const { code, stdout } = await runCli(['help', 'errors'], { cwd })
+  assert.equal(code, 0)
+  for (const known of errorCodes) assert.ok(stdout.includes(`\n  ${known}\n`), known)
+  assert.match(stdout, /\nMore of one: ollama-config help CODE\n/)
+  assert.match((await runCli(['help', 'E1234'], { cwd })).stderr, /Next: see .*ollama-config help errors\n/)
+  assert.match((await runCli(['--help'], { cwd })).stdout, /ollama-config help errors/)
+})

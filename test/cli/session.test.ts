@@ -87,3 +87,20 @@ test('where no server answers, it is told where the address came from, with a co
   const { stderr } = await runCli(['lock'], { cwd })
   assert.match(stderr, /^Next: .*; the address comes from the config$/m)
 })
+
+test('check and exec --check tell the next step of a plan that cannot be applied, in the same line', async (t) => {
+  const server = await startServer(t, { models: ['a'] })
+  const cwd = tempFolder(t, {
+    'ollama.config.mjs': `
+      import { definePlugin } from 'ollama-config'
+      const review = () => [{ severity: 'error', code: 'no', message: 'Not today', hint: 'see "ollama-config plan"' }]
+      const policy = definePlugin({ apiVersion: 1, name: 'policy', review })
+      export default { models: ['a'], host: '${server.url}', plugins: [policy()] }
+    `,
+  })
+  const line = 'policy: Not today. Next: see "ollama-config plan --config ollama.config.mjs"\n'
+  const check = await runCli(['check', '--config', 'ollama.config.mjs'], { cwd })
+  assert.deepEqual([check.code, check.stdout, check.stderr], [1, line, ''])
+  const exec = await runCli(['exec', '--check', '--config', 'ollama.config.mjs', '--', 'no-such-program'], { cwd })
+  assert.deepEqual([exec.code, exec.stdout, exec.stderr], [1, '', line])
+})

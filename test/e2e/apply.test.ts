@@ -29,7 +29,7 @@ test('apply --yes pulls what is missing, checks it, leaves the rest alone and sa
   const options: CliOptions = { cwd, env: { OLLAMA_HOST: server.url } }
   const first = await runCli(['apply', '--yes'], options)
   assert.equal(first.code, 0, first.stderr)
-  assert.match(first.stdout, /Left alone: 1 model that is not in the config\nDone: 2 pulled, 0 deleted\n$/)
+  assert.match(first.stdout, /Left alone: 1 model that is not in the config\nDone: 2 pulled\n$/)
   assert.deepEqual(applied(server), ['POST /api/pull a:latest', 'POST /api/pull b:latest'])
   assert.deepEqual(server.installed(), ['a:latest', 'b:latest', 'old:7b'])
   assert.equal(server.stats.pullsAtOnce, 1)
@@ -119,7 +119,7 @@ test('a failed model does not stop the others, nothing is deleted, and the repor
   assert.equal(code, 1)
   assert.deepEqual(server.installed(), ['b:latest', 'old:latest'])
   assert.match(stdout, / {2}x .*"a:latest".+\n.+\n {2}x .*"c:latest".+\n/)
-  assert.match(stdout, /Nothing was deleted, since something failed\nFailed: 1 pulled, 0 deleted, 2 failed\n/)
+  assert.match(stdout, /Nothing was deleted, since something failed\nFailed: 1 pulled, 2 failed\n/)
   assert.deepEqual(server.problems, [])
 })
 
@@ -139,7 +139,7 @@ test('HTTP 200 proves nothing: errors in the stream, streams that just end and l
     server.fail({ path: '/api/pull' }, fault)
     const { code, stdout, stderr } = await runCli(['apply', '--yes'], { cwd, env: { OLLAMA_HOST: server.url } })
     assert.equal(code, 1, `${JSON.stringify(fault)}\n${stdout}${stderr}`)
-    assert.match(stdout, / {2}x .*a:latest.+\n.+\nFailed: 0 pulled, 0 deleted, 1 failed/)
+    assert.match(stdout, / {2}x .*a:latest.+\n.+\nFailed: 1 failed/)
     assert.doesNotMatch(stdout + stderr, /^\s+at /m)
   }
 })
@@ -230,7 +230,7 @@ test('an interrupted apply exits with 130, says what is left, and the next one g
   assert.deepEqual([code, exitSignal], [130, null])
   assert.match(
     stdout,
-    /Left to do:\n {4}pull a:latest\n {4}pull b:latest\n {4}delete old:latest\nInterrupted: 0 pulled, 0 deleted\n/,
+    /Left to do:\n {4}pull a:latest\n {4}pull b:latest\n {4}delete old:latest\nInterrupted: nothing changed\n/,
   )
   await server.waitForRequest({ path: '/api/pull', aborted: true })
   assert.deepEqual(server.installed(), ['old:latest'])

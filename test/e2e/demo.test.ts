@@ -17,11 +17,11 @@ test('the demo plans, applies, changes and comes to rest, and leaves nothing beh
   // In this order.
   const steps = [
     '+ acorn:latest   40 MB',
-    'Done: 2 pulled, 0 deleted',
+    'Done: 2 pulled',
     "{ name: 'reviewer', from: 'sprout'",
     'To build:\n  + reviewer:latest  from sprout:latest',
     '- acorn:latest     frees 40 MB',
-    'Done: 0 pulled, 1 built, 1 deleted',
+    'Done: 1 built, 1 deleted',
     'No changes. The 2 declared models are installed.',
     'ollama-config plan --store    for its model directory',
   ].map(said)

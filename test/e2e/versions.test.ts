@@ -84,7 +84,7 @@ test('a team pins what it tested: the lock binds on another machine, until the t
   assert.match(plan.stdout, /Not possible \(see above\):\n {2}x a:latest\n/)
   await second.run(1, 'check')
   const applied = await second.run(1, 'apply', '--yes')
-  assert.match(applied.stdout, /Failed: 1 pulled, 0 deleted, 1 failed/)
+  assert.match(applied.stdout, /Failed: 1 pulled, 1 failed/)
   assert.deepEqual(second.server.installed(), ['c:latest'])
   // The way out that the message names.
   await second.run(0, 'update', 'a', '--yes')
@@ -190,7 +190,7 @@ test('update keeps the previous version, rollback brings it and its lock entry b
   remote.publish({ name: 'a', layers: [weights(1), layer('template', 'newer')] })
   const update = await run(0, 'update', '--yes', '--keep-previous')
   assert.match(update.stdout, /previous version kept/)
-  assert.match(update.stdout, /Done: 0 pulled, 1 updated, 0 deleted\n$/)
+  assert.match(update.stdout, /Done: 1 updated\n$/)
   const copy = `a:latest-previous-${old.slice(7, 19)}`
   assert.deepEqual(server.installed(), ['a:latest', copy, 'c:latest'])
   assert.equal(lock().models['a:latest']?.digest, remote.content('a').digest)
@@ -198,7 +198,7 @@ test('update keeps the previous version, rollback brings it and its lock entry b
   assert.match((await run(0, 'plan', '--all', '--prune')).stdout, new RegExp(`= ${copy} +previous version of a:latest`))
   await run(0, 'apply', '--yes', '--prune')
   const back = await run(0, 'rollback', 'a', '--yes')
-  assert.match(back.stdout, /Done: 0 pulled, 1 restored, 0 deleted\n$/)
+  assert.match(back.stdout, /Done: 1 restored\n$/)
   assert.deepEqual(server.installed(), ['a:latest', 'c:latest'])
   assert.equal(`sha256:${server.digests()['a:latest']}`, old)
   assert.equal(lock().models['a:latest']?.digest, old)
@@ -458,6 +458,26 @@ test('lock pins what is installed, also when another model has the blobs of what
   await run(0, 'lock')
   assert.equal(lock().models['a:latest']?.digest, installed)
   assert.match((await run(0, 'plan')).stdout, /No changes/)
+})
+
+test('lock writes what it can, and says what is not in the file and how to go on', async (t) => {
+  const { run, lock, remote } = await world(t, family, { models: ['a', 'c', 'gone:7b'] })
+  const { stdout } = await run(1, 'lock')
+  assert.match(stdout, /^ {2}x "gone:7b" cannot be locked: the registry has no such model or tag\n {4}check the name/)
+  assert.ok(
+    stdout.endsWith(
+      '\nollama.lock.json pins 2 models.\nNot pinned, for the reason above: 1 model. An entry that was there before is kept.\nTo try again: ollama-config lock\n',
+    ),
+    stdout,
+  )
+  assert.deepEqual(Object.keys(lock().models), ['a:latest', 'c:latest'])
+  const plain = await run(1, 'update', '--lock-only', 'gone:7b', '--plain')
+  assert.match(plain.stdout, /\nTo try again: ollama-config update --lock-only gone:7b\n$/)
+  remote.publish({ name: 'gone:7b' })
+  assert.match(
+    (await run(0, 'lock', '--plain')).stdout,
+    /^ {2}added: gone:7b {2}\w+\nollama.lock.json pins 3 models.\n$/,
+  )
 })
 
 test('an update never takes away what a pull beside it counts on', async (t) => {

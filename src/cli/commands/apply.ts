@@ -1,4 +1,5 @@
 /** `ollama-config apply`: plans, shows the plan, asks, carries it out; or carries out a plan that was saved. */
+import { counted } from '../../artifact/text.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
 import { blockOf, type Change, type DeleteChange, type Plan } from '../../plan/plan.ts'
 import { createPlan, isLocal, selectTarget } from '../../runner.ts'
@@ -124,10 +125,6 @@ const questions: Readonly<Record<Exclude<Change['action'], 'no-op'>, (count: num
   alias: (count) => `make ${count === 1 ? '1 alias' : `${count} aliases`}`,
   restore: (count) => `restore ${counted(count, 'model')}`,
   delete: (count) => `delete ${counted(count, 'model')}`,
-}
-
-function counted(count: number, word: string): string {
-  return count === 1 ? `1 ${word}` : `${count} ${word}s`
 }
 
 /** `Pull 2 models, update 1 model and delete 1 model?` */

@@ -2,7 +2,7 @@
 import { printable } from '../../artifact/text.ts'
 import { type Plan, pendingChanges, planErrors } from '../../plan/plan.ts'
 import { createPlan } from '../../runner.ts'
-import { applyCommand } from '../command-line.ts'
+import { applyCommand, styleFor } from '../command-line.ts'
 import type { CheckFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
@@ -35,7 +35,10 @@ export function quickPlan(session: Session, { prune = false, frozen }: Flags): P
 /** In one line what is missing, or what is wrong, and what to do; `undefined`: nothing. */
 export function lacking(plan: Plan, flags: Flags, context: Context): string | undefined {
   const [error] = planErrors(plan)
-  if (error !== undefined) return printable(error.message, 1000)
+  if (error !== undefined) {
+    const { hint } = styleFor(false, flags, context)
+    return printable(`${error.message}${error.hint === undefined ? '' : `. Next: ${hint(error.hint)}`}`, 1000)
+  }
   const pending = pendingChanges(plan)
   if (pending.length === 0) return undefined
   const names = pending.slice(0, namesShown).map(({ action, reference }) => `${verbOf(action)} ${reference}`)

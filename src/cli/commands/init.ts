@@ -1,5 +1,5 @@
 /** `ollama-config init`: writes a first config, and says what to type next. */
-import { printable } from '../../artifact/text.ts'
+import { counted, printable } from '../../artifact/text.ts'
 import { OllamaConfigError } from '../../errors.ts'
 import { type AddedScripts, type InitResult, initConfig } from '../../runner.ts'
 import { commandLine } from '../command-line.ts'
@@ -39,7 +39,7 @@ export async function init(flags: InitFlags, context: Context): Promise<number> 
 }
 
 function whatOf({ source, declared, list }: InitResult, flags: InitFlags, shown: (file: string) => string): string {
-  const count = declared === 1 ? '1 model' : `${declared} models`
+  const count = counted(declared, 'model')
   if (source === 'installed') return ` with ${count}, as installed`
   if (source === 'start') return `, a small example${flags['from-installed'] ? ', since nothing is installed' : ''}`
   return list === null ? '' : ` with the ${count} of ${shown(list)}`

@@ -1,6 +1,8 @@
 /** `ollama-config plan`: shows what apply would do. */
+
 import { jsonText } from '../../artifact/json-text.ts'
 import { formatReference } from '../../artifact/reference.ts'
+import { counted } from '../../artifact/text.ts'
 import { OllamaConfigError } from '../../errors.ts'
 import { formatVersion, pendingChanges, planErrors } from '../../plan/plan.ts'
 import { createPlan, selectTarget } from '../../runner.ts'
@@ -84,7 +86,7 @@ function configText({ loaded, file }: Session, json: boolean): string {
   if (json) return `${jsonText({ formatVersion, file: loaded.file, models }, 2)}\n`
   const count = models.filter(({ neededBy }) => neededBy === undefined).length
   return [
-    `${file} is fine. It declares ${count === 1 ? '1 model' : `${count} models`}:`,
+    `${file} is fine. It declares ${counted(count, 'model')}:`,
     ...models.map((model) => `  ${model.reference}${noteOf(model)}`),
     '',
   ].join('\n')

@@ -62,5 +62,5 @@ async function lockOnly(flags: UpdateFlags, models: readonly string[], context: 
   const result = await withHostSource(session, () =>
     lockModels(loaded, { ...connection, models: models.length === 0 ? undefined : models, from: 'registry' }),
   )
-  return showLock(result, flags, context)
+  return showLock(result, ['update', '--lock-only', ...models], flags, context)
 }

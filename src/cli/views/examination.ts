@@ -1,5 +1,5 @@
 /** What doctor found: a line for each fact, and what to do below those that are wrong. */
-import { printable } from '../../artifact/text.ts'
+import { counted, printable } from '../../artifact/text.ts'
 import type { Examination, Finding, FindingStatus } from '../../runner.ts'
 import type { Paint, Style } from './style.ts'
 import { fold, padEnd, wrap } from './text.ts'
@@ -69,8 +69,8 @@ function wordLines({ subject, status, message, hint }: Finding, word: string, st
 function endLine(count: (status: FindingStatus) => number, style: Style): string {
   const [errors, warnings] = [count('error'), count('warning')]
   const parts = [
-    ...(errors === 0 ? [] : [style.red(errors === 1 ? '1 problem' : `${errors} problems`)]),
-    ...(warnings === 0 ? [] : [style.yellow(warnings === 1 ? '1 warning' : `${warnings} warnings`)]),
+    ...(errors === 0 ? [] : [style.red(counted(errors, 'problem'))]),
+    ...(warnings === 0 ? [] : [style.yellow(counted(warnings, 'warning'))]),
   ]
   return parts.length === 0 ? 'Nothing is wrong.' : `${parts.join(', ')}.`
 }

@@ -1,7 +1,7 @@
 /** What lies around in the folder of the models, for people: what collect would remove, and what it leaves. */
 import path from 'node:path'
 import { formatBytes } from '../../artifact/bytes.ts'
-import { printable } from '../../artifact/text.ts'
+import { counted, printable } from '../../artifact/text.ts'
 import type { Leftover, LeftoverKind, Spared } from '../../runner.ts'
 import { formatDuration } from './format.ts'
 import { padEnd } from './text.ts'
@@ -25,7 +25,7 @@ const sparedWords: Readonly<Record<Spared, string>> = {
 /** `3 files, 1.2 GB`. */
 export function summaryOf(leftovers: readonly Pick<Leftover, 'allocatedBytes'>[]): string {
   const bytes = leftovers.reduce((sum, { allocatedBytes }) => sum + allocatedBytes, 0)
-  return `${leftovers.length === 1 ? '1 file' : `${leftovers.length} files`}, ${formatBytes(bytes)}`
+  return `${counted(leftovers.length, 'file')}, ${formatBytes(bytes)}`
 }
 
 /** A line for each blob and download, however many parts it has. */

@@ -1,7 +1,7 @@
 /** The plan as text for people. */
 import { formatBytes } from '../../artifact/bytes.ts'
 import { blobsOf, shortDigest } from '../../artifact/manifest.ts'
-import { printable } from '../../artifact/text.ts'
+import { counted, printable } from '../../artifact/text.ts'
 import {
   type AliasChange,
   type BuildMethod,
@@ -266,7 +266,7 @@ function downloadTotal(changes: readonly Change[], kind: TargetKind): string {
   const sizes = new Map(blobs.map(({ digest, sizeBytes }) => [digest, sizeBytes]))
   const present = [...sizes.values()].reduce((sum, size) => sum + size, 0)
   if (unknown === fetches.length) return '\nDownload: unknown.'
-  const more = unknown === 0 ? '' : ` and ${unknown === 1 ? '1 model' : `${unknown} models`} of unknown size`
+  const more = unknown === 0 ? '' : ` and ${counted(unknown, 'model')} of unknown size`
   return `\nDownload: ${formatBytes(bytes)}${more}${present > 0 ? ` (${formatBytes(present)} already ${whereText(kind)})` : ''}.`
 }
 

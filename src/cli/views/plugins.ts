@@ -1,5 +1,5 @@
 /** The plugins of a config as text for people. */
-import { printable } from '../../artifact/text.ts'
+import { counted, printable } from '../../artifact/text.ts'
 import type { ListedPlugin, PluginList } from '../../runner.ts'
 import { formatDiagnostic } from './problems.ts'
 import { formatTable, type TableOptions } from './table.ts'
@@ -8,7 +8,7 @@ export function formatPlugins({ plugins, diagnostics }: PluginList, options: Tab
   const problems = diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, options.style, options.columns))
   const blocks = [problems, plugins.length === 0 ? [] : formatTable(header, plugins.map(rowOf), options)]
   const shown = blocks.filter((lines) => lines.length > 0).map((lines) => lines.join('\n'))
-  const count = plugins.length === 1 ? '1 plugin' : `${plugins.length} plugins`
+  const count = counted(plugins.length, 'plugin')
   return `${[...shown, `${plugins.length === 0 ? 'No plugins' : count}.`].join('\n\n')}\n`
 }
 

@@ -21,7 +21,7 @@ export interface ChangeState {
   /** Another client is downloading the same layer. */
   readonly waitsForOther: boolean
   /** It broke off, and this attempt follows; `null` while one is under way. */
-  readonly retry: Pick<ChangeRetrying, 'attempt' | 'pauseMs' | 'error'> | null
+  readonly retry: Pick<ChangeRetrying, 'attempt' | 'pauseMs'> | null
   /** `null` while unknown. */
   readonly completedBytes: number | null
   /** Of the layers seen so far; `null` while unknown. */
@@ -30,7 +30,6 @@ export interface ChangeState {
   readonly plannedBytes: number | null
   /** `null` until bytes were reported. */
   readonly rate: Rate | null
-  readonly startedMs: number | null
   /** Of a finished change. */
   readonly durationMs: number | null
   readonly attempts: number
@@ -47,7 +46,7 @@ export function foldProgress(progress: Progress, event: Event, nowMs: number): P
     case 'apply-started':
       return announce(progress, event.changes)
     case 'change-started':
-      return replace(progress, event.id, (state) => ({ ...state, phase: 'active', startedMs: nowMs }))
+      return replace(progress, event.id, (state) => ({ ...state, phase: 'active' }))
     case 'change-progress':
       return replace(progress, event.id, (state) => (isFinished(state) ? state : advance(state, event, nowMs)))
     case 'change-retrying':
@@ -141,7 +140,6 @@ function waiting({ id, reference, action, after, downloadBytes }: Change): Chang
     seenBytes: null,
     plannedBytes: movesNoBytes(action) ? null : (after?.sizeBytes ?? downloadBytes),
     rate: null,
-    startedMs: null,
     durationMs: null,
     attempts: 1,
     sizeBytes: null,
@@ -155,7 +153,6 @@ function advance(state: ChangeState, event: ChangeProgress, nowMs: number): Chan
   return {
     ...state,
     phase: 'active',
-    startedMs: state.startedMs ?? nowMs,
     status: event.status === state.status ? state.status : printable(event.status),
     waitsForOther: event.waiting,
     retry: null,

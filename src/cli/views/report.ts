@@ -1,6 +1,6 @@
 /** The report as text: one summary line, and what is left. */
 import { countResults, type Report } from '../../apply/report.ts'
-import { printable } from '../../artifact/text.ts'
+import { counted, printable } from '../../artifact/text.ts'
 import { formatDiagnostic, moreText } from './problems.ts'
 import type { Style } from './style.ts'
 import { fold } from './text.ts'
@@ -53,7 +53,7 @@ export function formatReport(report: Report, { style, told, columns, program }: 
       `  Left alone: ${unapproved === 1 ? '1 model that is' : `${unapproved} models that are`} not in the config`,
     )
   const locked = report.targets.flatMap(({ lockUpdated }) => lockUpdated).length
-  if (locked > 0) lines.push(`  Written to the lock file: ${locked === 1 ? '1 model' : `${locked} models`}`)
+  if (locked > 0) lines.push(`  Written to the lock file: ${counted(locked, 'model')}`)
   const title = { done: style.green('Done:'), failed: style.red('Failed:'), interrupted: style.yellow('Interrupted:') }[
     report.outcome
   ]
@@ -70,10 +70,9 @@ export function formatReport(report: Report, { style, told, columns, program }: 
 function countsText(report: Report, failed: number): string {
   const counts = (['pull', 'update', 'derive', 'rebuild', 'alias', 'restore', 'delete'] as const).flatMap((action) => {
     const count = countResults(report, action, 'done')
-    // Pulls and deletions are what everybody looks for.
-    return count > 0 || action === 'pull' || action === 'delete' ? [`${count} ${past[action]}`] : []
+    return count > 0 ? [`${count} ${past[action]}`] : []
   })
-  return [...counts, ...(failed > 0 ? [`${failed} failed`] : [])].join(', ')
+  return [...counts, ...(failed > 0 ? [`${failed} failed`] : [])].join(', ') || 'nothing changed'
 }
 
 function failureText(action: string, reference: string, message: string): string {

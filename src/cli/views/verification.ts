@@ -1,7 +1,7 @@
 /** What became of each model that was verified, a line for each, and what lies around. */
 import { formatBytes } from '../../artifact/bytes.ts'
 import { shortDigest } from '../../artifact/manifest.ts'
-import { printable } from '../../artifact/text.ts'
+import { counted, printable } from '../../artifact/text.ts'
 import type { DamagedPart, Verification, VerifiedModel } from '../../runner.ts'
 import { summaryOf } from './leftovers.ts'
 import type { Paint, Style } from './style.ts'
@@ -84,7 +84,7 @@ function endLines({ models }: Verification, options: VerificationViewOptions): r
   const repairs = models.some(({ damage }) => damage.some(({ digest, repaired }) => digest !== null && !repaired))
   const writes = models.some(({ declared, damage }) => declared && damage.some(({ digest }) => digest === null))
   return [
-    `${models.length === 1 ? '1 model' : `${models.length} models`}: ${parts.join(', ')}.`,
+    `${counted(models.length, 'model')}: ${parts.join(', ')}.`,
     ...(repairs && options.repairCommand !== undefined
       ? [`To fetch again what is damaged: ${options.repairCommand}`]
       : []),
