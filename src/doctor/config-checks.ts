@@ -17,6 +17,8 @@ export function checkConfig({ config }: Facts): readonly Finding[] {
     const text = first === undefined ? message : diagnostics.length === 1 ? first : `${message}, such as ${first}`
     return [error(code, text, diagnostics.length > 0 ? '"ollama-config plan --config-only"' : problem.hint)]
   }
+  if (models.length === 0)
+    return [warning('nothing-declared', `${file ?? ''}: declares no model`, 'add names to "models"')]
   return [ok('config', `${file ?? ''}: ${counted(models.length, 'model')}`)]
 }
 

@@ -14,8 +14,7 @@ export interface Facts {
   readonly server: ServerFacts
   /** The program `ollama` on this machine; `null` where it is not found. */
   readonly program: string | null
-  /** A way to install it here, and to bring a newer version. */
-  readonly install: string
+  /** What brings a newer version of it. */
   readonly upgrade: string
   /** Proxies of this process's environment, without user info. */
   readonly proxies: Proxies
@@ -68,8 +67,6 @@ export interface DeclaredModel {
 }
 
 export interface LockFacts {
-  /** Where it is, or would be; `null` without a config. */
-  readonly file: string | null
   readonly error: ErrorData | null
   /** Digest of each locked model that is pulled, by reference; of one that is built `null`. `null` when there is no file. */
   readonly models: ReadonlyMap<string, string | null> | null

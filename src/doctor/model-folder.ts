@@ -74,7 +74,7 @@ function isThere(folder: string): boolean {
   return realOf(folder) !== undefined
 }
 
-export function isSame(one: string, other: string): boolean {
+function isSame(one: string, other: string): boolean {
   return path.resolve(one) === path.resolve(other) || (isThere(one) && realOf(one) === realOf(other))
 }
 

@@ -3,12 +3,12 @@ import { counted, printable } from '../artifact/text.ts'
 import { type Facts, versionOf } from './facts.ts'
 import { type Finding, findingsOf } from './finding.ts'
 
-export function checkProgram({ program, server, install }: Facts): readonly Finding[] {
+export function checkProgram({ program, server }: Facts): readonly Finding[] {
   const { ok, unknown, error } = findingsOf('program')
   if (program !== null) return [ok('program-found', printable(program, 200))]
   // Whoever works with another machine, or with a container, needs none.
   const needed = server.loopback && server.answers !== null && !answers(server)
-  if (needed) return [error('program-missing', 'Ollama is not installed here, or not on PATH', install)]
+  if (needed) return [error('program-missing', 'Ollama is not installed here, or not on PATH', '"ollama-config setup"')]
   return [unknown('program-missing', 'ollama is not on PATH here')]
 }
 

@@ -17,16 +17,14 @@ export interface ServerEnvironment {
   readonly complete: boolean
   /** What runs it, as far as that is known: changing its environment differs. */
   readonly manager: 'systemd' | 'launchd' | null
-  /** Whose process it is; `null` when it is not known. */
-  readonly user: string | null
-  /** Whether that is this user; `null` when it is not known. */
+  /** Whether its process is this user's; `null` when it is not known. */
   readonly own: boolean | null
   /** Why something is not known. */
   readonly reason: string
 }
 
 /** All that is looked at. */
-export const environmentNames = [
+const environmentNames = [
   ...['HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy'],
   ...['OLLAMA_NOPRUNE', 'OLLAMA_MODELS', 'HOME'],
 ] as const
@@ -51,17 +49,17 @@ export async function readServerEnvironment(options: EnvironmentOptions): Promis
     readService({ env, platform, names: environmentNames, signal }),
   ])
   signal?.throwIfAborted()
-  const who = await ownerOf(found)
+  const own = isOwn(found)
   const unit = isOf(service, found) ? service : undefined
   const manager = unit?.manager ?? null
   if (found !== undefined && found.environment !== null) {
     const values = chosen(found.environment)
-    return { values, source: 'process', complete: true, manager, ...who, reason: '' }
+    return { values, source: 'process', complete: true, manager, own, reason: '' }
   }
-  const reason = reasonFor(found, who.user, platform)
-  if (unit === undefined) return { ...unknown(reason), ...who }
+  const reason = await reasonFor(found, platform)
+  if (unit === undefined) return { ...unknown(reason), own }
   const { environment, complete } = unit
-  return { values: chosen(environment), source: unit.manager, complete, manager, ...who, reason }
+  return { values: chosen(environment), source: unit.manager, complete, manager, own, reason }
 }
 
 /** Whether the service is what answers. One that does not run may be started one day, and is not asked about. */
@@ -70,21 +68,21 @@ function isOf(service: Service | undefined, found: ServerProcess | undefined): b
   return found === undefined || service.pid === null || service.pid === found.pid
 }
 
-async function ownerOf(found: ServerProcess | undefined): Promise<Pick<ServerEnvironment, 'user' | 'own'>> {
+function isOwn(found: ServerProcess | undefined): boolean | null {
   const uid = found?.uid ?? null
   const own = ownId()
-  return { user: await userName(uid), own: uid === null || own === undefined ? null : uid === own }
+  return uid === null || own === undefined ? null : uid === own
 }
 
-function reasonFor(found: ServerProcess | undefined, user: string | null, platform: string): string {
-  if (found !== undefined) return `its process belongs to ${user ?? 'another user'}`
+async function reasonFor(found: ServerProcess | undefined, platform: string): Promise<string> {
+  if (found !== undefined) return `its process belongs to ${(await userName(found.uid)) ?? 'another user'}`
   return platform === 'linux'
     ? 'its process is not found here, as of one in a container'
     : 'this system does not tell it of other programs'
 }
 
 function unknown(reason: string): ServerEnvironment {
-  return { values: {}, source: 'unknown', complete: false, manager: null, user: null, own: null, reason }
+  return { values: {}, source: 'unknown', complete: false, manager: null, own: null, reason }
 }
 
 function chosen(environment: Environment): Environment {

@@ -10,7 +10,6 @@ import {
   type DeriveChange,
   isBuild,
   isFetch,
-  isFine,
   manifestOf,
   type PlannedManifest,
   type RebuildChange,
@@ -96,7 +95,9 @@ class Bookkeeper {
   begin(): AsyncGenerator<Event, void> {
     const { target } = this.#books
     const declared = [...this.#declared].sort()
-    const fine = target.changes.filter((change) => isFine(change) && !change.cloud)
+    const fine = target.changes.filter(
+      ({ action, reference, cloud }) => action === 'no-op' && this.#declared.has(reference) && !cloud,
+    )
     return this.#record((config) => {
       const seen = fine.flatMap((change) => {
         const { reference, before } = change

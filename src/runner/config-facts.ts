@@ -6,9 +6,10 @@ import { isLockedPull } from '../record/lock.ts'
 import type { ConnectOptions, LoadedConfig } from './connection.ts'
 import { listPlugins } from './manager.ts'
 import type { Place } from './place.ts'
-import { lockPathOf, readLockOf, readRecordOf } from './survey.ts'
+import { readLockOf, readRecordOf } from './survey.ts'
 
-type Loaded = { readonly value: LoadedConfig } | { readonly error: ConfigFacts['error'] }
+/** A config that was looked at: what it is, or why it does not load. */
+export type Loaded = { readonly value: LoadedConfig } | { readonly error: ConfigFacts['error'] }
 
 /** @param place `undefined` when it is not known: then nothing is recorded for it */
 export async function examineConfig(
@@ -41,20 +42,19 @@ export async function examineConfig(
   }
 }
 
-const noLock: LockFacts = { file: null, error: null, models: null }
+const noLock: LockFacts = { error: null, models: null }
 const noRecord: RecordFacts = { error: null, models: null }
 
 async function lockFacts(config: LoadedConfig): Promise<LockFacts> {
-  const file = lockPathOf(config) ?? null
   try {
     const lock = await readLockOf(config)
-    if (lock === undefined) return { file, error: null, models: null }
+    if (lock === undefined) return noLock
     const digests = Object.entries(lock.models).map(
       ([name, entry]) => [name, isLockedPull(entry) ? entry.digest : null] as const,
     )
-    return { file, error: null, models: new Map(digests) }
+    return { error: null, models: new Map(digests) }
   } catch (error) {
-    return { file, error: toErrorData(error), models: null }
+    return { error: toErrorData(error), models: null }
   }
 }
 

@@ -106,7 +106,7 @@ export function hostOptions(
   return { address, headers: resolveHeaders(configOf(config), env), logger, silenceMs }
 }
 
-export function configOf(config: KnownConfig | Config): Config {
+function configOf(config: KnownConfig | Config): Config {
   return 'desired' in config ? config.config : config
 }
 

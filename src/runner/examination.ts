@@ -1,12 +1,13 @@
 /** Carries out `examine`: gathers the facts, each within its time. Imported only by it. */
 
 import { platform } from 'node:os'
-import path from 'node:path'
 import { printable } from '../artifact/text.ts'
 import { portOf } from '../backend/address.ts'
+import { modelFolderOf } from '../backend/model-folder.ts'
 import { probeServer, type ServerAnswers } from '../backend/probe.ts'
+import type { Config } from '../config/config.ts'
 import { checkAll } from '../doctor/check.ts'
-import { type ConfigFacts, type Facts, type ServerFacts, versionOf } from '../doctor/facts.ts'
+import { type Facts, type ServerFacts, versionOf } from '../doctor/facts.ts'
 import { findGpus } from '../doctor/gpu.ts'
 import { lookAtFolder } from '../doctor/model-folder.ts'
 import { proxiesOf } from '../doctor/proxies.ts'
@@ -18,8 +19,8 @@ import { describeMachine, findOllama } from '../setup/machine.ts'
 import { methodsFor } from '../setup/methods.ts'
 import { holdsModels } from '../store/holds-models.ts'
 import { layoutOf } from '../store/layout.ts'
-import { examineConfig } from './config-facts.ts'
-import { connect, hostOptions, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
+import { examineConfig, type Loaded } from './config-facts.ts'
+import { connect, hostOptions, type KnownConfig, selectTarget } from './connection.ts'
 import type { Examination, ExamineOptions } from './doctor.ts'
 import { memoryOfThisMachine } from './host-facts.ts'
 import { loadConfig } from './load.ts'
@@ -30,13 +31,12 @@ const defaultLimitMs = 1000
 const configLimits = 5
 /** For all models that are asked where they lie; and for reading there, which may be a disk in a network. */
 const folderLimits = 0.5
-const showsAtMost = 3
 
 export async function examineAll(options: ExamineOptions): Promise<Examination> {
   const { env = process.env, signal, limitMs = defaultLimitMs } = options
   const known: Known = { hookTimeoutMs: configLimits * limitMs, ...options, env, limitMs }
   const loaded = await load(known)
-  const config: KnownConfig | { models: [] } = 'value' in loaded ? loaded.value : { models: [] }
+  const config: KnownConfig | Config = 'value' in loaded ? loaded.value : { models: [] }
   const target = select(config, known)
   const [server, local] = await Promise.all([askServer(target, config, known), lookAtMachine(target, known)])
   const place = 'place' in target ? target.place : undefined
@@ -86,7 +86,6 @@ function examinationOf(facts: Facts): Examination {
 }
 
 type Known = ExamineOptions & { readonly env: NonNullable<ExamineOptions['env']>; readonly limitMs: number }
-export type Loaded = { readonly value: LoadedConfig } | { readonly error: ConfigFacts['error'] }
 
 /** One that never ends loading is given up. */
 async function load(options: Known): Promise<Loaded> {
@@ -115,7 +114,7 @@ async function load(options: Known): Promise<Loaded> {
 type Target = { readonly place: HostPlace; readonly source: string } | { readonly error: OllamaConfigError }
 
 /** @throws {OllamaConfigError} for what was written on the command line */
-function select(config: KnownConfig | { models: [] }, { host, env }: Known): Target {
+function select(config: KnownConfig | Config, { host, env }: Known): Target {
   try {
     const { place, source } = selectTarget(config, { host, env })
     // Without a store it is always a host.
@@ -127,7 +126,7 @@ function select(config: KnownConfig | { models: [] }, { host, env }: Known): Tar
   }
 }
 
-async function askServer(target: Target, config: KnownConfig | { models: [] }, options: Known): Promise<ServerFacts> {
+async function askServer(target: Target, config: KnownConfig | Config, options: Known): Promise<ServerFacts> {
   if ('error' in target) {
     const nothing = { address: null, source: '', loopback: true, warning: null, answers: null }
     return { ...nothing, error: toErrorData(target.error) }
@@ -169,7 +168,6 @@ async function lookAtMachine(target: Target, { env, signal }: Known) {
   ])
   return {
     program: findOllama(env, platform()) ?? null,
-    install: '"ollama-config setup"',
     upgrade: method?.upgrade ?? 'see https://ollama.com/download',
     proxies: proxiesOf(env),
     environment,
@@ -182,19 +180,14 @@ async function lookAtMachine(target: Target, { env, signal }: Known) {
 async function folderNamed(
   place: HostPlace,
   answers: ServerAnswers | null,
-  config: KnownConfig | { models: [] },
+  config: KnownConfig | Config,
   options: Known,
 ): Promise<string | null> {
   if (answers === null || !('value' in answers.listing)) return null
-  const local = answers.listing.value.models.filter(({ remoteHost }) => remoteHost === undefined)
   const backend = await connect(place, config, options)
   const late = AbortSignal.timeout(folderLimits * options.limitMs)
   const signal = anySignal(options.signal, late)
-  for (const { name } of local.slice(0, showsAtMost)) {
-    const shown = await backend.show(name, { signal }).catch(() => null)
-    options.signal?.throwIfAborted()
-    const file = shown?.weightsFile ?? null
-    if (file !== null && path.isAbsolute(file)) return path.dirname(path.dirname(file))
-  }
-  return null
+  const found = await modelFolderOf(backend, answers.listing.value, { signal }).catch(() => undefined)
+  options.signal?.throwIfAborted()
+  return found ?? null
 }

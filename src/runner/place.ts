@@ -73,7 +73,7 @@ export function isLocal(place: Place): boolean {
 /** A registry takes more from nobody, and no disk is quicker than these. */
 const maxConnections = 64
 
-export function isConnectionCount(count: number): boolean {
+function isConnectionCount(count: number): boolean {
   return Number.isInteger(count) && count >= 1 && count <= maxConnections
 }
 

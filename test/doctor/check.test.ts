@@ -36,7 +36,6 @@ const environment: Facts['environment'] = {
   source: 'process',
   complete: true,
   manager: null,
-  user: 'ada',
   own: true,
   reason: '',
 }
@@ -57,14 +56,13 @@ const config: Facts['config'] = {
   models: [{ reference: 'a:latest', cloud: false, alias: false }],
   plugins: [],
   pluginProblems: [],
-  lock: { file: '/p/ollama.lock.json', error: null, models: new Map([['a:latest', digest('a')]]) },
+  lock: { error: null, models: new Map([['a:latest', digest('a')]]) },
   record: { error: null, models: new Map([['a:latest', digest('a')]]) },
 }
 const healthy: Facts = {
   platform: 'linux',
   server,
   program: '/usr/local/bin/ollama',
-  install: 'INSTALL',
   upgrade: 'UPGRADE',
   proxies: { https: null },
   environment,
@@ -118,7 +116,12 @@ test('of a machine on which all is well every line is good, in the order of the 
 
 const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, text?: RegExp][] = [
   ['program', { program: null }, 'unknown program-missing'],
-  ['program', { program: null, ...withServer({ answers: silent }) }, 'error program-missing', /> INSTALL/],
+  [
+    'program',
+    { program: null, ...withServer({ answers: silent }) },
+    'error program-missing',
+    /> "ollama-config setup"$/,
+  ],
   ['program', { program: null, ...withServer({ answers: silent, loopback: false }) }, 'unknown program-missing'],
   ['server', withServer({ answers: silent }), 'error host-unreachable', /\(the default\) > "ollama-config setup --run/],
   ['server', withServer({ answers: silent, loopback: false }), 'error host-unreachable', /> HINT/],

@@ -65,7 +65,6 @@ const unknown: ServerEnvironment = {
   source: 'unknown',
   complete: false,
   manager: null,
-  user: null,
   own: null,
   reason: '',
 }

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, renameSync, statSync, symlinkSync
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
+import { openRecord } from '../../src/record/record-file.ts'
 import { makeOllamaKey, type ServedModel } from '../support/registry.ts'
 import { runCli } from '../support/run-cli.ts'
 import { layer, weights, world } from '../support/world.ts'
@@ -509,6 +510,22 @@ test('a saved plan keeps to the lock as it is when it is applied', async (t) => 
   assert.match((await run(1, 'apply', 'p.json')).stderr, /names another version of "a:latest" than the plan/)
   assert.deepEqual(server.installed(), [])
   assert.equal(lock().models['a:latest']?.digest, remote.content('a').digest)
+})
+
+test('what is recorded as seen is what the config declares when the plan is applied, cloud models left out', async (t) => {
+  const big = { name: 'big:cloud', remoteHost: 'https://ollama.com', remoteModel: 'big' }
+  const { run, server, cwd } = await world(t, family, { models: ['a', 'b', 'big:cloud'] }, { models: [big] })
+  await run(0, 'apply', '--yes')
+  await run(0, 'plan', '--out', 'plan.json')
+  const other = path.join(cwd, 'ollama.config.mjs')
+  renameSync(path.join(cwd, 'ollama.config.json'), other)
+  writeFileSync(other, "export default { models: ['a'] }")
+  await run(0, 'apply', 'plan.json')
+  const record = await openRecord({ folder: path.join(cwd, '.home', 'ollama-config'), host: server.url }).read()
+  const { declared, models } = record?.configs[other] ?? {}
+  assert.deepEqual([declared, Object.keys(models ?? {})], [['a:latest'], ['a:latest']])
+  const first = record?.configs[path.join(cwd, 'ollama.config.json')]
+  assert.deepEqual(Object.keys(first?.models ?? {}), ['a:latest', 'b:latest'])
 })
 
 test('a plan file restores nothing but copies that the record knows, and shows no control characters', async (t) => {

@@ -83,7 +83,10 @@ test('an error of a plugin makes the plan inapplicable, and the command line say
   const applied = await runCli(['apply', '--yes'], { cwd })
   assert.equal(applied.code, 1)
   assert.match(applied.stderr, /The plan cannot be applied: only-small: a:latest is too large/)
-  assert.equal((await runCli(['check'], { cwd })).stdout, 'only-small: a:latest is too large\n')
+  assert.equal(
+    (await runCli(['check'], { cwd })).stdout,
+    'only-small: a:latest is too large. Next: take a smaller one\n',
+  )
   assert.deepEqual(server.installed(), [])
 })
 
