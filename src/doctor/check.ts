@@ -24,6 +24,7 @@ const checks: readonly ((facts: Facts) => readonly Finding[])[] = [
   checkRecord,
 ]
 
+/** What is found, in the order of the subjects. A subject of which there is nothing to say has none. */
 export function checkAll(facts: Facts): readonly Finding[] {
   return checks.flatMap((check) => check(facts))
 }

@@ -6,6 +6,7 @@ import { rewritesManifests } from '../plan/server-version.ts'
 import { type Facts, installedIn, versionOf } from './facts.ts'
 import { type Finding, findingsOf } from './finding.ts'
 
+/** Whether there is a config, it loads and declares anything. */
 export function checkConfig({ config }: Facts): readonly Finding[] {
   const { ok, warning, error } = findingsOf('config')
   const { file, error: problem, models } = config
@@ -22,6 +23,7 @@ export function checkConfig({ config }: Facts): readonly Finding[] {
   return [ok('config', `${file ?? ''}: ${counted(models.length, 'model')}`)]
 }
 
+/** Which plugins a config has, and what is wrong with those of its `discover` folder. Nothing without a config. */
 export function checkPlugins({ config }: Facts): readonly Finding[] {
   const { ok, error } = findingsOf('plugins')
   if (config.file === null || config.error !== null) return []
@@ -33,6 +35,7 @@ export function checkPlugins({ config }: Facts): readonly Finding[] {
 /** Names of more than these fill the screen. */
 const namesShown = 4
 
+/** Whether the lock file has what is declared, and the host what is locked. Nothing without a config. */
 export function checkLock(facts: Facts): readonly Finding[] {
   const { ok, warning, error } = findingsOf('lock')
   const { config, server } = facts
@@ -66,6 +69,7 @@ export function checkLock(facts: Facts): readonly Finding[] {
   return [ok('lock', models.size === 1 ? '1 model is locked' : `${models.size} models are locked`)]
 }
 
+/** Whether what the last apply left is still so. Nothing without a config. */
 export function checkRecord(facts: Facts): readonly Finding[] {
   const { ok, warning } = findingsOf('record')
   const { config } = facts

@@ -4,6 +4,7 @@ import type { Facts } from './facts.ts'
 import { type Finding, findingsOf } from './finding.ts'
 import { proxiesOf } from './proxies.ts'
 
+/** Whether the server, which does the downloads, has the proxy that is set here. */
 export function checkProxy(facts: Facts): readonly Finding[] {
   const { ok, warning, error, unknown } = findingsOf('proxy')
   const { environment, proxies, server } = facts
@@ -29,6 +30,7 @@ export function checkProxy(facts: Facts): readonly Finding[] {
   return [warning('proxy-other', `${here} here, ${there} on the server`, setCommand(facts, 'HTTPS_PROXY', here))]
 }
 
+/** Whether the server may remove what nothing needs. */
 export function checkPruning(facts: Facts): readonly Finding[] {
   const { ok, warning, unknown } = findingsOf('pruning')
   const { values, complete, reason } = facts.environment

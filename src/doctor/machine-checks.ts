@@ -4,6 +4,7 @@ import { printable } from '../artifact/text.ts'
 import { type Facts, installedIn } from './facts.ts'
 import { type Finding, findingsOf } from './finding.ts'
 
+/** Where the models are, and whether they lie in a second place that is easily taken for it. */
 export function checkModels(facts: Facts): readonly Finding[] {
   const { ok, warning, unknown } = findingsOf('models')
   const { folder, server, environment } = facts
@@ -31,6 +32,7 @@ export function checkModels(facts: Facts): readonly Finding[] {
 const littleBytes = 5e9
 const tooLittleBytes = 5e8
 
+/** Whether another model fits on the disk on which models lie. */
 export function checkDisk({ folder, config }: Facts): readonly Finding[] {
   const { ok, warning, error, unknown } = findingsOf('disk')
   const free = folder.freeBytes
@@ -41,12 +43,14 @@ export function checkDisk({ folder, config }: Facts): readonly Finding[] {
   return [(free < tooLittleBytes ? error : warning)('disk-low', text, hint)]
 }
 
+/** A fact, never a fault. */
 export function checkMemory({ memoryBytes, server }: Facts): readonly Finding[] {
   const { ok, unknown } = findingsOf('memory')
   if (memoryBytes !== null) return [ok('memory', formatBytes(memoryBytes))]
   return [unknown('memory-unknown', server.loopback ? 'not known' : 'not known of another machine')]
 }
 
+/** Which GPUs there are, and whether their drivers are loaded. */
 export function checkGpu({ gpus, server }: Facts): readonly Finding[] {
   const { ok, warning, unknown } = findingsOf('gpu')
   if (!server.loopback) return [unknown('gpu-unknown', 'not known of another machine')]
@@ -67,6 +71,7 @@ export function checkGpu({ gpus, server }: Facts): readonly Finding[] {
   return [ok('gpu', texts.join(', '))]
 }
 
+/** What is in memory, and whether it is there on the CPU in spite of a GPU. Nothing where the server does not tell. */
 export function checkLoaded({ server: { answers, loopback }, gpus }: Facts): readonly Finding[] {
   const { ok, warning } = findingsOf('loaded')
   if (answers === null || 'error' in answers.loaded) return []

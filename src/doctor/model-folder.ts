@@ -40,6 +40,7 @@ export interface FolderOptions {
   readonly holds: (folder: string) => Promise<boolean | null>
 }
 
+/** Looks at the folder where it is on this machine; what cannot be found out is `null`. */
 export async function lookAtFolder(options: FolderOptions): Promise<ModelFolder> {
   const { env, platform, home, named, holds } = options
   const mineIsSet = (env['OLLAMA_MODELS'] ?? '').trim() !== ''

@@ -6,6 +6,7 @@ import type { Proxies } from './facts.ts'
 /** The registry that names without a host mean. */
 const registry = new URL('https://registry.ollama.ai/')
 
+/** Of an environment, without user and password. */
 export function proxiesOf(env: Readonly<Record<string, string | undefined>>): Proxies {
   const proxy = proxyFor(registry, env)
   return { https: proxy === undefined ? null : withoutUserInfo(proxy) }

@@ -3,6 +3,7 @@ import { counted, printable } from '../artifact/text.ts'
 import { type Facts, versionOf } from './facts.ts'
 import { type Finding, findingsOf } from './finding.ts'
 
+/** Whether Ollama is installed here: an error only where a server of this machine is wanted and none answers. */
 export function checkProgram({ program, server }: Facts): readonly Finding[] {
   const { ok, unknown, error } = findingsOf('program')
   if (program !== null) return [ok('program-found', printable(program, 200))]
@@ -12,12 +13,13 @@ export function checkProgram({ program, server }: Facts): readonly Finding[] {
   return [unknown('program-missing', 'ollama is not on PATH here')]
 }
 
+/** Whether the address is one, and a server answers there and lists its models. */
 export function checkServer({ server, program, platform, environment }: Facts): readonly Finding[] {
   const { ok, warning, error } = findingsOf('server')
   const { address, source, error: invalid, answers: told, loopback } = server
   if (address === null || told === null)
     return [error(invalid?.code ?? 'internal', invalid?.message ?? 'not asked', invalid?.hint)]
-  const misread = server.warning === null ? [] : [warning('address', server.warning)]
+  const misread = server.warning === null ? [] : [warning('address', server.warning, 'write it as HOST:PORT')]
   const place = `${address} (${source})`
   const { listing } = told
   if ('value' in listing) {
@@ -62,6 +64,7 @@ const lacks: readonly (readonly [version: string, text: string])[] = [
 /** Below it plugins and pulls with validation cannot do what they are for. */
 const oldest = '0.6.4'
 
+/** What a server of that version lacks. Nothing where it does not say its version. */
 export function checkVersion({ server, upgrade }: Facts): readonly Finding[] {
   const { ok, warning, error, unknown } = findingsOf('version')
   const version = versionOf(server)
@@ -84,6 +87,7 @@ function isOlder(version: string, other: string): boolean {
   return index >= 0 && (a[index] ?? 0) < (b[index] ?? 0)
 }
 
+/** Whether declared cloud models can be used. Nothing where the server does not answer. */
 export function checkCloud({ server: { answers: told }, config }: Facts): readonly Finding[] {
   const { ok, error, unknown } = findingsOf('cloud')
   if (told === null || 'error' in told.listing) return []

@@ -41,6 +41,7 @@ export interface EnvironmentOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** From the process where this user may read it, else from its service. @throws `options.signal.reason` */
 export async function readServerEnvironment(options: EnvironmentOptions): Promise<ServerEnvironment> {
   const { env, platform, port, socket, proc, signal } = options
   if (port === null) return unknown(socket ? 'a socket does not tell its process' : 'the server is on another machine')

@@ -120,6 +120,7 @@ export async function openRegistry(
   return createRegistryClient(registryOptions(place, serverVersion, options))
 }
 
+/** How registries are asked for this place: as a server of that version, and with its key where it is on this machine. */
 export function registryOptions(
   place: Place,
   serverVersion: string | null,

@@ -32,6 +32,7 @@ const configLimits = 5
 /** For all models that are asked where they lie; and for reading there, which may be a disk in a network. */
 const folderLimits = 0.5
 
+/** As `examine` says. */
 export async function examineAll(options: ExamineOptions): Promise<Examination> {
   const { env = process.env, signal, limitMs = defaultLimitMs } = options
   const known: Known = { hookTimeoutMs: configLimits * limitMs, ...options, env, limitMs }

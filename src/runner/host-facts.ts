@@ -3,6 +3,7 @@ import { totalmem } from 'node:os'
 import type { HostFacts } from '../plugin.ts'
 import { addressOf, isLocal, type Place } from './place.ts'
 
+/** @param serverVersion `null` for a store, or when it is not known */
 export function hostFacts(place: Place, serverVersion: string | null): HostFacts {
   const loopback = isLocal(place)
   return { address: addressOf(place), loopback, serverVersion, memoryBytes: loopback ? memoryOfThisMachine() : null }

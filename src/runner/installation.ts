@@ -36,6 +36,7 @@ interface Setup {
   readonly listen: string | undefined
 }
 
+/** As `planSetup` says. */
 export async function makePlan(config: KnownConfig | undefined, options: SetupOptions): Promise<SetupPlan> {
   return (await look(config, options)).plan
 }
@@ -80,6 +81,7 @@ async function look(given: KnownConfig | undefined, options: SetupOptions): Prom
   return { ...found, plan }
 }
 
+/** As `runSetup` says. */
 export async function carryOut(config: KnownConfig | undefined, options: RunSetupOptions): Promise<SetupResult> {
   const { signal, onStep } = options
   const setup = await look(config, options)

@@ -40,6 +40,7 @@ export async function reviewPlan(plan: Plan, found: Survey, options: ConnectOpti
   return { ...plan, targets: [{ ...target, diagnostics: [...target.diagnostics, ...diagnostics] }, ...others] }
 }
 
+/** Of the config; of one that was never in a file the working directory. */
 export function folderOf({ file }: { readonly file?: string }): string {
   return file === undefined ? process.cwd() : dirname(file)
 }

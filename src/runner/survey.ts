@@ -70,6 +70,7 @@ export function configFileOf(config: KnownConfig | Config): string | undefined {
   return 'desired' in config ? config.file : undefined
 }
 
+/** Absolute; the file need not be there. `undefined` for a config that was never in a file. */
 export function lockPathOf(config: KnownConfig | Config): string | undefined {
   const file = configFileOf(config)
   return file === undefined ? undefined : lockFileOf(file)
@@ -84,6 +85,7 @@ export async function readLockOf(config: KnownConfig | Config): Promise<Lock | u
   return readLock(file)
 }
 
+/** @throws {OllamaConfigError} `lock-missing`, `lock-frozen` when a declared model is not in the lock file */
 export function assertLocked({ models }: DesiredState, lock: Lock | undefined, config: KnownConfig | Config): void {
   const file = path.basename(lockPathOf(config) ?? 'ollama.lock.json')
   if (lock === undefined) {

@@ -26,6 +26,7 @@ import type { DamagedPart, Verification, VerifiedModel, VerifyModelsOptions } fr
 /** One that is not there, or of which nobody knows what it is made of, has a problem instead of a manifest. */
 type Wanted = StoredModel | { readonly name: string; readonly problem: 'missing' | 'unreadable' }
 
+/** As `verifyModels` says. */
 export async function verifyFiles(known: KnownConfig, options: VerifyModelsOptions): Promise<Verification> {
   const { signal, onProgress, onBusy, repair = false } = options
   const { desired } = known

@@ -8,6 +8,7 @@ import type { Machine } from './methods.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
+/** @param platform As `process.platform` */
 export function describeMachine(env: Environment, platform: string): Machine {
   return {
     platform,

@@ -25,6 +25,11 @@ export interface ServeOptions {
   readonly logFile: string | undefined
 }
 
+/**
+ * Resolves when it was begun; whether it answers is for the caller to see.
+ *
+ * @param file The program `ollama`
+ */
 export async function startServer(file: string, { env, logFile }: ServeOptions): Promise<StartedServer> {
   const log = logFile === undefined ? undefined : await openLog(logFile)
   const { spawn } = process.getBuiltinModule('node:child_process')

@@ -17,8 +17,8 @@ export interface StartFacts {
   readonly listen: string | undefined
 }
 
+/** By the service where there is one: as another user the server would keep its models elsewhere. */
 export function startWay({ machine, hasUnit, listen }: StartFacts): StartWay {
-  // As another user it would keep its models in another folder.
   if (hasUnit) {
     const command = 'systemctl start ollama'
     return { kind: 'systemd', command: machine.isRoot ? command : `sudo ${command}`, needsRoot: !machine.isRoot }

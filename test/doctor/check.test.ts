@@ -126,7 +126,7 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
   ['server', withServer({ answers: silent }), 'error host-unreachable', /\(the default\) > "ollama-config setup --run/],
   ['server', withServer({ answers: silent, loopback: false }), 'error host-unreachable', /> HINT/],
   ['server', withAnswers({ listing: error('host-error') }), 'error host-error', /runs, but .* > look at its log/],
-  ['server', withServer({ warning: 'odd' }), 'warning address, ok server-answers'],
+  ['server', withServer({ warning: 'odd' }), 'warning address, ok server-answers', /^odd > write it as HOST:PORT\n/],
   [
     'server',
     withServer({ address: null, answers: null, error: { code: 'invalid-address', message: 'M', hint: 'H' } }),
@@ -137,7 +137,13 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
   ['version', withAnswers({ version: { value: '0.32.6' } }), 'warning version-lacks', /cannot be foreseen > UPGRADE/],
   ['version', withAnswers({ version: { value: '0.19.0-rc1' } }), 'warning version-lacks', /^(?!.*manifests)/],
   ['version', withAnswers({ version: { value: '0.18.9' } }), 'warning version-lacks', /stores manifests otherwise/],
-  ['version', withAnswers({ version: { value: '0.6.3' } }), 'error version-lacks'],
+  ['version', withAnswers({ version: { value: '0.6.3' } }), 'error version-lacks', /> UPGRADE$/],
+  [
+    'version',
+    withServer({ loopback: false, answers: { ...answers, version: { value: '0.6.3' } } }),
+    'error version-lacks',
+    /> update Ollama on that machine$/,
+  ],
   ['version', withAnswers({ version: { value: '1.0.0' } }), 'ok version'],
   ['version', withAnswers({ version: { value: '0.0.0' } }), 'ok version', /development build/],
   ['version', withAnswers({ version: { value: 'odd' } }), 'unknown version-unknown'],
@@ -150,7 +156,16 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
       ...withConfig({ models: [{ reference: 'big:cloud', cloud: true, alias: false }] }),
     },
     'error cloud-needed',
-    /declares big:cloud > set "disable_ollama_cloud"/,
+    /declares big:cloud > set "disable_ollama_cloud" to false in its ~\/.ollama\/server.json, restart it$/,
+  ],
+  [
+    'cloud',
+    {
+      ...withAnswers({ cloud: { value: { enabled: false, source: 'env' } } }),
+      ...withConfig({ models: [{ reference: 'big:cloud', cloud: true, alias: false }] }),
+    },
+    'error cloud-needed',
+    /> unset OLLAMA_NO_CLOUD for the server, restart it$/,
   ],
   ['models', withFolder({ own: false, owner: 'ollama' }), 'ok folder', /of the user ollama/],
   [
@@ -174,12 +189,23 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
     /there is no model that names it/,
   ],
   ['disk', withFolder({ freeBytes: 4e9 }), 'warning disk-low', /4 GB free.* > "ollama-config collect"/],
-  ['disk', withFolder({ freeBytes: 0 }), 'error disk-low'],
+  ['disk', withFolder({ freeBytes: 0 }), 'error disk-low', /collect", then "ollama-config plan --prune" shows/],
+  [
+    'disk',
+    { ...withFolder({ freeBytes: 0 }), ...withConfig({ file: null }) },
+    'error disk-low',
+    /> "ollama-config collect"$/,
+  ],
   ['disk', withFolder({ freeBytes: null }), 'unknown disk-unknown'],
   ['memory', { memoryBytes: null }, 'unknown memory-unknown'],
   ['gpu', { gpus: [] }, 'ok gpu-none'],
   ['gpu', { gpus: null }, 'unknown gpu-unknown'],
-  ['gpu', { gpus: [{ vendor: 'nvidia', name: 'N', memoryBytes: null, driver: false }] }, 'warning gpu-driver'],
+  [
+    'gpu',
+    { gpus: [{ vendor: 'nvidia', name: 'N', memoryBytes: null, driver: false }] },
+    'warning gpu-driver',
+    /> install its driver/,
+  ],
   [
     'loaded',
     withAnswers({ loaded: { value: [{ name: 'a', sizeBytes: 2e9, vramBytes: 1e9 }] } }),
@@ -190,7 +216,7 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
     'loaded',
     withAnswers({ loaded: { value: [{ name: 'a', sizeBytes: 2e9, vramBytes: 0 }] } }),
     'warning loaded-on-cpu',
-    /on the CPU\), though there is a GPU/,
+    /on the CPU\), though there is a GPU > look for "gpu" in the log/,
   ],
   [
     'loaded',
@@ -198,6 +224,18 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
     'ok loaded',
   ],
   ['pruning', withEnvironment({ values: { OLLAMA_NOPRUNE: '1' } }), 'warning noprune-on', /env -u OLLAMA_NOPRUNE/],
+  [
+    'pruning',
+    withEnvironment({ values: { OLLAMA_NOPRUNE: '1' }, manager: 'systemd' }),
+    'warning noprune-on',
+    /> sudo systemctl edit ollama: .*UnsetEnvironment=OLLAMA_NOPRUNE; then sudo systemctl restart ollama$/,
+  ],
+  [
+    'pruning',
+    withEnvironment({ values: { OLLAMA_NOPRUNE: '1' } }, { platform: 'darwin' }),
+    'warning noprune-on',
+    /> launchctl unsetenv OLLAMA_NOPRUNE/,
+  ],
   ['pruning', withEnvironment({ values: { OLLAMA_NOPRUNE: 'yes' } }), 'warning noprune-on'],
   ['pruning', withEnvironment({ values: { OLLAMA_NOPRUNE: ' "false" ' } }), 'ok noprune-off'],
   ['pruning', withEnvironment({ values: { OLLAMA_NOPRUNE: '' } }), 'ok noprune-off'],
@@ -221,6 +259,13 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
     'error config-invalid',
     /^models is 3 > "ollama-config plan --config-only/,
   ],
+  ['config', withConfig({ models: [] }), 'warning nothing-declared', /declares no model > add names to "models"$/],
+  [
+    'config',
+    withConfig({ error: { code: 'config-load-failed', message: 'M', hint: 'H' } }),
+    'error config-load-failed',
+    /^M > H$/,
+  ],
   ['plugins', withConfig({ plugins: ['p', 'q'] }), 'ok plugins', /p, q/],
   [
     'plugins',
@@ -236,7 +281,12 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
     /M > H/,
   ],
   ['lock', lockOf({}), 'warning lock-lacks', /> "ollama-config lock a:latest/],
-  ['lock', lockOf({ 'A:latest': digest('a'), 'b:1': digest('b') }), 'warning lock-spare', /b:1, not declared/],
+  [
+    'lock',
+    lockOf({ 'A:latest': digest('a'), 'b:1': digest('b') }),
+    'warning lock-spare',
+    /b:1, not declared any more > "ollama-config lock"$/,
+  ],
   [
     'lock',
     lockOf({ 'a:latest': digest('b') }),
@@ -256,6 +306,12 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
   ['record', withConfig({ record: { error: null, models: null } }), 'ok record-none'],
   [
     'record',
+    withConfig({ record: { error: { code: 'record-invalid', message: 'M', hint: 'H' }, models: null } }),
+    'warning record-invalid',
+    /^M > H$/,
+  ],
+  [
+    'record',
     withConfig({
       record: {
         error: null,
@@ -269,7 +325,7 @@ const cases: readonly [subject: Subject, more: Partial<Facts>, codes: string, te
     }),
     'warning record-differs',
     // What is not declared any more may be gone.
-    /a:latest, gone:1 >/,
+    /a:latest, gone:1 > "ollama-config plan"$/,
   ],
   // Nobody knows what is there.
   ['record', withServer({ answers: silent }), 'ok record'],
@@ -283,6 +339,26 @@ test('each check tells what is wrong, what is right and what is not known', () =
   }
 })
 
+test('whatever is wrong comes with the next thing to do', () => {
+  for (const [subject, more, codes] of cases) {
+    const wrong = checkAll({ ...healthy, ...more }).filter(({ status }) => status === 'warning' || status === 'error')
+    for (const { code, hint } of wrong) assert.ok(hint, `${subject}, ${codes}: ${code}`)
+  }
+})
+
+test('of a server that runs and does not list its models, the log is named as it is read there', () => {
+  const logs: readonly [Partial<Facts>, RegExp][] = [
+    [withEnvironment({ manager: 'systemd' }), /> look at its log: journalctl -e -u ollama$/],
+    [{ platform: 'darwin' }, /> look at its log: tail ~\/.ollama\/logs\/server.log$/],
+    [{ platform: 'win32' }, /> look at its log: %LOCALAPPDATA%\\Ollama\\server.log$/],
+    [{}, /> look at its log: what "ollama serve" printed$/],
+    // Of another machine nobody knows where it is.
+    [withServer({ loopback: false, answers: { ...answers, listing: error('host-error') } }), /> HINT$/],
+  ]
+  for (const [more, text] of logs)
+    assert.match(saidOf('server', { ...withAnswers({ listing: error('host-error') }), ...more }).text, text)
+})
+
 test('a proxy that is set here and not on the server is told, with how to set it there', () => {
   const here: Partial<Facts> = { proxies: { https: 'http://p:3128' } }
   const has = { HTTPS_PROXY: 'http://p:3128' }
@@ -291,7 +367,11 @@ test('a proxy that is set here and not on the server is told, with how to set it
     [here, 'error proxy-not-on-server', /set here, but not on the server.* > .*ollama serve/],
     [withEnvironment({ values: has }, here), 'ok proxy-same'],
     [withEnvironment({ values: has }), 'ok proxy-server'],
-    [withEnvironment({ values: { https_proxy: 'http://q:1' } }, here), 'warning proxy-other'],
+    [
+      withEnvironment({ values: { https_proxy: 'http://q:1' } }, here),
+      'warning proxy-other',
+      /> stop the server, and start it from this shell: ollama serve$/,
+    ],
     // The registry is left out there.
     [withEnvironment({ values: { ...has, NO_PROXY: '.ollama.ai' } }, here), 'error proxy-not-on-server'],
     [withEnvironment(unknown, here), 'warning proxy-unknown', /REASON > set HTTPS_PROXY where the server is started/],

@@ -26,6 +26,7 @@ export interface Screen {
   readonly json: JsonLines | undefined
 }
 
+/** With `--json` the line with the version is written at once. */
 export function openScreen(flags: CommonFlags, context: Context): Screen {
   const terminal = describeTerminal(context, flags)
   return {
@@ -58,6 +59,7 @@ export async function withJsonError(screen: Screen, command: () => Promise<numbe
 
 type PlanView = Pick<PlanViewOptions, 'file' | 'unapproved'> & Partial<Pick<PlanViewOptions, 'all'>>
 
+/** On stdout: as text, or as one of the JSON lines. */
 export function showPlan(plan: Plan, { file, all = false, unapproved = 'kept' }: PlanView, screen: Screen): void {
   const { json, terminal, context, flags } = screen
   if (json !== undefined) {
@@ -90,6 +92,7 @@ export async function carryOut(plan: Plan, options: ApplyPlanOptions, screen: Sc
   return follow(run, screen.json ?? (await chooseView(screen)))
 }
 
+/** On stdout, as the plan. Failures are not told twice where the view has told them beside it. */
 export function showReport(report: Report, { json, terminal, context, flags }: Screen): void {
   // By the view, which writes to stderr: beside the report only in a terminal, or where both are one.
   const told = context.stdout === context.stderr || (terminal.animate && context.stdout.isTTY === true)
@@ -105,6 +108,7 @@ export function showReport(report: Report, { json, terminal, context, flags }: S
   else json.report(report)
 }
 
+/** Of the command, by how the run ended. */
 export function exitCodeOf(report: Report): number {
   if (report.outcome === 'interrupted') return exitCodes.interrupted
   return report.outcome === 'failed' ? exitCodes.failed : exitCodes.done
