@@ -1,7 +1,7 @@
 /** What an apply leaves behind on this machine: the record of what it brought in, and the lock file's new entries. */
 import type { ChangeFinished, Event, KeepingPrevious } from '../apply/events.ts'
 import { blobsOf, type Layer, layerWord, type Manifest } from '../artifact/manifest.ts'
-import { formatReference, parseListedName } from '../artifact/reference.ts'
+import { compareText, formatReference, parseListedName } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
 import { type Diagnostic, toErrorData } from '../errors.ts'
 import {
@@ -55,12 +55,16 @@ export async function* keepBooks(events: AsyncIterable<Event>, books: Books): As
   for await (const event of events) {
     if (event.type === 'apply-started') yield* keeper.begin()
     if (event.type === 'keeping-previous') yield* keeper.keepCopy(event)
-    if (event.type === 'change-finished') yield* keeper.finish(event)
+    if (event.type === 'change-finished') {
+      yield* keeper.finish(event)
+      // At once: a crash later on must not leave a model that no lock names, as no other apply would pull it anew.
+      await keeper.extendLock()
+    }
     if (event.type !== 'apply-finished') {
       yield event
       continue
     }
-    const lock = await keeper.extendLock()
+    const lock = await keeper.closeLock()
     yield* lock.events
     yield lock.failed && event.outcome === 'done' ? { ...event, outcome: 'failed' } : event
   }
@@ -69,7 +73,10 @@ export async function* keepBooks(events: AsyncIterable<Event>, books: Books): As
 class Bookkeeper {
   readonly #books: Books
   readonly #changes: ReadonlyMap<string, Change>
+  /** What the lock file does not have yet. */
   readonly #entries = new Map<string, LockedModel>()
+  /** What this apply put there. */
+  readonly #locked = new Set<string>()
   readonly #declared: ReadonlySet<string>
   /** Those of the declared that are built or copied here. */
   readonly #made: ReadonlySet<string>
@@ -203,7 +210,7 @@ class Bookkeeper {
     return { declaration, base, inputs }
   }
 
-  /** Puts the version into the lock file at the end. */
+  /** What goes into the lock file. */
   #pin(reference: string, version: PlannedManifest | KnownVersion): void {
     const known =
       'layers' in version ? { digest: version.digest, manifest: manifestOf(version), text: version.text } : version
@@ -211,20 +218,28 @@ class Bookkeeper {
     this.#entries.set(reference, lockedPull({ registry, ...known }))
   }
 
-  async extendLock(): Promise<{ readonly events: readonly Event[]; readonly failed: boolean }> {
-    const { lock, lockFile = '' } = this.#books
-    if (lock === undefined || this.#entries.size === 0) return { events: [], failed: false }
+  /** What cannot be written is tried again with the next change, and at the end. Returns why it could not. */
+  async extendLock(): Promise<{ readonly error: unknown } | undefined> {
+    const { lock } = this.#books
+    if (lock === undefined || this.#entries.size === 0) return undefined
     try {
-      const references = await lock(this.#entries)
-      return {
-        events: references.length > 0 ? [{ type: 'lock-updated', file: lockFile, references }] : [],
-        failed: false,
-      }
+      for (const reference of await lock(this.#entries)) this.#locked.add(reference)
+      this.#entries.clear()
+      return undefined
     } catch (error) {
-      const diagnostic = diagnosticOf(error, 'error')
-      const hint = `${diagnostic.hint ?? 'mend that'}; then "ollama-config lock" pins what is installed`
-      return { events: [{ type: 'diagnostic', diagnostic: { ...diagnostic, hint } }], failed: true }
+      return { error }
     }
+  }
+
+  async closeLock(): Promise<{ readonly events: readonly Event[]; readonly failed: boolean }> {
+    const problem = await this.extendLock()
+    const { lockFile: file = '' } = this.#books
+    const events: Event[] =
+      this.#locked.size === 0 ? [] : [{ type: 'lock-updated', file, references: [...this.#locked].sort(compareText) }]
+    if (problem === undefined) return { events, failed: false }
+    const diagnostic = diagnosticOf(problem.error, 'error')
+    const hint = `${diagnostic.hint ?? 'mend that'}; then "ollama-config lock" pins what is installed`
+    return { events: [...events, { type: 'diagnostic', diagnostic: { ...diagnostic, hint } }], failed: true }
   }
 
   async *#record(change: (config: ConfigRecord) => ConfigRecord): AsyncGenerator<Event, void> {

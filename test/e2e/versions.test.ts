@@ -123,6 +123,20 @@ test('a changed lock entry is what makes apply update an installed model', async
   assert.ok(statSync(path.join(cwd, 'ollama.lock.json')).isFile())
 })
 
+test('what was pulled is in the lock file before the next model is: a crash leaves none that no lock names', async (t) => {
+  const { run, server, config, lock } = await world(t, family, { models: ['a'] })
+  await run(0, 'apply', '--yes')
+  await run(0, 'lock')
+  config({ models: ['a', 'b', 'c'] })
+  server.fail({ path: '/api/pull', model: 'c' }, { kind: 'hold' })
+  const applying = run(0, 'apply', '--yes')
+  await server.waitForRequest({ path: '/api/pull', model: 'c' })
+  assert.deepEqual(Object.keys(lock().models), ['a:latest', 'b:latest'])
+  server.release()
+  assert.match((await applying).stdout, /Written to the lock file: 2 models/)
+  assert.deepEqual(Object.keys(lock().models), ['a:latest', 'b:latest', 'c:latest'])
+})
+
 /** Where a file can be written, and none with a longer name beside it: a mode would not keep root out. */
 function crampedFolder(cwd: string): string {
   const longest = 4095
