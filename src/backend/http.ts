@@ -26,7 +26,7 @@ import { uploadError } from './build-errors.ts'
 import { type CallContext, callOf, fail, notOllamaHint, streamEnded, toHostError } from './errors.ts'
 import type { ClientCall, Limits, OllamaClient } from './ollama-client.ts'
 import { maxJsonBytes, readListing, readProgress, readVersion } from './responses.ts'
-import { secretsOf, withoutSecrets } from './secrets.ts'
+import { hideSecrets, secretsOf, withoutSecrets } from './secrets.ts'
 import { readDetails } from './shown.ts'
 
 /** How long a finished listing waits for the version, which only informs. */
@@ -210,7 +210,7 @@ class HostBackend implements Backend {
       for await (const line of await start(call.client)) {
         const progress = readProgress(line, context)
         complete = progress.status === 'success'
-        yield progress
+        yield { ...progress, status: hideSecrets(progress.status, this.#secrets) }
         // Lines that had arrived before would still come out of the client.
         signal?.throwIfAborted()
       }
@@ -292,7 +292,8 @@ class HostBackend implements Backend {
   /** The server's version only informs, so whatever goes wrong with it is left to the listing to tell. */
   async #readVersion(signal: AbortSignal): Promise<string | null> {
     try {
-      const version = await this.#get('/api/version', signal, readVersion)
+      const told = await this.#get('/api/version', signal, readVersion)
+      const version = told === null ? null : hideSecrets(told, this.#secrets)
       this.#serverVersion = version
       return version
     } catch {

@@ -6,7 +6,7 @@ import { answerError, readFailed } from './answer-errors.ts'
 import { type CallContext, toHostError } from './errors.ts'
 import { connectHost, type HostBackendOptions, placeOf } from './http.ts'
 import { type Listing, maxJsonBytes, nonEmpty, parseJson, readListing } from './responses.ts'
-import { secretsOf, withoutSecrets } from './secrets.ts'
+import { hideSecrets, secretsOf, withoutSecrets } from './secrets.ts'
 
 export type Answer<T> = { readonly value: T } | { readonly error: ErrorData }
 
@@ -56,7 +56,7 @@ export async function probeServer(options: ProbeOptions): Promise<ServerAnswers>
     }
   }
   const [version, listing, loaded, cloud] = await Promise.all([
-    ask('/api/version', readVersionOf),
+    ask('/api/version', (text, context) => hideSecrets(readVersionOf(text, context), secrets)),
     ask('/api/tags', readListing),
     ask('/api/ps', readLoaded),
     ask('/api/status', readCloud),

@@ -39,10 +39,15 @@ function decodeBase64(text: string): string {
   }
 }
 
+/** With `***` in the place of each. */
+export function hideSecrets(text: string, secrets: readonly string[]): string {
+  return secrets.reduce(hideOne, text)
+}
+
 /** The same error when it holds none of the secrets, otherwise one with `***` in their place. */
 export function withoutSecrets(error: OllamaConfigError, secrets: readonly string[]): OllamaConfigError {
   const { code, message, hint, details = {}, retryable, cause } = error
-  const hide = (text: string) => secrets.reduce(hideOne, text)
+  const hide = (text: string) => hideSecrets(text, secrets)
   const hidden = {
     message: hide(message),
     hint: hint === undefined ? undefined : hide(hint),

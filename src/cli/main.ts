@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The program: the only file that touches the real process, its streams and its signals. */
-import type { Output } from './context.ts'
+import type { Context, Output } from './context.ts'
 
 // Node 22.8 and later keep compiled code between runs. Neither node:module nor node:process is imported: the module that
 // an import makes of them reads every lazy property they have, which costs milliseconds on Node and more on Deno.
@@ -10,17 +10,26 @@ if (!('Deno' in globalThis)) {
   nodeModule.enableCompileCache?.()
 }
 
-const { exitCodes, interruption, run } = await import('./run.ts')
+const { exitCodes, exitedEarly, interruption, neverFinished, run, tellBreak } = await import('./run.ts')
 
 // stdout is for plans, reports and JSON; what a config prints is for whoever watches.
 console.log = console.info = console.debug = console.error
+const writeOut: typeof process.stdout.write = process.stdout.write.bind(process.stdout)
+process.stdout.write = process.stderr.write.bind(process.stderr)
+
+let left = false
+/** Only this way: whoever else ends the process is told of. */
+function leave(value: number): never {
+  left = true
+  process.exit(value)
+}
 
 const interrupted = new AbortController()
 let listener: ((name: NodeJS.Signals) => void) | undefined
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
     if (listener !== undefined) return listener(name)
-    if (interrupted.signal.aborted) process.exit(exitCodes.interrupted)
+    if (interrupted.signal.aborted) leave(exitCodes.interrupted)
     interrupted.abort(interruption(name))
   })
 }
@@ -38,7 +47,7 @@ const stdout: Output = {
   columns: process.stdout.columns,
   write(text) {
     try {
-      process.stdout.write(text)
+      writeOut(text)
     } catch (error) {
       // Deno throws what Node tells by an event.
       onOutputError(process.stdout, error instanceof Error ? error : new Error(String(error)))
@@ -46,13 +55,8 @@ const stdout: Output = {
   },
 }
 
-// Node ends by itself when nothing is left that could go on, as with a config that awaits what never comes.
-process.once('beforeExit', () => {
-  process.stderr.write('Error: The config never finished: it awaits something that cannot happen any more\n')
-  process.exit(exitCodes.usage)
-})
-
-const code = run(process.argv.slice(2), {
+const words = process.argv.slice(2)
+const context: Context = {
   stdout,
   stderr: process.stderr,
   // Opened when it is looked at, which is in a terminal.
@@ -73,21 +77,30 @@ const code = run(process.argv.slice(2), {
       listener = undefined
     }
   },
+}
+
+// Node ends by itself when nothing is left that could go on, as with a config that awaits what never comes.
+process.once('beforeExit', () => leave(tellBreak(neverFinished(), words, context)))
+process.on('uncaughtException', (error) => leave(tellBreak(error, words, context)))
+process.on('exit', () => {
+  if (!left) leave(tellBreak(exitedEarly(), words, context))
 })
+
+const code = run(words, context)
 // Not awaited at the top level: Node would call a promise that never settles exit code 13 and say nothing.
 code.then(async (value) => {
-  await Promise.all([process.stdout, process.stderr].map(written))
+  await Promise.all([written(process.stdout, writeOut), written(process.stderr)])
   // A file tells of its full disk only after this turn of the event loop.
   await new Promise((resolve) => setImmediate(resolve))
   // A timer or a connection that the config left open must not keep the program.
-  process.exit(outputLost && value === exitCodes.done ? exitCodes.failed : value)
+  leave(outputLost && value === exitCodes.done ? exitCodes.failed : value)
 })
 
 /** Resolves when what was written has left, or cannot leave any more. */
-function written(stream: NodeJS.WriteStream): Promise<void> {
+function written(stream: NodeJS.WriteStream, write = stream.write.bind(stream)): Promise<void> {
   return new Promise((resolve) => {
     if (stream.writableLength === 0 || outputLost) return resolve()
     stream.once('error', () => resolve()).once('close', () => resolve())
-    stream.write('', () => resolve())
+    write('', () => resolve())
   })
 }

@@ -13,7 +13,7 @@ import { plan } from './commands/plan.ts'
 import { type Context, columnsOf, exitCodes, shownPath } from './context.ts'
 import { explain, listErrors } from './explain.ts'
 import { helpText, welcomeText } from './help.ts'
-import { errorDocument, JsonLines } from './views/json.ts'
+import { errorDocument, errorLine, JsonLines } from './views/json.ts'
 import { asciiOutput, writeFolded } from './views/output.ts'
 import { formatError, moreText } from './views/problems.ts'
 import { describeTerminal, type Terminal, type TerminalFlags } from './views/terminal.ts'
@@ -179,6 +179,32 @@ function explained(error: unknown): unknown {
 function shownConfig(cwd: string): string | undefined {
   const file = nearestConfig(cwd)
   return file === undefined ? undefined : shownPath(file, { cwd })
+}
+
+/** Tells of what no command could catch, since code of others did it to the whole process. Returns the exit code. */
+export function tellBreak(error: unknown, given: readonly string[], context: Context): number {
+  const words = ownWords(given)
+  if (words.includes('--json') && writesJsonLines(words)) context.stdout.write(errorLine(error))
+  showError(error, words, {}, context)
+  return exitCodeOf(error)
+}
+
+/** The config awaits what never comes, and nothing else is left that could go on. */
+export function neverFinished(): OllamaConfigError {
+  return new OllamaConfigError(
+    'config-load-failed',
+    'The config never finished: it awaits something that cannot happen any more',
+    { hint: 'look for an await whose promise nothing settles' },
+  )
+}
+
+/** Somebody called `process.exit`. */
+export function exitedEarly(): OllamaConfigError {
+  return new OllamaConfigError(
+    'config-load-failed',
+    'The config, or a plugin or module of it, ended the program: it calls process.exit()',
+    { hint: 'throw an error instead: it is told with its place' },
+  )
 }
 
 /** The reason that `main.ts` gives to the signal that stops a run. */

@@ -9,6 +9,7 @@ import { parseReference } from '../../src/artifact/reference.ts'
 import { parseAddress } from '../../src/backend/address.ts'
 import type { Backend, PullProgress } from '../../src/backend/backend.ts'
 import { createHostBackend, type HostBackendOptions } from '../../src/backend/http.ts'
+import { probeServer } from '../../src/backend/probe.ts'
 import { type ErrorCode, OllamaConfigError } from '../../src/errors.ts'
 import { shownModel } from '../support/memory-backend.ts'
 import {
@@ -513,6 +514,18 @@ for (const [what, headers, user, echoed] of [
     }
   })
 }
+
+test('a server that echoes a secret as its version, or as what it is doing', async (t) => {
+  const server = await startOllamaServer({ registry: ['a'], version: '0.33.0-hunter2' })
+  t.after(() => server.close())
+  const options = { address: parseAddress(server.url), headers: { 'X-Key': 'hunter2' } }
+  const backend = createHostBackend(options)
+  assert.equal((await backend.readState()).serverVersion, '0.33.0-***')
+  const { version } = await probeServer({ ...options, limitMs: 60_000 })
+  assert.deepEqual(version, { value: '0.33.0-***' })
+  server.fail({ path: '/api/pull' }, { kind: 'line', line: '{"status":"as hunter2"}\n{"status":"success"}' })
+  assert.deepEqual(await pull(backend, 'a'), [{ status: 'as ***' }, { status: 'success' }])
+})
 
 test('what is no secret stays in messages', async (t) => {
   const { server } = await start(t)

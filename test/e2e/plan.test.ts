@@ -235,6 +235,42 @@ test('a config that leaves something open, or never comes to an end, does not ke
   assert.match(pending.stderr, /never finished/)
 })
 
+test('a config that ends the program, fails behind its back or prints to stdout is told, and stdout stays JSON', {
+  timeout: 60_000,
+}, async (t) => {
+  const run = async (text: string, ...words: string[]) => {
+    const cwd = tempFolder(t, { 'ollama.config.mjs': text })
+    const { code, stdout, stderr } = await spawnCli(words, { cwd, env: { OLLAMA_HOST: '127.0.0.1:9' } }).done
+    return { code, stderr, lines: stdout.trimEnd().split('\n'), stdout }
+  }
+  const exit = await run('process.exit(0)', 'plan', '--json')
+  assert.equal(exit.code, 3)
+  assert.equal(JSON.parse(exit.stdout).error.code, 'config-load-failed')
+  assert.match(exit.stderr, /it calls process\.exit\(\)/)
+  const applied = await run('process.exit(0)', 'apply', '--json', '--yes')
+  assert.equal(applied.code, 3)
+  assert.deepEqual(
+    applied.lines.map((line) => JSON.parse(line).type),
+    ['version', 'error'],
+  )
+  const command = await run('process.exit(0)', 'exec', '--', process.execPath, '--version')
+  assert.deepEqual([command.code, command.stdout], [3, ''])
+  const pause = 'await new Promise((resolve) => setTimeout(resolve, 1e4)); export default {}'
+  const late = await run(`setTimeout(() => { throw new Error('late') }, 0); ${pause}`, 'plan', '--json')
+  assert.equal(late.code, 1)
+  assert.equal(JSON.parse(late.stdout).error.message, 'late')
+  assert.doesNotMatch(late.stderr, /\n {4}at /)
+  const noisy = await run(
+    "process.stdout.write('noise'); export default { models: [] }",
+    'plan',
+    '--json',
+    '--config-only',
+  )
+  assert.equal(noisy.code, 0)
+  assert.deepEqual(JSON.parse(noisy.stdout).models, [])
+  assert.match(noisy.stderr, /^noise/)
+})
+
 test('an interruption ends the wait for a config function', { timeout: 60_000 }, async (t) => {
   const text =
     "export default () => { console.log('started'); return new Promise((resolve) => setTimeout(resolve, 1e8)) }\n"

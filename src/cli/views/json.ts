@@ -19,6 +19,11 @@ export function errorDocument(error: unknown): string {
   return `${jsonText({ formatVersion, error: errorJson(error) }, 2)}\n`
 }
 
+/** The last line of `apply --json` and the like, where something failed. */
+export function errorLine(error: unknown): string {
+  return `${jsonText({ type: 'error', error: errorJson(error) })}\n`
+}
+
 /** Writes the lines of `apply --json`: `version`, `plan`, events, then `report` or `error`. */
 export class JsonLines {
   readonly #write: (text: string) => void
@@ -51,7 +56,7 @@ export class JsonLines {
   }
 
   error(error: unknown): void {
-    this.#line({ type: 'error', error: errorJson(error) })
+    this.#write(errorLine(error))
   }
 
   #line(value: object): void {
