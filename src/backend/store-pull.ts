@@ -4,6 +4,7 @@ import { formatReference, type Reference } from '../artifact/reference.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
 import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
+import { codeOf } from '../registry/problems.ts'
 import type { DownloadClient } from '../registry/registry.ts'
 import { sharedSignal } from '../runtime/abortable.ts'
 import { Turns } from '../runtime/turns.ts'
@@ -45,15 +46,10 @@ function noManifest(
         hint: 'update ollama-config',
       })
     case 'unauthorized':
-      return new OllamaConfigError('registry-unauthorized', `"${name}" cannot be fetched: ${answer.problem}`, {
+    case 'unknown':
+      return new OllamaConfigError(codeOf(answer), `"${name}" cannot be fetched: ${answer.problem}`, {
         hint: answer.hint,
       })
-    case 'unknown':
-      return new OllamaConfigError(
-        answer.unreachable ? 'registry-unreachable' : 'registry-error',
-        `"${name}" cannot be fetched: ${answer.problem}`,
-        { hint: answer.hint },
-      )
   }
 }
 

@@ -5,10 +5,19 @@ import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { readBeginning } from '../runtime/body.ts'
 import type { HttpResponse } from '../runtime/http.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { routeTo } from '../runtime/proxy.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { Connections } from './connections.ts'
 import { type Got, get, type Question } from './get.ts'
-import { failureAnswer, statusAnswer } from './problems.ts'
+import {
+  codeOf,
+  failureAnswer,
+  type Refusal,
+  type Surroundings,
+  statusAnswer,
+  statusRefusal,
+  storageRefusal,
+} from './problems.ts'
 import type { BlobBytesRequest, BlobRequest, DownloadClient, ManifestAnswer, ManifestRequest } from './registry.ts'
 import { Shared } from './shared.ts'
 import { readSigningKey, refusedFor, type SignIn, signIn } from './sign-in.ts'
@@ -19,7 +28,7 @@ export interface RegistryClientOptions {
   readonly serverVersion: string | null
   /** For the proxies in it. */
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Gives the text of the server's private key. Called after a 401 only; left out where the server's key is not on this machine. */
+  /** Gives the text of the private key that signs. Called after a 401 only; left out where the server's key is not on this machine. */
   readonly readKey?: (() => Promise<string | undefined>) | undefined
   /** Where we fetch by ourselves, and no server does: the files that `readKey` looks for, for people. */
   readonly keyFiles?: readonly string[] | undefined
@@ -28,7 +37,7 @@ export interface RegistryClientOptions {
   readonly baseUrl?: ((host: string, insecure: boolean) => string) | undefined
   /** Longest time for one request, in milliseconds. Default: 10 000. */
   readonly timeoutMs?: number | undefined
-  /** How often a request that was reset, or answered 429 or 5xx, is repeated. Default: 2. */
+  /** How often a request that was reset, or answered with a status that may pass, is repeated. Default: 2. */
   readonly retries?: number | undefined
   /** Longest pause before the first repetition, in milliseconds; it doubles. Default: 250. */
   readonly pauseMs?: number | undefined
@@ -74,7 +83,7 @@ class Client implements DownloadClient {
       answer = await this.#ask(request)
     } catch (error) {
       if (signal?.aborted) throw signal.reason
-      answer = failureAnswer(error, reference.host, this.#options.keyFiles)
+      answer = failureAnswer(error, reference.host, this.surroundings(request))
     }
     return 'problem' in answer ? { ...answer, problem: this.#hide(answer.problem) } : answer
   }
@@ -128,10 +137,32 @@ class Client implements DownloadClient {
       },
       ({ response }) => readBeginning(response, maxTokenBytes),
     )
-    if ('refusal' in asked) throw unauthorized(asked.refusal)
+    // Who signs us in may only be busy.
+    if ('refusal' in asked) throw toError(asked.refusal, asked.refusal.kind === 'unknown')
     const { response, url, asked: first } = asked.got
     if (url.href !== first.href && !isRefusal(response.status) && response.status < 500) this.#direct.set(key, url)
-    return this.#discreet(response, url)
+    const answer = await this.#discreet(response, url)
+    if (response.status !== 401 && response.status !== 403) return answer
+    const said = await readBeginning(answer, maxTokenBytes)
+    throw toError(
+      url.host === first.host
+        ? statusRefusal(response.status, said, reference.host, this.#options.keyFiles)
+        : storageRefusal(response.status, said, reference.host, url.host),
+    )
+  }
+
+  surroundings({ reference, insecure }: Pick<ManifestRequest, 'reference' | 'insecure'>): Surroundings {
+    const { env, keyFiles } = this.#options
+    try {
+      return { keyFiles, proxyVariable: routeTo(new URL(this.#baseOf(reference.host, insecure)), env).variable }
+    } catch {
+      // The host is no address, which is what is told.
+      return { keyFiles }
+    }
+  }
+
+  #baseOf(host: string, insecure: boolean): string {
+    return this.#options.baseUrl?.(host, insecure) ?? `${insecure ? 'http' : 'https'}://${host}`
   }
 
   /** An answer that is only shown may repeat a token, or that by which an address is signed. */
@@ -192,10 +223,9 @@ class Client implements DownloadClient {
     ask: (url: URL, authorization: Question['headers']) => Promise<T>,
     /** Reads an answer that nobody wants. */
     drop: (got: T) => Promise<unknown> = async () => {},
-  ): Promise<{ readonly got: T } | { readonly refusal: ManifestAnswer }> {
+  ): Promise<{ readonly got: T } | { readonly refusal: Refusal }> {
     const { host, namespace, model } = reference
-    const base = this.#options.baseUrl?.(host, insecure) ?? `${insecure ? 'http' : 'https'}://${host}`
-    const repository = `${base}/v2/${namespace}/${model}`
+    const repository = `${this.#baseOf(host, insecure)}/v2/${namespace}/${model}`
     const url = new URL(`${repository}/${path}`)
     const askWith = (token: string | undefined) =>
       ask(url, token === undefined ? {} : { authorization: `Bearer ${token}` })
@@ -227,7 +257,10 @@ class Client implements DownloadClient {
         challenge,
         key: () => this.#signingKey(),
         keyFiles: this.#options.keyFiles,
-        ask: (question) => this.#get(question, maxTokenBytes, shared),
+        ask: async (question) => {
+          const got = await this.#get(question, maxTokenBytes, shared)
+          return { ...got, text: this.#hide(got.text) }
+        },
         keepSecret: (text) => this.#secrets.add(text),
       }),
     )
@@ -284,9 +317,8 @@ function isRefusal(status: number): boolean {
   return status === 400 || status === 401 || status === 403 || status === 404 || status === 410
 }
 
-function unauthorized(refusal: ManifestAnswer): OllamaConfigError {
-  const { problem, hint } = 'problem' in refusal ? refusal : { problem: 'The registry refuses access', hint: undefined }
-  return new OllamaConfigError('registry-unauthorized', problem, { hint })
+function toError(refusal: Refusal, retryable = false): OllamaConfigError {
+  return new OllamaConfigError(codeOf(refusal), refusal.problem, { hint: refusal.hint, retryable })
 }
 
 function noManifest(host: string, problem: string): ManifestAnswer {

@@ -1,8 +1,9 @@
 /** GET requests to any origin: kept connections, proxies, redirects, and a limit to how many are under way at once. */
 import { readBeginning } from '../runtime/body.ts'
+import { portOf } from '../runtime/endpoint.ts'
 import { createHttpClient, type Exchange, type HttpClient, type HttpResponse } from '../runtime/http.ts'
 import type { Logger } from '../runtime/logger.ts'
-import { proxyFor, proxyName, refusalOf } from '../runtime/proxy.ts'
+import { proxyName, refusalOf, routeTo } from '../runtime/proxy.ts'
 import { isReset, TransportError } from '../runtime/transport-error.ts'
 import { WaitingLine } from './line.ts'
 
@@ -82,9 +83,13 @@ export class Connections {
 
   async #send(url: URL, headers: Headers, signal: AbortSignal | undefined): Promise<HttpResponse> {
     const { timeoutMs, silenceMs } = this.#options
-    const proxy = proxyFor(url, this.#options.env)
-    const unusable = (problem: string, cause?: unknown) =>
-      new TransportError('proxy', `the proxy ${proxyName(proxy ?? '')} cannot be used: ${problem}`, { cause })
+    const { proxy, variable } = routeTo(url, this.#options.env)
+    const unusable = (cause: TransportError) =>
+      new TransportError(
+        cause.problem === 'proxy-refused' ? 'proxy-refused' : 'proxy',
+        `the proxy ${proxyName(proxy ?? '')} (${variable}) cannot be used: ${cause.message}`,
+        { cause, ...(cause.code === undefined ? {} : { code: cause.code }) },
+      )
     try {
       const response = await this.#client(url.origin, proxy).send({
         path: `${url.pathname}${url.search}`,
@@ -99,8 +104,8 @@ export class Connections {
       if (proxy === undefined || !(error instanceof TransportError)) throw error
       // In a tunnel only its making concerns the proxy; the rest is between us and the registry.
       const isOfProxy =
-        error.problem === 'proxy' || (url.protocol === 'http:' && error.problem === 'network' && !isReset(error))
-      throw isOfProxy ? unusable(error.message, error) : error
+        /^proxy/.test(error.problem) || (url.protocol === 'http:' && error.problem === 'network' && !isReset(error))
+      throw isOfProxy ? unusable(error) : error
     }
     throw unusable(refusalOf(407))
   }
@@ -151,8 +156,8 @@ export class Connections {
   }
 }
 
-function hostAndPort({ hostname, port, protocol }: URL): string {
-  return `${hostname}:${port || (protocol === 'https:' ? '443' : '80')}`
+function hostAndPort(url: URL): string {
+  return `${url.hostname}:${portOf(url)}`
 }
 
 function isRedirect(status: number): boolean {

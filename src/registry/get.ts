@@ -3,6 +3,7 @@ import { readBeginning, readBytes } from '../runtime/body.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { isReset } from '../runtime/transport-error.ts'
 import type { Connections } from './connections.ts'
+import { mayPass } from './problems.ts'
 
 export interface Question {
   readonly url: URL
@@ -21,7 +22,7 @@ export interface Got {
 
 export interface GetOptions {
   readonly maxBytes: number
-  /** How often a request that was reset, or answered 429 or 5xx, is repeated. */
+  /** How often a request that was reset, or answered with a status that may pass, is repeated. */
   readonly retries: number
   /** Longest pause before the first repetition; it doubles. */
   readonly pauseMs: number
@@ -32,6 +33,11 @@ const maxErrorBytes = 4 * 1024
 /** Longer than this nobody waits for a plan. */
 const maxRetryAfterMs = 5000
 
+/** The pause that a server asks for in its header `retry-after`, at most so long. */
+export function retryAfterMs(header: string | undefined, mostMs: number): number | undefined {
+  return /^\d{1,6}$/.test(header ?? '') ? Math.min(Number(header) * 1000, mostMs) : undefined
+}
+
 /** @param question asked anew for each attempt: a signature is good for one. */
 export async function get(connections: Connections, question: () => Question, options: GetOptions): Promise<Got> {
   const { maxBytes, retries, pauseMs, signal } = options
@@ -40,9 +46,8 @@ export async function get(connections: Connections, question: () => Question, op
     let waitMs = Math.random() * pauseMs * 2 ** attempt
     try {
       const got = await once(connections, question(), maxBytes, signal)
-      if (last || !(got.status === 429 || got.status >= 500)) return got
-      const retryAfter = got.header('retry-after') ?? ''
-      if (/^\d+$/.test(retryAfter)) waitMs = Math.max(waitMs, Math.min(Number(retryAfter) * 1000, maxRetryAfterMs))
+      if (last || !mayPass(got.status)) return got
+      waitMs = Math.max(waitMs, retryAfterMs(got.header('retry-after'), maxRetryAfterMs) ?? 0)
     } catch (error) {
       if (last || !isReset(error)) throw error
     }

@@ -1,7 +1,16 @@
 /** What a failed request to a registry means, in the words of people. */
 import { printable } from '../artifact/text.ts'
-import { TransportError } from '../runtime/transport-error.ts'
+import type { ErrorCode } from '../errors.ts'
+import { isCertificateCode, TransportError } from '../runtime/transport-error.ts'
 import type { ManifestAnswer } from './registry.ts'
+
+/** An answer with a reason in words. */
+export type Refusal = Extract<ManifestAnswer, { readonly problem: string }>
+
+export function codeOf(refusal: Refusal): ErrorCode {
+  if (refusal.kind === 'unauthorized') return 'registry-unauthorized'
+  return refusal.unreachable ? 'registry-unreachable' : 'registry-error'
+}
 
 /** Where we fetch by ourselves: the key files of which the first that can be read signs. `undefined` where a server downloads. */
 export type KeyFiles = readonly string[] | undefined
@@ -20,32 +29,70 @@ export function noKeyHint([file]: readonly string[]): string {
   return `make one with ssh-keygen -t ed25519 -N '' -f ${file} and give ${file}.pub access; ${registerHint}`
 }
 
-function networkHint(keyFiles: KeyFiles): string {
-  return keyFiles === undefined
-    ? 'check the network and HTTPS_PROXY of this machine; the server downloads by itself, so apply --offline may work all the same'
-    : 'check the network and HTTPS_PROXY of this machine, and try again'
+/** What hints speak of. */
+export interface Surroundings {
+  readonly keyFiles?: KeyFiles
+  /** Of the environment: what decides about the proxy. Default: `HTTPS_PROXY`. */
+  readonly proxyVariable?: string
 }
 
-/** For a status that is neither 200 nor 404 nor 401. */
+function networkHint({ keyFiles, proxyVariable = 'HTTPS_PROXY' }: Surroundings): string {
+  const check = `check the network and ${proxyVariable} of this machine`
+  return keyFiles === undefined
+    ? `${check}; the server downloads by itself, so apply --offline may work all the same`
+    : `${check}, and try again`
+}
+
+/** Whether the same question may be answered in a moment. */
+export function mayPass(status: number): boolean {
+  return status === 408 || status === 425 || status === 429 || status >= 500
+}
+
+/** How something is set up has to be changed first: to ask again is of no use. */
+export function isLasting(error: TransportError): boolean {
+  const { problem, code } = error
+  return problem === 'redirect' || problem === 'proxy-refused' || isCertificateCode(code) || speaksPlainHttp(error)
+}
+
+/** For a status that is neither 200 nor 404. */
 export function statusAnswer(status: number, body: string, host: string, keyFiles?: KeyFiles): ManifestAnswer {
   if (status === 412 || /requires a newer version of Ollama/i.test(body)) return { kind: 'too-new' }
-  const said = printable(body, 200)
-  const problem = `${host} answered with status ${status}${said === '' || said.startsWith('<') ? '' : `: ${said}`}`
-  if (status === 403) return { kind: 'unauthorized', problem, hint: unauthorizedHint(keyFiles) }
+  return statusRefusal(status, body, host, keyFiles)
+}
+
+/** As {@link statusAnswer}, where no version is asked about. */
+export function statusRefusal(status: number, body: string, host: string, keyFiles?: KeyFiles): Refusal {
+  const problem = `${host} answered with ${statusAndWords(status, body)}`
+  if (status === 401 || status === 403) return { kind: 'unauthorized', problem, hint: unauthorizedHint(keyFiles) }
   if (status === 429)
     return { kind: 'unknown', problem: `${host} limits requests (status 429)`, hint: 'wait and try again' }
-  if (status >= 500) return { kind: 'unknown', problem, hint: 'the registry has a problem: try again later' }
+  if (mayPass(status)) return { kind: 'unknown', problem, hint: 'the registry has a problem: try again later' }
   return { kind: 'unknown', problem, hint: 'check that the host in the name is a model registry' }
 }
 
+/** Of where a registry leads for the bytes of a blob, at an address that it has just given. Keys of ours have no part in that. */
+export function storageRefusal(status: number, body: string, host: string, storage: string): Refusal {
+  return {
+    kind: 'unknown',
+    problem: `${host} has its files at ${printable(storage, 100)}, which refuses them with ${statusAndWords(status, body)}`,
+    hint: `a firewall or a proxy may be what refuses: check that this machine may fetch from ${printable(storage, 100)}`,
+  }
+}
+
+/** What was said, where it is no page for people. */
+export function statusAndWords(status: number, body: string): string {
+  const said = printable(body, 200)
+  return `status ${status}${said === '' || said.startsWith('<') ? '' : `: ${said}`}`
+}
+
 /** For whatever else was thrown, too: asking a registry never fails. */
-export function failureAnswer(error: unknown, host: string, keyFiles?: KeyFiles): ManifestAnswer {
-  const unknown = (problem: string, hint = networkHint(keyFiles)) => ({ kind: 'unknown', problem, hint }) as const
+export function failureAnswer(error: unknown, host: string, surroundings: Surroundings = {}): Refusal {
+  const unknown = (problem: string, hint = networkHint(surroundings)) => ({ kind: 'unknown', problem, hint }) as const
   if (!(error instanceof TransportError)) {
     const message = error instanceof Error ? error.message : String(error)
     return unknown(`${host} cannot be asked: ${printable(message, 150)}`)
   }
-  const unreachable = (problem: string, hint?: string): ManifestAnswer => ({
+  const unreachable = (problem: string, hint?: string): Refusal => ({
     ...unknown(problem, hint),
     unreachable: true,
   })
@@ -56,29 +103,34 @@ export function failureAnswer(error: unknown, host: string, keyFiles?: KeyFiles)
       `The answer of ${host} is no manifest: it is too long`,
       'check that the host in the name is a model registry',
     )
-  if (problem === 'proxy')
+  if (problem === 'proxy' || problem === 'proxy-refused')
     return unreachable(
       `${host} cannot be reached: ${printable(message, 200)}`,
-      'check HTTPS_PROXY and NO_PROXY, with user and password as in http://user:password@proxy',
+      isCertificateCode(code)
+        ? certificateHint
+        : 'check that variable, with user and password as in http://user:password@proxy, and NO_PROXY',
     )
   if (problem === 'redirect')
     return unknown(
       `${host} cannot be asked: ${printable(message, 200)}`,
       'check that the host in the name is a model registry',
     )
-  const reason = reasonOf(code, message)
-  if (reason === plainHttp)
+  if (speaksPlainHttp(error))
     return unreachable(
-      `${host} cannot be reached: ${reason}`,
+      `${host} cannot be reached: it speaks plain http, not https`,
       'if that is intended, declare its models as { name, insecure: true }',
     )
   return unreachable(
-    `${host} cannot be reached: ${reason}`,
-    /CERT|SELF_SIGNED|UNABLE_TO/.test(code) ? certificateHint : networkHint(keyFiles),
+    `${host} cannot be reached: ${reasonOf(code, message)}`,
+    isCertificateCode(code) ? certificateHint : undefined,
   )
 }
 
-const plainHttp = 'it speaks plain http, not https'
+function speaksPlainHttp({ code = '', message }: TransportError): boolean {
+  return /WRONG[_ ]VERSION[_ ]NUMBER|PACKET[_ ]LENGTH[_ ]TOO[_ ]LONG|INVALIDCONTENTTYPE/.test(
+    `${code} ${message.toUpperCase()}`,
+  )
+}
 
 const certificateHint = 'for a private authority set NODE_EXTRA_CA_CERTS to its certificate'
 
@@ -86,13 +138,7 @@ function reasonOf(code: string, message: string): string {
   if (code === 'ECONNREFUSED') return 'connection refused'
   if (/^(ENOTFOUND|EAI_AGAIN|EAI_NODATA)$/.test(code)) return 'its name cannot be resolved'
   if (/^(EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/.test(code)) return 'there is no route to it'
-  if (
-    /WRONG[_ ]VERSION[_ ]NUMBER|PACKET[_ ]LENGTH[_ ]TOO[_ ]LONG|INVALIDCONTENTTYPE/.test(
-      `${code} ${message.toUpperCase()}`,
-    )
-  )
-    return plainHttp
-  if (/CERT|SELF_SIGNED|UNABLE_TO/.test(code)) return `its certificate is not accepted (${printable(message, 150)})`
+  if (isCertificateCode(code)) return `its certificate is not accepted (${printable(message, 150)})`
   if (/^(ECONNRESET|EPIPE|ECONNABORTED)$/.test(code)) return 'it closed the connection'
   return printable(message, 150)
 }

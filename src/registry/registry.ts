@@ -2,6 +2,7 @@
 import type { Reference } from '../artifact/reference.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
 import type { HttpResponse } from '../runtime/http.ts'
+import type { Surroundings } from './problems.ts'
 
 export type { ManifestAnswer, ServedManifest } from '../artifact/served.ts'
 
@@ -32,7 +33,7 @@ export interface BlobBytesRequest extends Pick<ManifestRequest, 'reference' | 'i
 
 export interface RegistryClient {
   /**
-   * Asks once for one manifest. At most eight requests are under way at once; the rest wait.
+   * Asks for one manifest, and again where that may help. At most eight requests are under way at once; the rest wait.
    *
    * @throws `signal.reason` when aborted; nothing else
    */
@@ -50,13 +51,16 @@ export interface RegistryClient {
 /** Also gives the bytes of large blobs. */
 export interface DownloadClient extends RegistryClient {
   /**
-   * Asks once for bytes of a blob, whatever the status of the answer: it may be all of the blob although a range was asked for.
+   * Asks for bytes of a blob, whatever the status of the answer but 401 and 403: it may be all of the blob although a range was asked for.
    * Where the registry redirects to is remembered, and asked directly until that no longer works, as of a signed URL that grew old.
-   * At once are as many under way as are asked for. It is not repeated.
+   * What is refused there is asked for once more at a fresh address. At once are as many under way as are asked for. Nothing else is repeated.
    *
    * @throws {TransportError} no answer
-   * @throws {OllamaConfigError} `registry-unauthorized`
+   * @throws {OllamaConfigError} `registry-unauthorized`, and `registry-error` for a storage that refuses; `retryable` where a sign-in
+   * may work in a moment
    * @throws `signal.reason` when aborted
    */
   openBlob(request: BlobBytesRequest): Promise<HttpResponse>
+  /** What hints about a registry speak of. */
+  surroundings(request: Pick<ManifestRequest, 'reference' | 'insecure'>): Surroundings
 }

@@ -1,13 +1,12 @@
-/** Signs in at a registry with the key of the server. Never gives anything of the key or a signature away. */
+/** Signs in at a registry with a key: that of the server, or where we fetch by ourselves the user's. Never gives anything of it or a signature away. */
 import { printable } from '../artifact/text.ts'
 import { parseChallenge, readToken, tokenRequest } from './auth.ts'
 import type { Got, Question } from './get.ts'
-import { type KeyFiles, noKeyHint, unauthorizedHint } from './problems.ts'
-import type { ManifestAnswer } from './registry.ts'
+import { type KeyFiles, mayPass, noKeyHint, type Refusal, statusRefusal, unauthorizedHint } from './problems.ts'
 import { KeyError, parsePrivateKey, type SigningKey } from './ssh-key.ts'
 
 /** What a repository wants before it answers, or why there is none. */
-export type SignIn = { readonly token: string } | { readonly refusal: ManifestAnswer }
+export type SignIn = { readonly token: string } | { readonly refusal: Refusal }
 
 export interface SignInOptions {
   /** Of the manifest that was asked for. */
@@ -18,6 +17,7 @@ export interface SignInOptions {
   readonly challenge: string | undefined
   readonly key: () => Promise<SigningKey | KeyError | undefined>
   readonly keyFiles?: KeyFiles
+  /** What it gives has no secrets in its text. */
   readonly ask: (question: () => Question) => Promise<Got>
   /** Told of what must not be shown. */
   readonly keepSecret: (text: string) => void
@@ -60,6 +60,8 @@ export async function signIn(options: SignInOptions): Promise<SignIn> {
     for (const part of request.authorization.split(':')) keepSecret(part)
     return { url: request.url, headers: { authorization: request.authorization } }
   })
+  // It says nothing of the key.
+  if (mayPass(got.status)) return { refusal: statusRefusal(got.status, got.text, host, keyFiles) }
   if (got.status !== 200) return refused(`${host} does not accept ${keyWords} (status ${got.status})`)
   const token = readToken(new TextDecoder().decode(got.bytes))
   if (token === undefined) return refused(`${host} answered the sign-in with no token`)
@@ -83,6 +85,6 @@ export function refusedFor(
   keyFiles: KeyFiles,
   problem: string,
   hint: string = unauthorizedHint(keyFiles),
-): { readonly refusal: ManifestAnswer } {
+): { readonly refusal: Refusal } {
   return { refusal: { kind: 'unauthorized', problem, hint } }
 }

@@ -1,5 +1,5 @@
-/** How much room a disk has. */
-import { existsSync } from 'node:fs'
+/** How much room a disk has, and a file takes. */
+import { existsSync, type Stats } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import path from 'node:path'
 
@@ -11,6 +11,12 @@ export async function freeBytes(folder: string): Promise<number | undefined> {
   } catch {
     return undefined
   }
+}
+
+/** Of a file: one that is only partly downloaded has its full size from the start, and holes in it. */
+export function allocatedBytes({ blocks, size }: Pick<Stats, 'size'> & { readonly blocks: number | null }): number {
+  // Deno does not tell on Windows.
+  return typeof blocks === 'number' ? blocks * 512 : size
 }
 
 function nearestExisting(folder: string): string {

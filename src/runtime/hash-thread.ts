@@ -11,7 +11,7 @@ export type HashOrder =
 export type HashAnswer =
   | { readonly id: number; readonly hashedBytes: number }
   | { readonly id: number; readonly digest: string }
-  | { readonly id: number; readonly error: string }
+  | { readonly id: number; readonly error: string; readonly code: string | undefined }
 
 /** One file that is hashed as it grows. */
 export interface GrowingHash {
@@ -135,7 +135,7 @@ export class HashThread {
     }
     this.#waiting.delete(answer.id)
     if ('digest' in answer) waiting.resolve(answer.digest)
-    else waiting.reject(new Error(answer.error))
+    else waiting.reject(Object.assign(new Error(answer.error), answer.code === undefined ? {} : { code: answer.code }))
     this.#rest()
   }
 

@@ -3,6 +3,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
 import type { HashAnswer, HashOrder } from './hash-thread.ts'
+import { hasCode } from './transport-error.ts'
 
 interface Job {
   readonly id: number
@@ -26,6 +27,12 @@ let working = false
 
 function answer(message: HashAnswer): void {
   parentPort?.postMessage(message)
+}
+
+/** The code of the system does not come along with an error. */
+function fail(id: number, error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error)
+  answer({ id, error: message, code: hasCode(error) ? error.code : undefined })
 }
 
 function end(job: Job): void {
@@ -58,7 +65,7 @@ function turn(): void {
       if (work(job)) working = true
     } catch (error) {
       end(job)
-      answer({ id: job.id, error: error instanceof Error ? error.message : String(error) })
+      fail(job.id, error)
     }
   }
   if (working) setImmediate(turn)
@@ -71,7 +78,7 @@ parentPort?.on('message', (order: HashOrder) => {
       const job = { id: order.id, descriptor, hash: createHash('sha256'), at: 0, readyBytes: 0, endBytes: undefined }
       jobs.set(order.id, job)
     } catch (error) {
-      answer({ id: order.id, error: error instanceof Error ? error.message : String(error) })
+      fail(order.id, error)
     }
     return
   }

@@ -4,6 +4,7 @@
  */
 import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import { withoutEnd } from '../artifact/text.ts'
+import { hostOf, portOf } from './endpoint.ts'
 import { hasCode, TransportError } from './transport-error.ts'
 
 export interface HttpOptions {
@@ -177,8 +178,8 @@ class Call {
     if (this.#end !== undefined) throw this.#end.reason
     const requestOptions: RequestOptions = {
       protocol: this.#base.protocol,
-      hostname: this.#base.hostname.replace(/^\[|\]$/g, ''),
-      port: this.#base.port === '' ? (secure ? 443 : 80) : this.#base.port,
+      hostname: hostOf(this.#base),
+      port: portOf(this.#base),
       // A proxy is told where to go; through a tunnel it does not see it.
       path: viaProxy === undefined ? this.#path : `${this.#base.origin}${this.#path}`,
       method,
@@ -338,6 +339,8 @@ class Call {
     this.#finished = true
     clearTimeout(this.#silence)
     clearTimeout(this.#total)
+    // The answer came before all of the body was sent: the other side waits for the rest, and the socket would stay open.
+    if (this.#outgoing?.writableFinished === false) this.#outgoing.destroy()
     this.#request.signal?.removeEventListener('abort', this.#onAbort)
     const exchange = {
       method: this.#request.method ?? 'GET',

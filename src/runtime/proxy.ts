@@ -1,21 +1,44 @@
 /** Proxies, chosen from the environment as Go's net/http does, and connections through them. */
 import type { Agent } from 'node:http'
 import type { Socket } from 'node:net'
-import { TransportError } from './transport-error.ts'
+import { hostOf, portOf } from './endpoint.ts'
+import { hasCode, TransportError } from './transport-error.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** The URL of the proxy for requests to `url`; `undefined` for none. This machine is never asked through a proxy. */
-export function proxyFor(url: URL, env: Environment): string | undefined {
-  const { protocol, hostname } = url
-  const secure = protocol === 'https:'
+export interface Route {
+  /** The URL of the proxy; `undefined` for none. */
+  readonly proxy: string | undefined
+  /** For hints: the variable that decides this, or that names a proxy where none is named. */
+  readonly variable: string
+}
+
+/** How requests to `url` go. This machine is never asked through a proxy. */
+export function routeTo(url: URL, env: Environment): Route {
   // A CGI script takes HTTP_PROXY from the request: whoever asks would choose the proxy.
-  const plain = env['REQUEST_METHOD'] ? env['http_proxy'] : env['HTTP_PROXY'] || env['http_proxy']
-  const proxy = (secure ? env['HTTPS_PROXY'] || env['https_proxy'] : plain)?.trim()
-  if (!proxy || isLoopback(hostname)) return undefined
-  const port = url.port === '' ? (secure ? '443' : '80') : url.port
-  if (isExcepted(hostname, port, env['NO_PROXY'] || env['no_proxy'] || '')) return undefined
-  return proxy.includes('://') ? proxy : `http://${proxy}`
+  const plain = env['REQUEST_METHOD'] ? ['http_proxy'] : ['HTTP_PROXY', 'http_proxy']
+  const names = url.protocol === 'https:' ? ['HTTPS_PROXY', 'https_proxy'] : plain
+  const variable = firstSet(names, env)
+  const proxy = env[variable ?? '']?.trim()
+  if (variable === undefined || !proxy) {
+    // Go does not read it either, but others do, such as curl.
+    const other = firstSet(['ALL_PROXY', 'all_proxy'], env)
+    return { proxy: undefined, variable: `${names[0]}${other === undefined ? '' : ` (${other} is not read)`}` }
+  }
+  if (isLoopback(url.hostname)) return { proxy: undefined, variable }
+  const exceptions = firstSet(['NO_PROXY', 'no_proxy'], env)
+  if (exceptions !== undefined && isExcepted(url, env[exceptions] ?? ''))
+    return { proxy: undefined, variable: exceptions }
+  return { proxy: proxy.includes('://') ? proxy : `http://${proxy}`, variable }
+}
+
+/** The URL of the proxy for requests to `url`; `undefined` for none. */
+export function proxyFor(url: URL, env: Environment): string | undefined {
+  return routeTo(url, env).proxy
+}
+
+function firstSet(names: readonly string[], env: Environment): string | undefined {
+  return names.find((name) => env[name])
 }
 
 function isLoopback(hostname: string): boolean {
@@ -28,15 +51,15 @@ function isLoopback(hostname: string): boolean {
 }
 
 /** `*`, a name and all below it, `.name` for those below it only, each also with a port; an address, or a block of them. */
-function isExcepted(hostname: string, port: string, list: string): boolean {
-  const name = hostname.replace(/^\[|\]$/g, '').toLowerCase()
+function isExcepted(url: URL, list: string): boolean {
+  const name = hostOf(url).toLowerCase()
   return list.split(',').some((text) => {
     const item = text.trim().toLowerCase()
     if (item === '') return false
     if (item === '*') return true
     if (item.includes('/')) return isInBlock(name, item)
     const [, host = item, wantedPort] = /^(\[[^\]]*\]|[^:]*):(\d+)$/.exec(item) ?? []
-    if (wantedPort !== undefined && wantedPort !== port) return false
+    if (wantedPort !== undefined && wantedPort !== String(portOf(url))) return false
     const wanted = canonical(host.replace(/^\[|\]$/g, ''))
     const below = wanted.replace(/^\*?\./, '')
     return name.endsWith(`.${below}`) || (name === below && below === wanted)
@@ -80,7 +103,7 @@ export function proxyName(proxy: string): string {
 
 /** What a proxy that wants credentials gets. Secret. */
 export function proxyAuthorization(proxy: string): Readonly<Record<string, string>> {
-  const { username, password } = new URL(proxy)
+  const { username, password } = parseProxy(proxy)
   if (username === '' && password === '') return {}
   const pair = `${decoded(username)}:${decoded(password)}`
   return { 'proxy-authorization': `Basic ${Buffer.from(pair).toString('base64')}` }
@@ -98,7 +121,7 @@ function decoded(text: string): string {
 /**
  * An agent whose connections lead through the proxy: to a https target by a tunnel, to a http target by asking the proxy itself.
  *
- * @throws {TransportError} `proxy`
+ * @throws {TransportError} `proxy-refused` for a proxy of no use
  */
 export function createProxyAgent(target: URL, proxy: string, options: object): Agent {
   const url = parseProxy(proxy)
@@ -122,7 +145,7 @@ function parseProxy(proxy: string): URL {
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(proxy)?.[1]
     throw new TransportError(
-      'proxy',
+      'proxy-refused',
       scheme === undefined || /^https?$/i.test(scheme)
         ? 'its address is not valid'
         : `proxies of the kind "${scheme}" are not supported`,
@@ -131,12 +154,16 @@ function parseProxy(proxy: string): URL {
   return url
 }
 
-function open({ protocol, hostname, port }: URL): Socket {
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const number = port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
-  return protocol === 'https:'
-    ? process.getBuiltinModule('node:tls').connect({ host, port: number, servername: host })
-    : process.getBuiltinModule('node:net').connect({ host, port: number })
+function open(url: URL): Socket {
+  const [host, port] = [hostOf(url), portOf(url)]
+  return url.protocol === 'https:'
+    ? process.getBuiltinModule('node:tls').connect({ port, ...tlsNames(host) })
+    : process.getBuiltinModule('node:net').connect({ host, port })
+}
+
+/** An address is no server name (RFC 6066): then `host` is what the certificate must name; without it that would be "localhost". */
+function tlsNames(host: string): { readonly host: string; readonly servername: string } {
+  return { host, servername: process.getBuiltinModule('node:net').isIP(host) === 0 ? host : '' }
 }
 
 /** No proxy says more before a tunnel. */
@@ -145,38 +172,42 @@ const maxTunnelMs = 30_000
 
 /** Asks the proxy for a tunnel, then speaks TLS with the target through it. */
 function tunnel(proxy: URL, target: URL, done: Done): void {
-  const name = target.hostname.replace(/^\[|\]$/g, '')
-  const host = `${target.hostname}:${target.port === '' ? 443 : target.port}`
+  const host = `${target.hostname}:${portOf(target)}`
   const headers = { host, ...proxyAuthorization(proxy.href) }
   const lines = Object.entries(headers).map(([key, value]) => `${key}: ${value}\r\n`)
-  const { isIP } = process.getBuiltinModule('node:net')
   const { connect } = process.getBuiltinModule('node:tls')
   const socket = open(proxy)
   // Whoever waits for the tunnel has a timer. When it gives up, nothing tells the tunnel, which must not hold up the exit.
-  socket.unref().setTimeout(maxTunnelMs, () => fail('it is silent'))
+  socket.unref().setTimeout(maxTunnelMs, () => fail(failed('it is silent')))
   let head = ''
-  const fail = (problem: string, cause?: Error) => {
+  const fail = (error: TransportError) => {
     socket.off('data', onData).off('end', onEnd)
     socket.destroy()
-    done(new TransportError('proxy', problem, { cause }))
+    done(error)
   }
-  const onEnd = () => fail('it closed the connection')
-  const onError = (error: Error) => fail(error.message, error)
+  const onEnd = () => fail(failed('it closed the connection'))
+  const onError = (error: Error) => fail(failed(error.message, error))
   const onData = (chunk: Buffer) => {
     head += chunk.toString('latin1')
     if (!head.includes('\r\n\r\n') && head.length < maxHeadLength) return
     const status = /^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1]
-    if (status === undefined) return fail('it does not speak HTTP')
-    if (status !== '200') return fail(refusalOf(status))
+    if (status === undefined) return fail(failed('it does not speak HTTP'))
+    if (status !== '200') return fail(refusalOf(Number(status)))
     socket.off('data', onData).off('end', onEnd).off('error', onError).setTimeout(0).ref()
-    // `host` is what the certificate must name where there is no server name, as for an address; else it would be "localhost".
-    done(null, connect({ socket, host: name, servername: isIP(name) === 0 ? name : '' }))
+    done(null, connect({ socket, ...tlsNames(hostOf(target)) }))
   }
   socket.on('data', onData).on('end', onEnd).on('error', onError)
   socket.write(`CONNECT ${host} HTTP/1.1\r\n${lines.join('')}\r\n`)
 }
 
+function failed(problem: string, cause?: Error): TransportError {
+  return new TransportError('proxy', problem, { cause, ...(hasCode(cause) ? { code: cause.code } : {}) })
+}
+
 /** Of a proxy that answers for itself. */
-export function refusalOf(status: number | string): string {
-  return String(status) === '407' ? 'it wants credentials (status 407)' : `it answered with status ${status}`
+export function refusalOf(status: number): TransportError {
+  return new TransportError(
+    status >= 500 || status === 429 ? 'proxy' : 'proxy-refused',
+    status === 407 ? 'it wants credentials (status 407)' : `it answered with status ${status}`,
+  )
 }

@@ -1,4 +1,6 @@
-/** What goes wrong below HTTP. It never reaches a user: backend/errors.ts says what it means for them. */
+/**
+ * What goes wrong below HTTP. It never reaches a user: backend/errors.ts and registry/problems.ts say what it means for them.
+ */
 
 export type TransportProblem =
   /** The system reported it: refused, reset, no such name, TLS. */
@@ -8,8 +10,10 @@ export type TransportProblem =
   | 'timeout'
   /** The answer is longer than its reader takes. */
   | 'too-large'
-  /** The proxy on the way cannot be used, or refused. */
+  /** The proxy on the way cannot be reached, or fails. */
   | 'proxy'
+  /** The proxy cannot be used as it is written down, or does not let this through: it stays so until somebody changes that. */
+  | 'proxy-refused'
   /** It redirects to where nobody may go. */
   | 'redirect'
   /** Its reader gave up. */
@@ -34,6 +38,11 @@ export class TransportError extends Error {
 
 export function hasCode(error: unknown): error is { readonly code: string } {
   return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+}
+
+/** Of TLS: who answers cannot be trusted. */
+export function isCertificateCode(code: string | undefined): boolean {
+  return /CERT|SELF_SIGNED|UNABLE_TO/.test(code ?? '')
 }
 
 /** The connection broke off, as one that was kept too long does: to ask again may help. */

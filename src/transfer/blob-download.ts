@@ -1,10 +1,19 @@
 /** One blob on its way: what of it is still to be fetched, by which parts, and the hash that follows. */
 import { OllamaConfigError } from '../errors.ts'
+import type { Surroundings } from '../registry/problems.ts'
 import { notWritten } from '../runtime/atomic-file.ts'
 import type { GrowingHash, HashThread } from '../runtime/hash-thread.ts'
 import { fetchPart, Part } from './part.ts'
 import { Partial } from './partial.ts'
-import { assertRoom, BlobGoneError, diskProblem, isDiskError, WrongBytesError } from './problems.ts'
+import {
+  BlobGoneError,
+  diskProblem,
+  isDiskError,
+  isWorthAnother,
+  notFetched,
+  notReadBack,
+  WrongBytesError,
+} from './problems.ts'
 import { bytesIn, missingRanges, type Ranges } from './ranges.ts'
 import { AnswerError, type BlobSource } from './source.ts'
 
@@ -70,7 +79,6 @@ export class BlobDownload {
       throw signal?.aborted ? signal.reason : notWritten(file, error)
     })
     try {
-      await assertRoom(file, sizeBytes - bytesIn(partial.ranges))
       return new BlobDownload(request, partial, thread)
     } catch (error) {
       await partial.close()
@@ -80,6 +88,10 @@ export class BlobDownload {
 
   get host(): string {
     return this.#request.source.host
+  }
+
+  get surroundings(): Surroundings {
+    return this.#request.source.surroundings
   }
 
   get isOver(): boolean {
@@ -123,7 +135,7 @@ export class BlobDownload {
    * One try at a part.
    *
    * @returns whether it is done with: complete, or of no use any more
-   * @throws {AnswerError} and what the transport throws, when another try may help
+   * @throws {AnswerError} and what the transport and a sign-in throw, when another try may help
    */
   async fetch(part: Part): Promise<boolean> {
     const { signal } = this.#parts
@@ -143,11 +155,12 @@ export class BlobDownload {
         return true
       }
       if (error instanceof AnswerError && error.problem === 'gone') return this.fail(new BlobGoneError(this, error))
-      if (error instanceof OllamaConfigError) return this.fail(error)
+      if (error instanceof OllamaConfigError && !error.retryable) return this.fail(error)
       if (isDiskError(error)) {
         const { file, ranges } = this.#partial
         return this.fail(await diskProblem(error, file, this.sizeBytes - bytesIn(ranges)))
       }
+      if (!isWorthAnother(error)) return this.fail(notFetched(this, error, 1))
       throw error
     }
     this.#finishPart(part)
@@ -185,7 +198,7 @@ export class BlobDownload {
     try {
       found = await hash.finish(this.sizeBytes)
     } catch (error) {
-      if (this.#hash === hash) this.fail(notWritten(this.#partial.file, error))
+      if (this.#hash === hash) this.fail(notReadBack(this.#partial.file, error))
       return
     }
     if (this.isOver || this.#hash !== hash) return

@@ -57,7 +57,7 @@ export class Downloader {
    * it in its place calls `removeJournal`. What came stays for the next time when it fails, but for wrong bytes.
    *
    * @throws {OllamaConfigError} `registry-error`, `registry-unreachable`, `registry-unauthorized`, `digest-mismatch`, `disk-full`,
-   * `file-not-written`
+   * `file-not-written`, `store-unreadable`
    * @throws `signal.reason` when aborted
    */
   async fetch(request: BlobRequest): Promise<void> {

@@ -1,9 +1,11 @@
 /** The file of an unfinished download, with its journal: what it has, writing to it, and going on after a crash. */
 import { constants } from 'node:fs'
 import { type FileHandle, rm } from 'node:fs/promises'
+import { allocatedBytes } from '../runtime/disk-space.ts'
 import { Journal, type JournalEntry } from './journal.ts'
 import { openOwn } from './own-file.ts'
-import { type ByteRange, frontierOf, type Ranges, withRange } from './ranges.ts'
+import { assertRoom } from './problems.ts'
+import { type ByteRange, bytesIn, frontierOf, type Ranges, withRange } from './ranges.ts'
 
 const readBytes = 1024 * 1024
 
@@ -21,21 +23,29 @@ export class Partial {
     this.#journal = journal
   }
 
-  /** Opens or makes the file in its full size. Nobody else may have it open. */
+  /**
+   * Opens or makes the file in its full size. Nobody else may have it open.
+   *
+   * @throws {OllamaConfigError} `disk-full`, and what the system says
+   */
   static async open(file: string, sizeBytes: number, signal?: AbortSignal): Promise<Partial> {
     const { journal, entries } = await Journal.open(journalOf(file), sizeBytes)
     let handle: FileHandle | undefined
     try {
       // What a crash left is in it.
       handle = await openOwn(file, entries.length === 0 ? constants.O_TRUNC : 0)
-      const { size } = await handle.stat()
-      if (size !== sizeBytes) await handle.truncate(sizeBytes)
       const partial = new Partial(file, sizeBytes, handle, journal)
       partial.#ranges = await partial.#believed(entries, signal)
+      const found = await handle.stat()
+      // Before it gets its full size: some file systems take all the room for it at once.
+      await assertRoom(file, sizeBytes - Math.max(bytesIn(partial.#ranges), allocatedBytes(found)))
+      if (found.size !== sizeBytes) await handle.truncate(sizeBytes)
       return partial
     } catch (error) {
       await handle?.close().catch(() => {})
       await journal.close().catch(() => {})
+      // Nothing in it is of use.
+      if (handle !== undefined && entries.length === 0) await removeFiles(file).catch(() => {})
       throw error
     }
   }
@@ -79,8 +89,7 @@ export class Partial {
 
   async discard(): Promise<void> {
     await this.close().catch(() => {})
-    await rm(this.file, { force: true })
-    await rm(journalOf(this.file), { force: true })
+    await removeFiles(this.file)
   }
 
   /** Nobody has to look at more bytes than there are twice over, or for every range at all others, whatever a journal says. */
@@ -113,6 +122,11 @@ export class Partial {
     }
     return found === crc
   }
+}
+
+async function removeFiles(file: string): Promise<void> {
+  await rm(file, { force: true })
+  await removeJournal(file)
 }
 
 export function journalOf(partialFile: string): string {

@@ -2,10 +2,19 @@
 import path from 'node:path'
 import { formatBytes } from '../artifact/bytes.ts'
 import { shortDigest } from '../artifact/manifest.ts'
-import { printable, quoted } from '../artifact/text.ts'
-import { OllamaConfigError } from '../errors.ts'
-import { notWritten } from '../runtime/atomic-file.ts'
+import { quoted } from '../artifact/text.ts'
+import { type ErrorCode, OllamaConfigError } from '../errors.ts'
+import {
+  codeOf,
+  failureAnswer,
+  isLasting,
+  type Surroundings,
+  statusAndWords,
+  statusRefusal,
+} from '../registry/problems.ts'
+import { notWritten, reasonOf } from '../runtime/atomic-file.ts'
 import { freeBytes } from '../runtime/disk-space.ts'
+import { isNotPermitted } from '../runtime/not-permitted.ts'
 import { hasCode, TransportError } from '../runtime/transport-error.ts'
 import { AnswerError } from './source.ts'
 
@@ -13,41 +22,72 @@ import { AnswerError } from './source.ts'
 interface Subject {
   readonly digest: string
   readonly host: string
+  readonly surroundings: Surroundings
 }
 
 /** The source does not have the blob, or not any more. Whoever fetches a locked version says so in other words. */
 export class BlobGoneError extends OllamaConfigError {
-  constructor(subject: Subject, { message }: Error) {
-    super('registry-error', `${subject.host} does not have ${partName(subject)} of the model: ${message}`, {
-      hint: 'the model may have been replaced or removed there meanwhile: plan again',
-    })
+  constructor(subject: Subject, { status = 404, message }: AnswerError) {
+    super(
+      'registry-error',
+      `${subject.host} does not have ${partName(subject)} of the model: it answered with ${statusAndWords(status, message)}`,
+      { hint: 'the model may have been replaced or removed there meanwhile: plan again' },
+    )
   }
 }
+
+const changedHint = 'try again; when that does not help, a proxy on the way changes what it passes on'
 
 export class WrongBytesError extends OllamaConfigError {
   constructor(subject: Subject) {
     super('digest-mismatch', `${subject.host} sent wrong bytes for ${partName(subject)} of the model, twice`, {
-      hint: 'try again; when that does not help, a proxy on the way changes what it passes on',
+      hint: changedHint,
     })
   }
 }
 
+/** Whether another try may help. */
+export function isWorthAnother(error: unknown): boolean {
+  if (error instanceof OllamaConfigError) return error.retryable
+  if (error instanceof AnswerError) return error.problem !== 'refused'
+  return !(error instanceof TransportError && isLasting(error))
+}
+
 /** After so many tries in a row. */
 export function notFetched(subject: Subject, error: unknown, failures: number): OllamaConfigError {
-  const message = error instanceof Error ? printable(error.message, 200) : 'unknown error'
-  const hint =
-    'check the network and HTTPS_PROXY of this machine, and run the same again: it goes on from what is there'
-  return error instanceof AnswerError
-    ? new OllamaConfigError(
-        'registry-error',
-        `${subject.host} did not give ${partName(subject)} of the model, ${failures} times in a row: ${message}`,
-        { hint },
-      )
-    : new OllamaConfigError(
-        'registry-unreachable',
-        `${partName(subject)} of the model cannot be fetched from ${subject.host}, after ${failures} tries in a row: ${message}`,
-        { hint, cause: error },
-      )
+  const { code, problem, hint } = meaningOf(subject, error)
+  const tries = failures === 1 ? '' : `, after ${failures} tries in a row`
+  const kept = isWorthAnother(error) ? '; what is there already is not fetched again' : ''
+  return new OllamaConfigError(
+    code,
+    `The part ${shortDigest(subject.digest)} of the model cannot be fetched${tries}: ${problem}`,
+    {
+      hint: `${hint}${kept}`,
+      cause: error,
+    },
+  )
+}
+
+interface Meaning {
+  readonly code: ErrorCode
+  readonly problem: string
+  readonly hint: string
+}
+
+function meaningOf({ host, surroundings }: Subject, error: unknown): Meaning {
+  if (error instanceof OllamaConfigError)
+    return { code: error.code, problem: error.message, hint: error.hint ?? 'try again' }
+  if (error instanceof AnswerError && error.status === undefined)
+    return {
+      code: 'registry-error',
+      problem: `${host} does not give it as it should: ${error.message}`,
+      hint: changedHint,
+    }
+  const refusal =
+    error instanceof AnswerError && error.status !== undefined
+      ? statusRefusal(error.status, error.message, host, surroundings.keyFiles)
+      : failureAnswer(error, host, surroundings)
+  return { code: codeOf(refusal), problem: refusal.problem, hint: refusal.hint }
 }
 
 /** @throws {OllamaConfigError} `disk-full` */
@@ -63,8 +103,20 @@ export function isDiskError(error: unknown): boolean {
 
 /** @param missingBytes What is still to be written */
 export async function diskProblem(error: unknown, file: string, missingBytes: number): Promise<unknown> {
-  const isFull = hasCode(error) && /^(ENOSPC|EDQUOT)$/.test(error.code)
-  return isFull ? diskFull(file, missingBytes, await freeBytes(path.dirname(file))) : notWritten(file, error)
+  const code = hasCode(error) ? error.code : ''
+  if (code === 'EDQUOT') return quotaUsedUp(file, missingBytes)
+  return code === 'ENOSPC' ? diskFull(file, missingBytes, await freeBytes(path.dirname(file))) : notWritten(file, error)
+}
+
+/** Of hashing what is there. What Deno did not permit passes untouched: its own error says how to. */
+export function notReadBack(file: string, error: unknown): unknown {
+  if (isNotPermitted(error)) return error
+  return new OllamaConfigError('store-unreadable', `${quoted(file)} cannot be read back: ${reasonOf(error)}`, {
+    hint: /^E?IO$/.test(hasCode(error) ? error.code : '')
+      ? 'the disk may be failing: look at the log of the system'
+      : 'another program may have changed it: run the same again',
+    cause: error,
+  })
 }
 
 function diskFull(file: string, missingBytes: number, free: number | undefined): OllamaConfigError {
@@ -73,6 +125,18 @@ function diskFull(file: string, missingBytes: number, free: number | undefined):
     'disk-full',
     `The disk of ${quoted(path.dirname(file))} is full: it needs ${formatBytes(missingBytes)} more${has}`,
     { hint: 'free some space and run the same again: it goes on from what is there' },
+  )
+}
+
+/** How much the disk has left says nothing then. */
+function quotaUsedUp(file: string, missingBytes: number): OllamaConfigError {
+  const folder = quoted(path.dirname(file))
+  return new OllamaConfigError(
+    'disk-full',
+    `Your quota on the disk of ${folder} is used up: it needs ${formatBytes(missingBytes)} more`,
+    {
+      hint: 'remove files of yours there, or have the quota raised, and run the same again: it goes on from what is there',
+    },
   )
 }
 

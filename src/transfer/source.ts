@@ -1,6 +1,8 @@
 /** Where the bytes of a blob come from, and what an answer must look like to be taken for a part of it. */
 import type { Reference } from '../artifact/reference.ts'
 import { printable } from '../artifact/text.ts'
+import { retryAfterMs } from '../registry/get.ts'
+import { mayPass, type Surroundings } from '../registry/problems.ts'
 import type { DownloadClient } from '../registry/registry.ts'
 import { readBeginning } from '../runtime/body.ts'
 import type { HttpResponse } from '../runtime/http.ts'
@@ -9,6 +11,8 @@ import type { ByteRange } from './ranges.ts'
 export interface BlobSource {
   /** As people know it. */
   readonly host: string
+  /** What hints about it speak of. */
+  readonly surroundings: Surroundings
   /** Asks for a part, or without a range for all of it, and resolves with whatever is answered. */
   open(range: ByteRange | undefined, signal: AbortSignal): Promise<HttpResponse>
 }
@@ -19,6 +23,7 @@ export function registrySource(
 ): BlobSource {
   return {
     host: reference.host,
+    surroundings: client.surroundings({ reference, insecure }),
     open: (range, signal) => client.openBlob({ reference, insecure, digest, range, silenceMs, signal }),
   }
 }
@@ -32,19 +37,27 @@ export interface BlobPlace {
 }
 
 /**
- * `again`: it may work at the next try. `gone`: the source does not have it. `whole`: the source does not know ranges.
+ * `again`: it may work at the next try. `gone`: the source does not have it. `refused`: it will say the same at the next try.
+ * `whole`: the source does not know ranges.
  */
-export type AnswerProblem = 'again' | 'gone' | 'whole'
+export type AnswerProblem = 'again' | 'gone' | 'refused' | 'whole'
 
 /** An answer that is not what was asked for. It never reaches a user: the download says what it means. */
 export class AnswerError extends Error {
   override readonly name = 'AnswerError'
   readonly problem: AnswerProblem
+  /** Where the status itself is what is wrong; the message is then what was said with it. */
+  readonly status: number | undefined
   readonly retryAfterMs: number | undefined
 
-  constructor(problem: AnswerProblem, message: string, retryAfterMs?: number) {
+  constructor(
+    problem: AnswerProblem,
+    message: string,
+    { status, retryAfterMs }: { readonly status?: number; readonly retryAfterMs?: number | undefined } = {},
+  ) {
     super(message)
     this.problem = problem
+    this.status = status
     this.retryAfterMs = retryAfterMs
   }
 }
@@ -74,10 +87,17 @@ export async function expectPart(
     }
     return part
   }
-  const said = printable(await readBeginning(response, maxIgnoredBytes), 100)
-  const text = `it answered ${status}${said === '' || said.startsWith('<') ? '' : ` (${said})`}`
-  if (status === 404 || status === 410) throw new AnswerError('gone', text)
-  throw new AnswerError('again', text, retryAfter(response.header('retry-after')))
+  const said = printable(await readBeginning(response, maxIgnoredBytes), 200)
+  throw new AnswerError(problemOf(status), said, {
+    status,
+    retryAfterMs: retryAfterMs(response.header('retry-after'), maxRetryAfterMs),
+  })
+}
+
+function problemOf(status: number): AnswerProblem {
+  if (status === 404 || status === 410) return 'gone'
+  // Of a range that is right: somebody on the way is confused.
+  return mayPass(status) || status === 416 ? 'again' : 'refused'
 }
 
 function wholeOf(response: HttpResponse, sizeBytes: number): ByteRange | AnswerError {
@@ -109,8 +129,4 @@ function encodingProblem(response: HttpResponse): AnswerError | undefined {
   return /^\s*identity\s*$/i.test(encoding)
     ? undefined
     : new AnswerError('again', `it sent the bytes encoded (${printable(encoding, 20)})`)
-}
-
-function retryAfter(header: string | undefined): number | undefined {
-  return /^\d{1,6}$/.test(header ?? '') ? Math.min(Number(header) * 1000, maxRetryAfterMs) : undefined
 }

@@ -154,7 +154,7 @@ test('what goes wrong at a registry is told without a server, with the key file 
   config({ models: ['c'] })
   for (const words of [['plan'], ['lock'], ['outdated'], ['apply', '--yes']]) {
     const { stdout } = await runCli([...words, '--store=empty'], { cwd })
-    assert.match(stdout, /check the network and HTTPS_PROXY of this machine, and try again/, words[0])
+    assert.match(stdout, /check the network and HTTP_PROXY of this machine, and try again/, words[0])
     assert.doesNotMatch(stdout, /by itself|all the same/)
   }
 })

@@ -454,6 +454,20 @@ test('refused twice, or a token that is none, is no access', async (t) => {
   }
 })
 
+test('a sign-in that is busy or fails says nothing of the key, nor of what it repeats', async (t) => {
+  const key = await keyFor(t)
+  for (const [status, problem] of [
+    [429, /^registry\.test limits requests \(status 429\)$/],
+    [503, /^registry\.test answered with status 503: no: \*\*\*:\*\*\*$/],
+  ] as const) {
+    const url: string = await serve(t, ({ url: path = '', headers }, outgoing) => {
+      if (path.startsWith('/token')) return outgoing.writeHead(status).end(`no: ${headers.authorization}`)
+      return outgoing.writeHead(401, { 'WWW-Authenticate': `Bearer realm="${url}/token"` }).end()
+    })
+    await isUnknown(clientFor(t, url, { readKey: async () => key.text }).ask('private/x:1'), problem)
+  }
+})
+
 test('a token that is repeated to us is not told on', async (t) => {
   const key = await keyFor(t)
   const logged: string[] = []

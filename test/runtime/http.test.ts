@@ -227,6 +227,26 @@ test('the connection ends with the answer', async (t) => {
   await closed
 })
 
+test('an answer that comes before the end of what is sent closes the connection', { timeout: 20_000 }, async (t) => {
+  for (const connections of [undefined, 4]) {
+    let closed: Promise<unknown> = Promise.resolve()
+    const url = await serveTcp(t, (socket) => {
+      closed = new Promise((resolve) => socket.once('close', resolve))
+      // It keeps the connection, and waits for the rest.
+      socket.once('data', () => socket.write('HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\nno'))
+    })
+    const client = createHttpClient({ url, connections })
+    t.after(() => client.close())
+    const bytes = (async function* () {
+      yield new Uint8Array(10)
+      await new Promise(() => {})
+    })()
+    const response = await client.send({ method: 'POST', path: '/', body: { sizeBytes: 1_000_000, bytes } })
+    assert.equal(await readText(response, 100), 'no')
+    await closed
+  }
+})
+
 test('leaving the body closes the connection, which is no failure', async (t) => {
   const { listener, arrived } = held()
   const url = await serve(t, listener)

@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { connect, createServer as createTcpServer, type Socket } from 'node:net'
+import path from 'node:path'
+import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { parseReference } from '../../src/artifact/reference.ts'
 import { createRegistryClient } from '../../src/registry/client.ts'
 import type { ManifestAnswer } from '../../src/registry/registry.ts'
-import { proxyFor } from '../../src/runtime/proxy.ts'
+import { proxyFor, routeTo } from '../../src/runtime/proxy.ts'
+import { certificate } from '../support/certificate.ts'
 import { startRegistry, type TestRegistry } from '../support/registry.ts'
+import { tempFolder } from '../support/run-cli.ts'
+
+const onNode = !('Deno' in globalThis) && !('Bun' in globalThis)
 
 const proxy = 'http://proxy.test:3128'
 
@@ -28,6 +37,18 @@ test('which proxy is for which scheme', () => {
   assert.equal(of('https://a.test/', { HTTPS_PROXY: proxy, REQUEST_METHOD: 'GET' }), proxy)
   assert.equal(of('https://a.test/', { HTTPS_PROXY: '' }), undefined)
   assert.equal(of('https://a.test/', { HTTPS_PROXY: 'proxy.test:3128' }), proxy)
+})
+
+test('the variable that decides is known, for hints', () => {
+  const of = (url: string, env: Record<string, string>) => routeTo(new URL(url), env).variable
+  assert.equal(of('https://a.test/', {}), 'HTTPS_PROXY')
+  assert.equal(of('http://a.test/', {}), 'HTTP_PROXY')
+  assert.equal(of('http://a.test/', { HTTP_PROXY: proxy, REQUEST_METHOD: 'GET' }), 'http_proxy')
+  assert.equal(of('https://a.test/', { https_proxy: proxy, HTTP_PROXY: proxy }), 'https_proxy')
+  assert.equal(of('https://a.test/', { https_proxy: proxy, HTTPS_PROXY: proxy }), 'HTTPS_PROXY')
+  assert.equal(of('https://a.test/', { HTTPS_PROXY: proxy, no_proxy: '.test' }), 'no_proxy')
+  assert.equal(of('https://a.test/', { HTTPS_PROXY: proxy, NO_PROXY: 'b.test' }), 'HTTPS_PROXY')
+  assert.equal(of('https://a.test/', { all_proxy: proxy }), 'HTTPS_PROXY (all_proxy is not read)')
 })
 
 test('loopback goes direct', () => {
@@ -201,8 +222,10 @@ for (const scheme of ['http', 'https'] as const) {
     const { host } = gone
     await gone.close()
     const url = `http://me:secret-pass@${host}`
-    const answer = await ask(t, scheme, { HTTP_PROXY: url, HTTPS_PROXY: url })
-    assert.ok(problemOf(answer).includes(host))
+    const variable = `${scheme}_proxy`
+    const answer = await ask(t, scheme, { [variable]: url })
+    assert.ok(problemOf(answer).includes(`the proxy ${host} (${variable}) cannot be used: `), problemOf(answer))
+    assert.match('hint' in answer ? answer.hint : '', /^check that variable, /)
     assert.doesNotMatch(JSON.stringify(answer), /secret-pass/)
   })
 
@@ -239,6 +262,23 @@ for (const scheme of ['http', 'https'] as const) {
     assert.equal(count, 3)
   })
 }
+
+test('a proxy that speaks TLS may have an address for its name', {
+  skip: !onNode && 'trusts in another way',
+}, async (t) => {
+  const file = path.join(tempFolder(t, { 'ca.pem': certificate.cert }), 'ca.pem')
+  const server = createSecureServer(certificate, (_, outgoing) => outgoing.end('through'))
+  t.after(() => server.close())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  assert.ok(typeof address === 'object' && address !== null)
+  const program = fileURLToPath(new URL('./one-request.ts', import.meta.url))
+  const words = ['--import', 'tsx', program, 'http://registry.test', `https://127.0.0.1:${address.port}`]
+  const child = spawn(process.execPath, words, { env: { ...process.env, NODE_EXTRA_CA_CERTS: file } })
+  const [printed, warned] = await Promise.all([text(child.stdout), text(child.stderr)])
+  // An address as the name of a server is refused by the standard, and Node warns of it on the terminal.
+  assert.deepEqual([printed, warned], ['through\n', ''])
+})
 
 test('while a tunnel is made, a request can be left, and takes no longer than it may', async (t) => {
   const server = createTcpServer((socket) => void socket.on('error', () => {}).resume())

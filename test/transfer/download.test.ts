@@ -1,7 +1,7 @@
 /** The download engine against servers that do it right, wrong and not at all. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, truncateSync } from 'node:fs'
 import { chmod, link, lstat, mkdir, mkdtemp, open, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -9,7 +9,8 @@ import { type TestContext, test } from 'node:test'
 import { type ErrorCode, isOllamaConfigError } from '../../src/errors.ts'
 import { Downloader, type DownloaderOptions } from '../../src/transfer/downloader.ts'
 import { journalOf, removeJournal } from '../../src/transfer/partial.ts'
-import { BlobGoneError } from '../../src/transfer/problems.ts'
+import { BlobGoneError, diskProblem } from '../../src/transfer/problems.ts'
+import { tempFolder } from '../support/run-cli.ts'
 import { type Behave, type BlobServer, madeUpBytes, serveBlob } from './blob-server.ts'
 
 /** Its processes, signals and error codes are not those that this looks for. */
@@ -114,6 +115,7 @@ test('all downloads together keep to the limit of connections', async (t) => {
   let [atOnce, most] = [0, 0]
   const counted = ({ server }: Bench) => ({
     host: 'registry.test',
+    surroundings: {},
     open: async (...words: Parameters<typeof server.source.open>) => {
       most = Math.max(most, ++atOnce)
       const response = await server.source.open(...words)
@@ -418,15 +420,73 @@ test('a blob that is gone is asked for once', async (t) => {
   assert.equal(it.server.asked.length, 1)
 })
 
+for (const [status, code] of [
+  [400, 'registry-error'],
+  [401, 'registry-unauthorized'],
+  [403, 'registry-unauthorized'],
+  [451, 'registry-error'],
+] as const) {
+  test(`status ${status} is asked for once, and told as what it is`, async (t) => {
+    const it = await bench(t, (_, response) => {
+      response.writeHead(status).end('not for you')
+      return true
+    })
+    await assert.rejects(
+      it.fetch({ connections: 1 }),
+      failsWith(code, new RegExp(`cannot be fetched: registry\\.test answered with status ${status}: not for you$`)),
+    )
+    assert.equal(it.server.asked.length, 1)
+  })
+}
+
+test('a status that may pass is tried again, and then told as what it is', async (t) => {
+  const it = await bench(t, (_, response) => {
+    response.writeHead(503).end('busy')
+    return true
+  })
+  await assert.rejects(
+    it.fetch({ connections: 1, attempts: 3 }),
+    (error) =>
+      failsWith(
+        'registry-error',
+        /^The part .*, after 3 tries in a row: registry\.test answered with status 503: busy$/,
+      )(error) &&
+      isOllamaConfigError(error) &&
+      error.hint === 'the registry has a problem: try again later; what is there already is not fetched again',
+  )
+  assert.equal(it.server.asked.length, 3)
+})
+
 test('a disk that is too small is told of before anything is asked for', async (t) => {
   const it = await bench(t)
   const downloader = new Downloader()
   t.after(() => downloader.close())
   await assert.rejects(
     downloader.fetch({ digest: it.server.digest, sizeBytes: 2 ** 52, file: it.file, source: it.server.source }),
-    (error) => isOllamaConfigError(error) && (error.code === 'disk-full' || error.code === 'file-not-written'),
+    failsWith('disk-full', /is full: it needs .* more, and has /),
   )
   assert.deepEqual(it.server.asked, [])
+  // Looked at before the file got its size: that alone may fail, or take the room.
+  assert.ok(!existsSync(it.file))
+  assert.ok(!existsSync(journalOf(it.file)))
+})
+
+test('a quota that is used up is told as that, whatever the disk has left', async (t) => {
+  const file = path.join(tempFolder(t), 'blob')
+  const problem = await diskProblem(Object.assign(new Error('EDQUOT: no'), { code: 'EDQUOT' }), file, 3_000_000)
+  failsWith('disk-full', /^Your quota on the disk of ".*" is used up: it needs 3 MB more$/)(problem)
+  assert.match(String(isOllamaConfigError(problem) && problem.hint), /have the quota raised/)
+})
+
+test('a file that cannot be read back is not told as one that was not written', async (t) => {
+  const it = await bench(t)
+  const onProgress = (completed: number) => {
+    if (completed === bytes.length) truncateSync(it.file, 10)
+  }
+  await assert.rejects(
+    it.fetch({ onProgress }),
+    failsWith('store-unreadable', /cannot be read back: the file is shorter/),
+  )
 })
 
 test('a signal that is up already: nothing is asked for, nothing is written', async (t) => {

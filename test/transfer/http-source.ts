@@ -12,6 +12,7 @@ export function httpSource(url: string, silenceMs = 20_000): HttpSource {
   const client = createHttpClient({ url: origin, connections: 64 })
   const source: BlobSource = {
     host: 'registry.test',
+    surroundings: { keyFiles: [] },
     open: (range, signal) =>
       client.send({
         path: pathname,
