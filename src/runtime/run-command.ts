@@ -19,6 +19,8 @@ export interface RunCommandOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+type Place = Pick<RunCommandOptions, 'cwd' | 'platform'>
+
 /**
  * Its exit code, and as in a shell 128 and the number of the signal that ended it.
  *
@@ -29,7 +31,7 @@ export async function runCommand(command: readonly string[], options: RunCommand
   const { env, cwd, platform, takeSignals, signal } = options
   signal?.throwIfAborted()
   const [name = '', ...words] = command
-  if (name === '') throw notFound(name)
+  if (name === '') throw notFound(name, options)
   const started = platform === 'win32' ? windowsStart(name, words, options) : { file: name, words, verbatim: false }
   const { spawn } = process.getBuiltinModule('node:child_process')
   return new Promise((resolve, reject) => {
@@ -47,7 +49,7 @@ export async function runCommand(command: readonly string[], options: RunCommand
     })
     const fail = (error: unknown) => {
       release?.()
-      reject(startError(error, name, cwd))
+      reject(startError(error, name, options))
     }
     try {
       child = spawn(started.file, started.words, {
@@ -71,23 +73,24 @@ export async function runCommand(command: readonly string[], options: RunCommand
 }
 
 /** Windows looks for programs, and cannot run a batch file without its shell, by which npm is started too. */
-function windowsStart(name: string, words: readonly string[], { env, cwd, platform }: RunCommandOptions) {
-  const file = /[\\/]/.test(name)
+function windowsStart(name: string, words: readonly string[], options: RunCommandOptions) {
+  const { env, cwd, platform } = options
+  const file = hasFolder(name, options)
     ? programNames(name, env, platform)
         .map((candidate) => path.resolve(cwd, candidate))
         .find((candidate) => isProgram(candidate, true))
     : findProgram(name, env, platform)
-  if (file === undefined) throw notFound(name)
+  if (file === undefined) throw notFound(name, options)
   if (!isBatchFile(file)) return { file, words: [...words], verbatim: false }
   const shell = Object.entries(env).find(([key]) => key.toUpperCase() === 'COMSPEC')?.[1]
   return { file: shell || 'cmd.exe', words: batchArguments(file, words), verbatim: true }
 }
 
-function startError(error: unknown, name: string, cwd: string): OllamaConfigError {
+function startError(error: unknown, name: string, place: Place): OllamaConfigError {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   // A file that is there and is not found is a script whose interpreter is not.
-  if (code === 'ENOENT' && !(name.includes('/') && isProgram(path.resolve(cwd, name), false)))
-    return notFound(name, error)
+  if (code === 'ENOENT' && !(hasFolder(name, place) && isProgram(path.resolve(place.cwd, name), false)))
+    return notFound(name, place, error)
   const message = error instanceof Error ? error.message : 'the system says nothing more'
   const [problem, hint] =
     code === 'EACCES'
@@ -98,11 +101,19 @@ function startError(error: unknown, name: string, cwd: string): OllamaConfigErro
   return new OllamaConfigError('command-not-run', `${quoted(name)} cannot be run: ${problem}`, { hint, cause: error })
 }
 
-function notFound(name: string, cause?: unknown): OllamaConfigError {
-  return new OllamaConfigError('command-not-found', `There is no program ${quoted(name)} on PATH`, {
+function notFound(name: string, place: Place, cause?: unknown): OllamaConfigError {
+  const isPath = hasFolder(name, place)
+  return new OllamaConfigError('command-not-found', `There is no program ${quoted(name)}${isPath ? '' : ' on PATH'}`, {
     hint: /\s/.test(name)
       ? 'give its words one by one, without quotes around all of them; a line for a shell goes into sh -c "…"'
-      : `check the name; one of the project's dependencies is run as in npx ${name || 'NAME'}`,
+      : isPath
+        ? `check the path: it leads to ${quoted(path.resolve(place.cwd, name))}`
+        : `check the name; one of the project's dependencies is run as in npx ${name || 'NAME'}`,
     cause,
   })
+}
+
+/** Then it is a path, and PATH has no part in it. */
+function hasFolder(name: string, { platform }: Place): boolean {
+  return name.includes('/') || (platform === 'win32' && name.includes('\\'))
 }

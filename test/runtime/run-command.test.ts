@@ -19,7 +19,7 @@ test('what cannot be run says why, and what to do', posix, async (t) => {
   const cases: readonly [name: string, code: string, message: RegExp, hint: RegExp][] = [
     ['no-such-tool', 'command-not-found', /^There is no program "no-such-tool" on PATH$/, /npx no-such-tool/],
     ['npm run dev', 'command-not-found', /"npm run dev"/, /give its words one by one/],
-    ['./no/such', 'command-not-found', /"\.\/no\/such"/, /check the name/],
+    ['./no/such', 'command-not-found', /^There is no program "\.\/no\/such"$/, /check the path: .*"\/.*\/no\/such"$/],
     ['', 'command-not-found', /""/, /check the name/],
     ['./plain', 'command-not-run', /^"\.\/plain" cannot be run: it is not executable$/, /chmod \+x/],
     ['./folder', 'command-not-run', /^"\.\/folder" cannot be run: it is not executable$/, /chmod \+x/],
