@@ -1,6 +1,8 @@
 /** One process at a time at a file, for as long as it takes to read it, change it and write it. */
 import { link, open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { quoted } from '../artifact/text.ts'
+import { OllamaConfigError } from '../errors.ts'
 import { notWritten } from './atomic-file.ts'
 import { sleep } from './sleep.ts'
 import { hasCode } from './transport-error.ts'
@@ -10,13 +12,24 @@ const staleAfterMs = 10_000
 const patienceMs = 20_000
 const pauseMs = 20
 
+export interface FileMutexOptions {
+  /** Default: those ten seconds. */
+  readonly staleMs?: number | undefined
+  /** Ends the wait for others; the work has to see to itself. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /**
  * Runs the work while nobody else does at the same file. What a crash leaves behind is in nobody's way after ten seconds.
  *
- * @param staleMs Default: those ten seconds
- * @throws {OllamaConfigError} `file-not-written` when the folder cannot be written, and what the work throws
+ * @throws {OllamaConfigError} `file-not-written` when the folder cannot be written, or another one has it for too long
+ * @throws `signal.reason`, and what the work throws
  */
-export async function withFileMutex<T>(file: string, work: () => Promise<T>, staleMs = staleAfterMs): Promise<T> {
+export async function withFileMutex<T>(
+  file: string,
+  work: () => Promise<T>,
+  { staleMs = staleAfterMs, signal }: FileMutexOptions = {},
+): Promise<T> {
   const mutex = path.join(path.dirname(file), `.${path.basename(file)}.mutex`)
   const startedMs = performance.now()
   let mine: number | undefined
@@ -25,11 +38,11 @@ export async function withFileMutex<T>(file: string, work: () => Promise<T>, sta
     for (;;) {
       mine = await take(mutex, watch)
       if (mine !== undefined) break
-      if (performance.now() - startedMs > patienceMs) throw new Error(`another process holds ${mutex}`)
-      await sleep(pauseMs * (0.5 + Math.random()))
+      if (performance.now() - startedMs > patienceMs) throw heldByOther(file, mutex)
+      await sleep(pauseMs * (0.5 + Math.random()), signal)
     }
   } catch (error) {
-    throw notWritten(file, error)
+    throw signal?.aborted ? signal.reason : notWritten(file, error)
   }
   try {
     return await work()
@@ -38,6 +51,13 @@ export async function withFileMutex<T>(file: string, work: () => Promise<T>, sta
     const found = await stat(mutex).catch(() => undefined)
     if (found?.ino === mine) await rm(mutex, { force: true }).catch(() => {})
   }
+}
+
+/** Only where what a crash left cannot be moved away either: then it stays so. */
+function heldByOther(file: string, mutex: string): OllamaConfigError {
+  return new OllamaConfigError('file-not-written', `${quoted(file)} cannot be written: another process is writing it`, {
+    hint: `run the same again; when no other ollama-config runs, remove ${quoted(mutex)}, which one left that was killed`,
+  })
 }
 
 /** By the time that the file has, and by ours: a clock that was set back makes it one of the future. */

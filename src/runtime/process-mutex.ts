@@ -4,6 +4,7 @@
  * process in another container or on another machine.
  */
 import { chmod, link, lstat, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { notWritten } from './atomic-file.ts'
 import { withFileMutex } from './file-mutex.ts'
@@ -53,7 +54,8 @@ const pollMs = 150
  *
  * @param file Stands for the place; its folder must be there
  * @param place What it stands for, in words for messages
- * @throws {OllamaConfigError} `file-not-written`, and `store-busy` after `waitMs`
+ * @throws {OllamaConfigError} `file-not-written`, and `store-busy` after `waitMs`, or where what a dead one left cannot be removed
+ * @throws `signal.reason`
  */
 export async function holdMutex(file: string, place: string, options: MutexOptions = {}): Promise<MutexHold> {
   const { signal, onWait, command = '', waitMs = Number.POSITIVE_INFINITY, link: makeLink = link } = options
@@ -71,9 +73,11 @@ export async function holdMutex(file: string, place: string, options: MutexOptio
     if (found.identity === mine.token) return held(file, place, mine)
     const nowMs = performance.now()
     const sinceMs = watched !== undefined && isSame(watched.found, found) ? watched.sinceMs : nowMs
-    // Where it cannot be moved it is waited for like any other.
-    if ((await isStale(file, found, nowMs - sinceMs)) && (await clear(file, found))) continue
+    // Where it cannot be moved it is waited for like any other: what keeps it may pass, as on Windows. Who is dead never lets go of it.
+    const stale = await isStale(file, found, nowMs - sinceMs)
+    if (stale && (await clear(file, found, signal))) continue
     watched = { found, sinceMs }
+    if (stale && nowMs - beganMs >= Math.min(waitMs, staleAfterMs)) throw stuck(file, place, found.holder)
     if (nowMs - beganMs >= waitMs) throw busy(place, found.holder)
     if (!told) onWait?.(wordsFor(found.holder))
     told = true
@@ -198,8 +202,8 @@ async function isStale(file: string, { holder, touchedMs }: Found, watchedMs: nu
 }
 
 /** Of several that see it stale one removes it at a time, and none a fresh one that came in its place, or one that woke up. False when it could not be moved. */
-async function clear(file: string, stale: Found): Promise<boolean> {
-  return withFileMutex(file, async () => {
+async function clear(file: string, stale: Found, signal: AbortSignal | undefined): Promise<boolean> {
+  const work = async () => {
     const before = await read(file)
     if (before === undefined || !isSame(before, stale)) return true
     const aside = `${file}-${crypto.randomUUID()}`
@@ -219,7 +223,8 @@ async function clear(file: string, stale: Found): Promise<boolean> {
     // What stays of it is a file that collect knows.
     await rm(aside, { force: true }).catch(() => {})
     return true
-  })
+  }
+  return withFileMutex(file, work, { signal })
 }
 
 /** The clock of the file system, which may be another machine's, is that of a file which is made there. */
@@ -237,6 +242,16 @@ export async function fileSystemNow(file: string): Promise<number> {
 
 function busy(place: string, holder: Holder): OllamaConfigError {
   return new OllamaConfigError('store-busy', `${place} is in use by ${wordsFor(holder)}`, {
-    hint: 'run the same again when the other one is done',
+    hint: 'run the same again when the other one is done; one that hangs can be ended: what it holds is free then',
   })
+}
+
+function stuck(file: string, place: string, holder: Holder): OllamaConfigError {
+  return new OllamaConfigError(
+    'store-busy',
+    `${place} was in use by ${wordsFor(holder)}, and what it left cannot be removed`,
+    {
+      hint: `remove ${quoted(file)} as the user to whom it belongs, or as root`,
+    },
+  )
 }

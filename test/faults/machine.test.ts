@@ -33,7 +33,7 @@ test('a mutex of a file that has a time of the future is not in the way for ever
   closeSync(openSync(left, 'w'))
   const future = new Date(Date.now() + 9e8)
   utimesSync(left, future, future)
-  assert.equal(await withFileMutex(file, async () => 'mine', 100), 'mine')
+  assert.equal(await withFileMutex(file, async () => 'mine', { staleMs: 100 }), 'mine')
 })
 
 test('a record that cannot be written is told of, and the models are there', async (t) => {

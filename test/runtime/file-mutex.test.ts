@@ -64,3 +64,12 @@ test('where it cannot be made, the work is not done', async (t) => {
   await withFileMutex(file, work)
   assert.equal(worked, true)
 })
+
+test('waiting for another can be given up', async (t) => {
+  const folder = tempFolder(t, { '.lock.json.mutex': '' })
+  const stop = new AbortController()
+  const waiting = withFileMutex(path.join(folder, 'lock.json'), async () => 'done', { signal: stop.signal })
+  stop.abort(new Error('stop'))
+  await assert.rejects(waiting, { message: 'stop' })
+  assert.deepEqual(readdirSync(folder), ['.lock.json.mutex'])
+})

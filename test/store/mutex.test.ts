@@ -221,6 +221,41 @@ test('waiting can be given up, which leaves the holder alone and no files', asyn
   await hold.release()
 })
 
+test('waiting can be given up also while another one removes what a dead one left', async (t) => {
+  const folder = tempFolder(t, { [name]: foreign('gone'), [`.${name}.mutex`]: '' })
+  setTime(path.join(folder, name), Date.now() - minute)
+  const controller = new AbortController()
+  const { signal } = controller
+  const listen = signal.addEventListener.bind(signal)
+  // Whoever listens to it has begun to wait.
+  signal.addEventListener = (...words: Parameters<typeof listen>) => {
+    listen(...words)
+    controller.abort(new Error('gave up'))
+  }
+  await assert.rejects(holdStore(layoutOf(folder), { signal }), { message: 'gave up' })
+  assert.deepEqual(readdirSync(folder).sort(), [`.${name}.mutex`, name].sort())
+})
+
+test('what a dead one left and nobody may remove is named, with who may', {
+  skip: process.getuid?.() === 0 && typeof process.seteuid === 'function' ? onDeno : 'needs root',
+}, async (t) => {
+  const folder = tempFolder(t, { [name]: foreign('gone') })
+  const file = path.join(folder, name)
+  setTime(file, Date.now() - minute)
+  // As in /tmp: only its owner may remove a file.
+  chmodSync(folder, 0o1777)
+  process.seteuid?.(65534)
+  try {
+    await assert.rejects(holdStore(layoutOf(folder), { waitMs: 0 }), {
+      code: 'store-busy',
+      message: /was in use by process 1 on elsewhere, since 2026-01-01, and what it left cannot be removed$/,
+      hint: `remove "${file}" as the user to whom it belongs, or as root`,
+    })
+  } finally {
+    process.seteuid?.(0)
+  }
+})
+
 test('a file system without links has one holder too', async (t) => {
   const folder = tempFolder(t)
   const refuse = async () => {
