@@ -88,7 +88,7 @@ export class Connections {
       new TransportError(
         cause.problem === 'proxy-refused' ? 'proxy-refused' : 'proxy',
         `the proxy ${proxyName(proxy ?? '')} (${variable}) cannot be used: ${cause.message}`,
-        { cause, ...(cause.code === undefined ? {} : { code: cause.code }) },
+        { cause, code: cause.code },
       )
     try {
       const response = await this.#client(url.origin, proxy).send({

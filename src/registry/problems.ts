@@ -1,7 +1,7 @@
 /** What a failed request to a registry means, in the words of people. */
 import { printable } from '../artifact/text.ts'
 import type { ErrorCode } from '../errors.ts'
-import { isCertificateCode, TransportError } from '../runtime/transport-error.ts'
+import { isCertificateCode, isReset, TransportError } from '../runtime/transport-error.ts'
 import type { ManifestAnswer } from './registry.ts'
 
 /** An answer with a reason in words. */
@@ -121,7 +121,7 @@ export function failureAnswer(error: unknown, host: string, surroundings: Surrou
       'if that is intended, declare its models as { name, insecure: true }',
     )
   return unreachable(
-    `${host} cannot be reached: ${reasonOf(code, message)}`,
+    `${host} cannot be reached: ${reasonOf(error)}`,
     isCertificateCode(code) ? certificateHint : undefined,
   )
 }
@@ -134,11 +134,12 @@ function speaksPlainHttp({ code = '', message }: TransportError): boolean {
 
 const certificateHint = 'for a private authority set NODE_EXTRA_CA_CERTS to its certificate'
 
-function reasonOf(code: string, message: string): string {
+function reasonOf(error: TransportError): string {
+  const { code = '', message } = error
   if (code === 'ECONNREFUSED') return 'connection refused'
   if (/^(ENOTFOUND|EAI_AGAIN|EAI_NODATA)$/.test(code)) return 'its name cannot be resolved'
   if (/^(EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL)$/.test(code)) return 'there is no route to it'
   if (isCertificateCode(code)) return `its certificate is not accepted (${printable(message, 150)})`
-  if (/^(ECONNRESET|EPIPE|ECONNABORTED)$/.test(code)) return 'it closed the connection'
+  if (isReset(error)) return 'it closed the connection'
   return printable(message, 150)
 }

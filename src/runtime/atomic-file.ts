@@ -78,7 +78,7 @@ async function targetOf(file: string): Promise<string> {
 }
 
 /** Only what is not there counts as that: a mistake here would replace what cannot be seen. */
-function ifMissing(error: unknown): undefined {
+export function ifMissing(error: unknown): undefined {
   if (!hasCode(error) || error.code !== 'ENOENT') throw error
 }
 
@@ -185,7 +185,7 @@ const reasons: Readonly<Record<string, readonly [problem: string, hint: string]>
   EROFS: ['the file system is read-only', 'choose a folder that can be written'],
   ENOSPC: ['the disk is full', 'free some space'],
   EFBIG: ['its file system, or a limit, allows no file of that size', 'choose a folder on another file system'],
-  EDQUOT: ['the disk quota is used up', 'free some space'],
+  EDQUOT: ['the disk quota is used up', 'remove files of yours there, or have the quota raised'],
   ENOENT: ['there is no such folder', 'make the folder first'],
   ENOTDIR: ['what should be its folder is a file', 'check the path'],
   ENAMETOOLONG: ['its name is too long', 'choose a shorter one'],

@@ -8,16 +8,7 @@ import { TransportError } from './transport-error.ts'
  * @throws {TransportError} `too-large` when it has more than `maxBytes`; the rest is not fetched
  */
 export async function readText(response: HttpResponse, maxBytes: number): Promise<string> {
-  const decoder = new TextDecoder()
-  let text = ''
-  let bytes = 0
-  for await (const chunk of response.body) {
-    bytes += chunk.byteLength
-    if (bytes > maxBytes) throw new TransportError('too-large', `The answer is longer than ${maxBytes} bytes`)
-    // A character may be cut between two pieces.
-    text += decoder.decode(chunk, { stream: true })
-  }
-  return text + decoder.decode()
+  return new TextDecoder().decode(await readBytes(response, maxBytes))
 }
 
 /**

@@ -365,7 +365,7 @@ function asTransportError(error: unknown): TransportError {
   if (error instanceof TransportError) return error
   const message = error instanceof Error && error.message !== '' ? error.message : 'the connection failed'
   const code = hasCode(error) ? error.code : undefined
-  return new TransportError('network', message, { cause: error, ...(code === undefined ? {} : { code }) })
+  return new TransportError('network', message, { cause: error, code })
 }
 
 function lowerCased(headers: Readonly<Record<string, string>> = {}): Record<string, string> {

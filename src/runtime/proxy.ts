@@ -201,7 +201,7 @@ function tunnel(proxy: URL, target: URL, done: Done): void {
 }
 
 function failed(problem: string, cause?: Error): TransportError {
-  return new TransportError('proxy', problem, { cause, ...(hasCode(cause) ? { code: cause.code } : {}) })
+  return new TransportError('proxy', problem, { cause, code: hasCode(cause) ? cause.code : undefined })
 }
 
 /** Of a proxy that answers for itself. */

@@ -28,7 +28,7 @@ export class TransportError extends Error {
   constructor(
     problem: TransportProblem,
     message: string,
-    options: { readonly code?: string; readonly cause?: unknown } = {},
+    options: { readonly code?: string | undefined; readonly cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.problem = problem

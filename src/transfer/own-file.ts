@@ -1,6 +1,7 @@
 /** Opens the files of an unfinished download, and only those: others may put anything under their names. */
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, rm } from 'node:fs/promises'
+import { ifMissing } from '../runtime/atomic-file.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 
 // Windows has no such flag.
@@ -25,8 +26,4 @@ export async function openOwn(file: string, flags: number): Promise<FileHandle> 
     await rm(file, { force: true })
     return openIt()
   }
-}
-
-function ifMissing(error: unknown): undefined {
-  if (!hasCode(error) || error.code !== 'ENOENT') throw error
 }

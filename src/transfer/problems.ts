@@ -112,9 +112,10 @@ export async function diskProblem(error: unknown, file: string, missingBytes: nu
 export function notReadBack(file: string, error: unknown): unknown {
   if (isNotPermitted(error)) return error
   return new OllamaConfigError('store-unreadable', `${quoted(file)} cannot be read back: ${reasonOf(error)}`, {
-    hint: /^E?IO$/.test(hasCode(error) ? error.code : '')
-      ? 'the disk may be failing: look at the log of the system'
-      : 'another program may have changed it: run the same again',
+    hint:
+      hasCode(error) && error.code === 'EIO'
+        ? 'the disk may be failing: look at the log of the system'
+        : 'another program may have changed it: run the same again',
     cause: error,
   })
 }

@@ -13,7 +13,7 @@ export interface BlobSource {
   readonly host: string
   /** What hints about it speak of. */
   readonly surroundings: Surroundings
-  /** Asks for a part, or without a range for all of it, and resolves with whatever is answered. */
+  /** Asks for a part, or without a range for all of it, and resolves with whatever is answered. Throws as `DownloadClient.openBlob`. */
   open(range: ByteRange | undefined, signal: AbortSignal): Promise<HttpResponse>
 }
 
