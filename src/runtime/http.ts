@@ -120,6 +120,9 @@ async function proxyHeaders(
   return (await import('./proxy.ts')).proxyAuthorization(proxy)
 }
 
+/** Routers and load balancers forget what is idle for a minute or more. */
+const keepAliveMs = 30_000
+
 /** The reader has what it wants: no failure. */
 const unwanted = new TransportError('cancelled', 'The rest of the answer was not wanted')
 
@@ -197,6 +200,8 @@ class Call {
       this.#reject = reject
       const outgoing = request(requestOptions)
       this.#outgoing = outgoing
+      // A server may be silent for as long as it hashes or waits: no router shall forget the connection, and one to a machine that is gone ends.
+      outgoing.setSocketKeepAlive(true, keepAliveMs)
       outgoing.on('error', reject)
       outgoing.on('response', (incoming) => {
         this.#status = incoming.statusCode

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import { createServer as createTcpServer, type Socket } from 'node:net'
@@ -225,6 +226,24 @@ test('the connection ends with the answer', async (t) => {
   outgoing.end('all')
   assert.equal(await readText(await sent, 100), 'all')
   await closed
+})
+
+test('the system looks after a connection on which nobody says anything', {
+  skip: process.platform === 'linux' ? false : 'only Linux tells which timer a connection has',
+}, async (t) => {
+  const { listener, arrived } = held()
+  const url = await serve(t, listener)
+  const sent = createHttpClient({ url }).send({ path: '/' })
+  const { incoming, outgoing } = await arrived
+  const port = `:${incoming.socket.remotePort?.toString(16).padStart(4, '0').toUpperCase()}`
+  const lines = readFileSync('/proc/self/net/tcp', 'utf8')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+  const [, , , , , timer] = lines.find(([, local]) => local?.endsWith(port)) ?? []
+  // proc(5): 02 is a timer that keeps it alive.
+  assert.match(timer ?? '', /^02:/)
+  outgoing.end()
+  await readText(await sent, 10)
 })
 
 test('an answer that comes before the end of what is sent closes the connection', { timeout: 20_000 }, async (t) => {
