@@ -808,6 +808,21 @@ for (const [what, fault, code, says] of pullFaults) {
   })
 }
 
+test('of a line of 100 MB only the beginning is read', async (t) => {
+  const piece = Buffer.alloc(1_000_000, 'x')
+  let written = 0
+  const url = await serve(t, (_, response) => {
+    const write = () => {
+      while (written < 100 && !response.destroyed && response.write(piece)) written++
+      if (written < 100 && !response.destroyed) response.once('drain', write)
+    }
+    write()
+  })
+  await failsWith('invalid-response', /too long/, pull(createHostBackend({ address: parseAddress(url) }), 'a'))
+  // The rest would be what the buffers of the system hold.
+  assert.ok(written < 30, `${written} MB`)
+})
+
 test('blank lines and carriage returns are no failure', async (t) => {
   const { server, backend } = await start(t, { registry: ['a'] })
   server.fail({ path: '/api/pull' }, { kind: 'line', line: '{"status":"x"}\r\n\n \r\n{"status":"success"}' })
