@@ -3,12 +3,13 @@
  * the next number, made with `link`, which fails when somebody else was quicker. The highest number counts. Nothing is ever
  * locked, so nothing can stay locked.
  */
-import { open, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { open, readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { printable, quoted } from '../artifact/text.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { makePrivateFolder, notWritten, writeTemporary } from '../runtime/atomic-file.ts'
 import { isNotPermitted } from '../runtime/not-permitted.ts'
+import { NotReadableError, readRegular } from '../runtime/regular-file.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 
@@ -148,12 +149,14 @@ export class NumberedFiles<T> {
       let problem: OllamaConfigError | undefined
       for (const number of isFresh ? [newest] : numbers) {
         try {
-          const text = await readFile(this.#path(number), 'utf8')
+          const text = await readRegular(this.#path(number))
           // The number of a spoiled newest file is taken: the next one goes above it.
           return { number: newest, content: this.#format.parse(text, this.#path(number)) }
         } catch (error) {
           // Cleaned away between listing and reading, when several newer ones came.
           if (hasCode(error) && error.code === 'ENOENT') continue
+          // No crash of ours leaves such a thing: whoever put it there is told, instead of an older file being taken for the record.
+          if (error instanceof NotReadableError) throw noFile(this.#folder, `${number}.json`)
           if (!isOllamaConfigError(error)) throw notRead(this.#folder, error)
           if (isNewer(error)) throw error
           problem ??= error
@@ -202,6 +205,10 @@ function notRead(folder: string, error: unknown): unknown {
   const isRefused = hasCode(error) && /^(EACCES|EPERM)$/.test(error.code)
   const problem = error instanceof Error ? printable(error.message, 200) : 'unknown error'
   return unreadable(folder, problem, isRefused ? 'check its owner and mode, as after a run with sudo' : undefined)
+}
+
+function noFile(folder: string, name: string): OllamaConfigError {
+  return unreadable(folder, `${name} is no file`, `remove what is in the place of ${quoted(path.join(folder, name))}`)
 }
 
 export function unreadable(

@@ -6,9 +6,9 @@ import { readContent } from '../artifact/model-content.ts'
 import { readStoredManifest } from '../artifact/stored-manifest.ts'
 import type { ModelDetails } from '../backend/backend.ts'
 import type { InstalledModel } from '../plan/state.ts'
+import { readSmallFile } from '../runtime/regular-file.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { blobFile, type Layout, layoutOf, manifestFile } from '../store/layout.ts'
-import { readSmallFile } from '../store/regular-file.ts'
 
 /** Where manifests and small blobs can be had. Nothing is believed that does not hash to its name. */
 export interface ContentSources {

@@ -6,12 +6,12 @@ import { compareText, formatReference, parseListedName, type Reference } from '.
 import { readStoredManifest } from '../artifact/stored-manifest.ts'
 import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
+import { NotReadableError } from '../runtime/regular-file.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { sleep } from '../runtime/sleep.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import { Turns } from '../runtime/turns.ts'
 import type { Layout } from './layout.ts'
-import { NotReadableError } from './regular-file.ts'
 import { SmallFiles } from './small-files.ts'
 import { notReadable } from './unreadable.ts'
 

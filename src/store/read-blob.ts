@@ -2,9 +2,9 @@
 import { shortDigest } from '../artifact/manifest.ts'
 import { printable } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
+import { NotReadableError, type OpenFile, openRegular } from '../runtime/regular-file.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import { blobFile, type Layout } from './layout.ts'
-import { NotReadableError, type OpenFile, openRegular } from './regular-file.ts'
 import { SmallFiles } from './small-files.ts'
 
 export interface BlobOptions {

@@ -1,7 +1,7 @@
 /** Reads small files, and those that did not change since not again: an apply looks at all of a store after each change. */
 import type { Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { readSmallFile } from './regular-file.ts'
+import { readSmallFile } from '../runtime/regular-file.ts'
 
 /** Manifests and texts of models have a few kilobytes. */
 const maxRememberedBytes = 64 * 1024

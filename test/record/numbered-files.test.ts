@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { link, readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
@@ -375,11 +384,28 @@ test('a folder that cannot be made or read is a clear error', async (t) => {
   const folder = tempFolder(t, { record: 'a file' })
   await assert.rejects(openCounter(folder).increase(), { code: 'file-not-written' })
   await assert.rejects(openCounter(folder).read(), { code: 'record-invalid' })
-  const other = tempFolder(t)
-  const counter = openCounter(other)
-  await counter.increase()
-  mkdirSync(path.join(recordFolder(other), '2.json'))
-  await assert.rejects(counter.read(), { code: 'record-invalid', hint: /remove that folder/ })
+})
+
+test('what is no file is not waited for, nor is an older file taken for the record', async (t) => {
+  const folders = { 'a folder': (file: string) => mkdirSync(file) }
+  const others = {
+    'a pipe': (file: string) => execFileSync('mkfifo', [file]),
+    'a device': (file: string) => symlinkSync('/dev/zero', file),
+  }
+  const kinds = process.platform === 'win32' ? folders : { ...folders, ...others }
+  for (const [what, put] of Object.entries(kinds)) {
+    const folder = tempFolder(t)
+    const counter = openCounter(folder)
+    await counter.increase()
+    put(path.join(recordFolder(folder), '2.json'))
+    const refused = {
+      code: 'record-invalid',
+      message: /2\.json is no file$/,
+      hint: /^remove what is in the place of ".*2\.json"$/,
+    }
+    await assert.rejects(counter.read(), refused, what)
+    await assert.rejects(counter.increase(), refused, what)
+  }
 })
 
 const isRoot = process.getuid?.() === 0

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { NotReadableError } from '../../src/store/regular-file.ts'
+import { NotReadableError } from '../../src/runtime/regular-file.ts'
 import { SmallFiles } from '../../src/store/small-files.ts'
 import { tempFolder } from '../support/run-cli.ts'
 

@@ -51,3 +51,13 @@ export async function readSmallFile(file: string, maxBytes: number): Promise<Sma
     await handle.close()
   }
 }
+
+/** @throws {NotReadableError} */
+export async function readRegular(file: string): Promise<string> {
+  const { handle } = await openRegular(file)
+  try {
+    return await handle.readFile('utf8')
+  } finally {
+    await handle.close()
+  }
+}
