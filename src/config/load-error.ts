@@ -25,7 +25,7 @@ export interface Finding {
   readonly hint?: string | undefined
 }
 
-/** The error for whatever importing the config at `path` threw. */
+/** The error for whatever importing the config at `path`, or calling what it exports, threw. */
 export async function loadError(path: string, error: unknown): Promise<Error> {
   let finding: Finding
   try {
@@ -177,7 +177,7 @@ function thrown(text: string, error: unknown): Finding {
     return { what, reason, hint, place: { file: toPath(file), line: Number(line), column: indent.length + 1 } }
   }
   for (const frame of text.split('\n').filter((line) => /^\s+at /.test(line))) {
-    if (/\bat (?:async )?(?:\w+\.)?importConfig\b/.test(frame)) break // What follows is whoever loads the config.
+    if (/\bat (?:async )?(?:\w+\.)?(?:importConfig|ofConfig)\b/.test(frame)) break // What follows is whoever loads the config.
     // Not what is inside of "node:internal/fs/promises:637:25".
     const [, location, line, column] = /[ (]((?:file:\/\/|\/|[A-Za-z]:\\)[^()]*?):(\d+):(\d+)\)?$/.exec(frame) ?? []
     if (location === undefined) continue

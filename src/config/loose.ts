@@ -8,7 +8,8 @@ export function property(value: unknown, key: string): unknown {
 
 export function itemsAt(value: unknown, key: string): readonly unknown[] {
   const list = property(value, key)
-  return Array.isArray(list) ? list : []
+  // Copied: a hole in it, as of two commas in a row, is passed over by what goes through a list, and is `undefined` then.
+  return Array.isArray(list) ? [...list] : []
 }
 
 export function problemOf({ code, message, hint }: OllamaConfigError, path: string): Diagnostic {
@@ -31,7 +32,7 @@ export function asRead(value: unknown, depth = maxDepth, seen = new Map<object, 
   seen.set(value, value)
   const inner = (item: unknown) => asRead(item, depth - 1, seen)
   const read = Array.isArray(value)
-    ? value.map(inner)
+    ? [...value].map(inner)
     : Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inner(item)]))
   seen.set(value, read)
   return read

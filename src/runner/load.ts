@@ -1,10 +1,10 @@
 /** `loadConfig`: finds the config, runs it and checks it. */
 import { dirname, resolve } from 'node:path'
-import { printable, quoted } from '../artifact/text.ts'
 import type { ConfigContext } from '../config/config.ts'
 import { loadConfigFile } from '../config/load.ts'
+import { loadError } from '../config/load-error.ts'
 import { findConfig } from '../config/search.ts'
-import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
+import { OllamaConfigError } from '../errors.ts'
 import { abortable } from '../runtime/abortable.ts'
 import type { ConnectOptions, LoadedConfig } from './connection.ts'
 import { importResolve, resolveKnown } from './known.ts'
@@ -28,13 +28,14 @@ export interface LoadConfigOptions extends Omit<ConnectOptions, 'registryUrl'> {
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
   const { signal, cwd = process.cwd(), configFile } = options
   const [file] = await Promise.all([findConfig({ cwd, configFile, signal }), importResolve()])
-  const loading = loadConfigFile(file, { signal })
+  // What it exports may be a proxy, of which even awaiting it runs code.
+  const loading = code.ofConfig(file, () => loadConfigFile(file, { signal }), signal)
   // On Node 20 the config loads on another thread: time to load here what asking the server takes.
   setImmediate(() => process.getBuiltinModule('node:http'))
   const exported = await loading
   const value =
     typeof exported === 'function'
-      ? await runUserCode(file, () => exported(configContext(cwd, options)), signal)
+      ? await code.ofConfig(file, () => exported(configContext(cwd, options)), signal)
       : exported
   if (value === undefined) {
     throw new OllamaConfigError('config-load-failed', `The config function in ${file} returned nothing`, {
@@ -43,7 +44,7 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
   }
   // Getters of the config run here.
   const resolving = () => resolveKnown(value, { ...options, origin: file, folder: dirname(file) })
-  return { file, ...(await runUserCode(file, resolving, signal)) }
+  return { file, ...(await code.ofConfig(file, resolving, signal)) }
 }
 
 function configContext(cwd: string, options: LoadConfigOptions): ConfigContext {
@@ -57,16 +58,15 @@ function configContext(cwd: string, options: LoadConfigOptions): ConfigContext {
   }
 }
 
-/** @throws {OllamaConfigError} `config-load-failed` for whatever a config's own code throws */
-async function runUserCode<T>(file: string, code: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
-  try {
-    return await abortable(code(), signal)
-  } catch (error) {
-    if (isOllamaConfigError(error) || signal?.aborted) throw error
-    const message = error instanceof Error ? error.message : `it threw a value of type ${typeof error}`
-    throw new OllamaConfigError('config-load-failed', `The config ${quoted(file)} failed: ${printable(message)}`, {
-      hint: 'mend it; --debug shows where it was thrown',
-      cause: error,
-    })
-  }
+/** A method, as in `config/load.ts`: in a stack trace its name is where the code of the config ends. */
+const code = {
+  /** @throws {OllamaConfigError} `config-load-failed` for whatever the own code of a config throws */
+  async ofConfig<T>(file: string, run: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
+    try {
+      return await abortable(run(), signal)
+    } catch (error) {
+      if (signal?.aborted) throw error
+      throw await loadError(file, error)
+    }
+  },
 }
