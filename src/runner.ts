@@ -45,7 +45,7 @@ export {
 } from './runner/manager.ts'
 export { type FindModelNamesOptions, findModelNames, type ModelNames } from './runner/names.ts'
 export { findOutdated, type Outdated, type OutdatedTarget } from './runner/outdated.ts'
-export { isLocal } from './runner/place.ts'
+export { isLocal, isShowable } from './runner/place.ts'
 export { type CreatePlanOptions, createPlan } from './runner/plan.ts'
 export { createRollbackPlan } from './runner/rollback.ts'
 export {

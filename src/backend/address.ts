@@ -89,15 +89,25 @@ function readAddress(text: string, label: string): Address {
   const typo = scheme === 'http' && rest === trimmed ? /^(https?):?$/i.exec(authority.slice(at + 1))?.[1] : undefined
   if (typo !== undefined && path !== '')
     throw invalid('a ":" or "/" is missing after its scheme', `write "${typo.toLowerCase()}://…"`)
-  // Most likely a password with a slash in it, which would be sent, and printed, as a part of the path.
-  if (path.includes('@'))
-    throw invalid('there is an "@" after the first "/"', 'write "/" as %2F in a user name or password')
-  if (/[?#]/.test(path)) throw invalid('it has a query or a fragment')
+  // Most likely a password with one of these in it: behind a slash it would be sent, and printed, as a part of the path. Or a query has
+  // an "@" in it, behind which is no host.
+  const early = /[/?#](?=.*@)/s.exec(rest)?.[0]
+  if (early !== undefined)
+    throw invalid(
+      `there is an "@" after the first "${early}"`,
+      `write "${early}" as ${encodeURIComponent(early)} in a user name or password${early === '/' ? '' : '; an address ends before a query'}`,
+    )
+  const end = /[?#]/.exec(rest)?.[0]
+  if (end !== undefined)
+    throw invalid(
+      `it has a ${end === '?' ? 'query' : 'fragment'}`,
+      `leave out all from the "${end}" on; a token belongs into "headers" in the config`,
+    )
 
   const { host, port, badPort } = splitHostPort(authority.slice(at + 1), defaultPort)
   // A URL takes a backslash for a slash and drops tabs and line ends, so these are refused first. The rest of what it cannot
   // hold (an IPv6 zone, a second colon) Ollama would only notice when connecting.
-  const url = /[\s\\?#]/.test(host) ? undefined : parseUrl(`${scheme}://${host}:${port}${path}`)
+  const url = /[\s\\]/.test(host) ? undefined : parseUrl(`${scheme}://${host}:${port}${path}`)
   if (url === undefined) throw invalid('it is no host name or IP address, with a port or without')
   const hostname = connectable(url.hostname)
   const prefix = withoutEnd(url.pathname, '/')
@@ -201,6 +211,8 @@ function redact(text: string): string {
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(text)?.[0] ?? ''
   const rest = text.slice(scheme.length)
   const at = rest.lastIndexOf('@')
+  // Of a query with an "@" in it what is behind that may be a secret too.
+  if (/[?#]/.test(rest.slice(0, Math.max(at, 0)))) return `${scheme}***`
   const visible = at < 0 ? rest : `***${rest.slice(at)}`
   return scheme + visible.replace(/([?#]).*$/s, '$1***')
 }

@@ -1,5 +1,6 @@
 /** Commands as they are printed, to be pasted: for the same config, and the same host or store. */
 import { visible } from '../artifact/text.ts'
+import { isShowable } from '../runner.ts'
 import type { CommonFlags } from './command-table.ts'
 import type { Context } from './context.ts'
 import { createStyle, type Style } from './views/style.ts'
@@ -23,8 +24,7 @@ export function commandLine(words: readonly string[], flags: CommonFlags, { env 
   const value = (name: 'config' | 'cwd' | 'host') => {
     const text = flags[name]
     if (text === undefined) return []
-    // An address may hold a password.
-    return [`--${name}`, name === 'host' && text.includes('@') ? '…' : shellWord(text)]
+    return [`--${name}`, name === 'host' && !isShowable(text) ? '…' : shellWord(text)]
   }
   const store = flags.store === undefined || flags.store === true ? '' : `=${shellWord(flags.store)}`
   return [

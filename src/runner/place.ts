@@ -3,7 +3,7 @@ import { realpathSync } from 'node:fs'
 import { homedir, platform } from 'node:os'
 import path from 'node:path'
 import { quoted } from '../artifact/text.ts'
-import { type Address, type HostSelection, selectHost } from '../backend/address.ts'
+import { type Address, type HostSelection, parseAddress, selectHost } from '../backend/address.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { stateFolder } from '../record/state-folder.ts'
 import { defaultFolder } from '../store/layout.ts'
@@ -63,6 +63,19 @@ export const sourceWords: Readonly<Record<HostSelection['source'], string>> = {
 /** As it is shown, and as a plan names it. */
 export function addressOf(place: Place): string {
   return place.kind === 'host' ? place.address.origin : place.folder
+}
+
+/**
+ * Whether the address of a server can be printed as it was written. One that is refused, or read otherwise than it was written, may hold a
+ * secret in any place, such as a password where the port belongs.
+ */
+export function isShowable(host: string): boolean {
+  try {
+    const { headers, warning } = parseAddress(host)
+    return Object.keys(headers).length === 0 && warning === undefined
+  } catch {
+    return false
+  }
 }
 
 /** Whether its files are those of this machine, or likely so. */

@@ -100,10 +100,19 @@ for (const [text, says] of [
   ['a:b:c', /no host name/],
   ['[fe80::1%25eth0]:1', /no host name/],
   ['fe80::1%eth0', /no host name/],
-  ['http://h/p?key=v', /query/],
-  ['http://h?key=v', /no host name/],
-  ['http://h/#x', /query or a fragment/],
-  ['http://u:se/cret@h', /after the first/],
+  ['http://h/p?key=v', /it has a query$/],
+  ['http://h?key=v', /it has a query$/],
+  // Ollama takes it for a port that is none, and asks port 80.
+  ['http://h:1?key=v', /it has a query$/],
+  ['h:1?key=v#x', /it has a query$/],
+  ['http://me:secret@h:1?key=v', /it has a query$/],
+  ['http://h/#x', /it has a fragment$/],
+  ['http://h:1#x?y', /it has a fragment$/],
+  ['[::1]:1#x', /it has a fragment$/],
+  ['http://u:se/cret@h', /an "@" after the first "\/"/],
+  // Else "b" would be the host.
+  ['http://h:1?mail=a@b', /an "@" after the first "\?"/],
+  ['http://u:se#cret@h', /an "@" after the first "#"/],
   ['http//host', /missing after its scheme/],
   ['HTTPS//host:1/p', /missing after its scheme/],
   ['http:/host', /missing after its scheme/],
@@ -135,6 +144,8 @@ test('what is refused is quoted without what may be a secret', () => {
   assert.match(message('ftp://me:hunter2@h'), /"ftp:\/\/\*\*\*@h"/)
   assert.match(message('http://h/p?key=hunter2'), /"http:\/\/h\/p\?\*\*\*"/)
   assert.match(message('me:hunter2@h://x'), /"\*\*\*@h:\/\/x"/)
+  assert.match(message('http://h:1?key=hun@ter2'), /"http:\/\/\*\*\*"/)
+  assert.match(message('http://h:1#hunter2'), /"http:\/\/h:1#\*\*\*"/)
 })
 
 test('what is refused for a mistyped scheme says how it is written', () => {

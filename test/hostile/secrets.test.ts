@@ -321,3 +321,63 @@ test('a server that redirects gets no second chance elsewhere: no header goes to
   }
   assert.deepEqual(elsewhere.asked, [])
 })
+
+test('an address with a secret in it, right or wrong, is shown nowhere, nor is it in a command to paste', async (t) => {
+  const hosts = [
+    'http://127.0.0.1:1?token=hunter2',
+    'http://127.0.0.1:1/?token=hunter2',
+    '127.0.0.1:1#hunter2',
+    'http://127.0.0.1:1?mail=me@hunter2',
+    'http://me:hunter2@127.0.0.1:1',
+    'me:hunter2@127.0.0.1:1',
+    'http://me:hun/hunter2@127.0.0.1:1',
+    // The end of it was forgotten.
+    'http://127.0.0.1:hunter2',
+    'ftp://me:hunter2@127.0.0.1',
+    'http//me:hunter2@127.0.0.1',
+  ]
+  const asked = [
+    ['plan'],
+    ['plan', '--json'],
+    ['apply', 'no.json'],
+    ['apply', 'no.json', '--json'],
+    ['apply', '--yes'],
+    ['apply', '--yes', '--json', '--debug'],
+    ['check'],
+    ['check', '--json', '--debug'],
+    ['outdated'],
+    ['lock'],
+    ['update'],
+    ['rollback', 'a'],
+    ['verify'],
+    ['plugins'],
+    ['doctor'],
+    ['doctor', '--json'],
+    ['setup'],
+    ['setup', '--json'],
+    ['init'],
+    ['init', '--from-installed'],
+    ['init', '--json'],
+    ['exec', '--', 'true'],
+  ]
+  for (const host of hosts) {
+    for (const words of some(asked, 6)) {
+      const flag = await runCli([words[0] ?? '', '--host', host, ...words.slice(1)], { cwd: tempFolder(t) })
+      const config = { 'ollama.config.json': { models: ['a'] } }
+      const withConfig = await runCli([words[0] ?? '', '--host', host, ...words.slice(1)], {
+        cwd: tempFolder(t, config),
+      })
+      const env = await runCli(words, { cwd: tempFolder(t, config), env: { OLLAMA_HOST: host } })
+      const named = await runCli(words, { cwd: tempFolder(t, { 'ollama.config.json': { models: ['a'], host } }) })
+      for (const { stdout, stderr } of [flag, withConfig, env, named])
+        assert.doesNotMatch(stdout + stderr, /hunter2/, `${words.join(' ')} with ${host}`)
+    }
+  }
+})
+
+test('an address without a secret is in a command to paste as it was written', async (t) => {
+  for (const host of [':1', '127.0.0.1:1', 'http://127.0.0.1:1/prefix', 'unix:///nowhere/ollama.sock']) {
+    const { stderr } = await runCli(['apply', 'no.json', '--host', host], { cwd: tempFolder(t) })
+    assert.ok(stderr.includes(`"ollama-config plan --out FILE --host ${host}"`), stderr)
+  }
+})
