@@ -8,7 +8,7 @@ import { probeServer } from '../backend/probe.ts'
 import { isPassing } from '../backend/wait.ts'
 import type { Config } from '../config/config.ts'
 import { readService } from '../doctor/service.ts'
-import { type ErrorCode, OllamaConfigError } from '../errors.ts'
+import { OllamaConfigError } from '../errors.ts'
 import { stateFolder } from '../record/state-folder.ts'
 import { anySignal } from '../runtime/abortable.ts'
 import { findProgram } from '../runtime/find-program.ts'
@@ -18,6 +18,7 @@ import { type Machine, type Method, type MethodName, methodsFor } from '../setup
 import { runInTerminal } from '../setup/run.ts'
 import { endOfLog, type StartedServer, startServer } from '../setup/serve.ts'
 import { type StartWay, startWay, stayCommand } from '../setup/start.ts'
+import type { Ending } from '../setup/start-program.ts'
 import { connect, type Environment, hostOptions, type KnownConfig, selectTarget } from './connection.ts'
 import { type HostPlace, homeOf, sourceWords } from './place.ts'
 import type { RunSetupOptions, SetupOptions, SetupPlan, SetupResult } from './setup.ts'
@@ -95,7 +96,7 @@ export async function carryOut(config: KnownConfig | undefined, options: RunSetu
   const program = findOllama(env, machine.platform)
   if (method !== undefined && method.name !== 'docker' && program === undefined)
     throw new OllamaConfigError('setup-failed', `${method.title} is done, but there is no ollama on PATH`, {
-      hint: 'look at what it printed; open a new terminal where PATH was changed',
+      hint: `look at what it printed; where it changed PATH, open a new terminal; or ${otherWay(plan)}`,
     })
   // A package may have brought a unit.
   const way = method === undefined || method.startsServer ? plan.start : await startAfterInstall(setup, options)
@@ -105,8 +106,8 @@ export async function carryOut(config: KnownConfig | undefined, options: RunSetu
     onStep?.(`Starting: ${way.command}`)
     server = way.kind === 'systemd' ? await startUnit(setup, signal) : await serve(program ?? 'ollama', setup)
   }
-  onStep?.(`Waiting for an answer at ${plan.address}`)
   try {
+    onStep?.(`Waiting for an answer at ${plan.address}`)
     const serverVersion = await answered(setup, server, options)
     return { installed: method !== undefined, started: true, serverVersion, logFile: server?.logFile ?? null }
   } catch (error) {
@@ -121,31 +122,39 @@ async function startAfterInstall({ place, machine, listen }: Setup, options: Set
   return unit === 'active' ? null : startWay({ machine, hasUnit: unit !== undefined, listen })
 }
 
-async function install(method: Method, { env, machine }: Setup, { signal, onStep }: RunSetupOptions): Promise<void> {
-  const [program, ...words] = method.run
-  const file = findProgram(program, env, machine.platform)
+async function install(method: Method, setup: Setup, { signal, onStep }: RunSetupOptions): Promise<void> {
   onStep?.(`Running: ${method.command}`)
-  const code = file === undefined ? null : await runInTerminal(file, words, { env, platform: machine.platform, signal })
+  const { code, how } = await runOnPath(method.run, setup, signal)
   if (code === 0) return
-  const how = code === null ? 'could not be run to its end' : `ended with exit code ${code}`
+  const docker = method.name === 'docker' ? '; if there is such a container already: docker start ollama;' : ','
   throw new OllamaConfigError('setup-failed', `The installation ${how}: ${method.command}`, {
-    hint:
-      method.name === 'docker'
-        ? 'if there is such a container already: docker start ollama'
-        : 'look at what it printed',
+    hint: `look at what it printed${docker} or ${otherWay(setup.plan)}`,
   })
 }
 
-async function startUnit({ env, machine }: Setup, signal: AbortSignal | undefined): Promise<undefined> {
-  const file = findProgram('systemctl', env, machine.platform)
-  const code =
-    file === undefined
-      ? null
-      : await runInTerminal(file, ['start', 'ollama'], { env, platform: machine.platform, signal })
+async function startUnit(setup: Setup, signal: AbortSignal | undefined): Promise<undefined> {
+  const { code, how } = await runOnPath(['systemctl', 'start', 'ollama'], setup, signal)
   if (code === 0) return undefined
-  throw new OllamaConfigError('setup-failed', 'The service ollama could not be started', {
-    hint: 'journalctl -e -u ollama',
+  throw new OllamaConfigError('setup-failed', `The service ollama could not be started: systemctl ${how}`, {
+    hint: unitLog,
   })
+}
+
+const unitLog = 'journalctl -e -u ollama'
+
+async function runOnPath(
+  [program, ...words]: Method['run'],
+  { env, machine: { platform } }: Setup,
+  signal: AbortSignal | undefined,
+): Promise<Ending> {
+  const file = findProgram(program, env, platform)
+  if (file === undefined) return { code: null, how: `could not be run (there is no ${program} on PATH)` }
+  return runInTerminal(file, words, { env, platform, signal })
+}
+
+/** For whom the way that was taken leads nowhere. */
+function otherWay({ methods: [, other] }: SetupPlan): string {
+  return other === undefined ? downloadHint : `take another way, as in setup --run --with ${other.name}`
 }
 
 function serve(program: string, { env, listen, machine, place }: Setup): Promise<StartedServer> {
@@ -167,25 +176,23 @@ async function versionAt(backend: Backend, signal: AbortSignal | undefined, limi
     return { version: serverVersion }
   } catch (error) {
     signal?.throwIfAborted()
-    if (late.aborted)
-      return { error: new OllamaConfigError('host-timeout', `${backend.address} does not answer`, { hint: slowHint }) }
+    if (late.aborted) return { error: new OllamaConfigError('host-timeout', `${backend.address} does not answer`) }
     if (isPassing(error)) return { error }
     throw error
   }
 }
 
-const slowHint = 'look at the log of the server, or wait longer with --timeout'
 const firstPauseMs = 50
 const longestPauseMs = 1000
 
 /** Waits until it answers, at growing intervals. @throws {OllamaConfigError} `host-timeout`; `setup-failed` when it has ended */
 async function answered(
-  { backend, plan }: Setup,
+  setup: Setup,
   server: StartedServer | undefined,
   { signal, timeoutMs = defaultTimeoutMs }: RunSetupOptions,
 ): Promise<string | null> {
+  const { backend, plan } = setup
   const deadlineMs = performance.now() + timeoutMs
-  const ended = server?.ended.then((how) => ({ how }))
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(longestPauseMs, pauseMs * 1.5)) {
     const leftMs = deadlineMs - performance.now()
     // Another one may have been quicker to take the port: whoever answers will do.
@@ -193,32 +200,34 @@ async function answered(
     if ('version' in answer) return answer.version
     if (performance.now() >= deadlineMs) {
       const message = `Ollama did not answer at ${plan.address} within ${timeoutMs / 1000} s`
-      throw withLog('host-timeout', message, slowHint, server)
+      throw new OllamaConfigError('host-timeout', message, nextStep(setup, server, undefined))
     }
     const awake = new AbortController()
     const pause = sleep(pauseMs, anySignal(signal, awake.signal))
-    const end = await Promise.race([pause, ...(ended === undefined ? [] : [ended])])
+    const end = await Promise.race([pause, ...(server === undefined ? [] : [server.ended])])
     awake.abort()
     pause.catch(() => {})
     if (end === undefined) continue
     const last = await versionAt(backend, signal)
     if ('version' in last) return last.version
-    throw withLog(
-      'setup-failed',
-      `"ollama serve" ${end.how} before it answered`,
-      'mend what it says, and try again',
-      server,
-    )
+    const message = `"ollama serve" ${end.how} before it answered`
+    throw new OllamaConfigError('setup-failed', message, nextStep(setup, server, end))
   }
 }
 
-function withLog(code: ErrorCode, message: string, hint: string, server: StartedServer | undefined): OllamaConfigError {
-  const file = server?.logFile
-  const frame = file === undefined ? '' : endOfLog(file)
-  return new OllamaConfigError(code, message, {
-    hint: file === undefined ? hint : `${hint}; all of its log: ${file}`,
-    ...(frame === '' ? {} : { details: { frame } }),
-  })
+/** Where to look, with the end of the log of a server of ours. */
+function nextStep({ plan, machine }: Setup, server: StartedServer | undefined, ending: Ending | undefined) {
+  const again = ending === undefined ? 'wait longer with --timeout' : 'mend what it says, and try again'
+  if (server === undefined) {
+    const docker = plan.methods[0]?.name === 'docker'
+    const log = docker ? ': docker logs ollama' : machine.platform === 'linux' ? `: ${unitLog}` : ''
+    return { hint: `${again}, or look at the log of the server${log}` }
+  }
+  const { logFile } = server
+  const frame = logFile === undefined ? '' : endOfLog(logFile, { isComplete: typeof ending?.code === 'number' })
+  if (frame !== '') return { hint: `${again}; all of its log: ${logFile}`, details: { frame } }
+  const byHand = `run it yourself to see more: ${plan.start?.command ?? 'ollama serve'}`
+  return { hint: ending === undefined ? `${again}, or ${byHand}` : byHand }
 }
 
 function choose(methods: readonly Method[], wanted: MethodName | undefined): readonly Method[] {

@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import { isOllamaConfigError } from '../errors.ts'
 import { isSentToGroup } from '../runtime/group-signals.ts'
 import { signalTree } from '../runtime/process-tree.ts'
+import { type Ending, startProgram } from './start-program.ts'
 
 export interface RunInTerminalOptions {
   readonly env: Readonly<Record<string, string | undefined>>
@@ -11,7 +12,7 @@ export interface RunInTerminalOptions {
 }
 
 /**
- * Its exit code; `null` when a signal ended it, or it could not be run.
+ * How it ended.
  *
  * @throws `signal.reason`, once it has ended
  */
@@ -19,24 +20,20 @@ export async function runInTerminal(
   file: string,
   words: readonly string[],
   { env, platform, signal }: RunInTerminalOptions,
-): Promise<number | null> {
+): Promise<Ending> {
   signal?.throwIfAborted()
-  const { spawn } = process.getBuiltinModule('node:child_process')
-  const child = spawn(file, [...words], { env: { ...env }, stdio: 'inherit' })
+  const { child, ended } = startProgram(file, words, { env: { ...env }, stdio: 'inherit' })
   // A pipe of a shell goes on without the shell, so that all that it started has to hear of it.
   const onAbort = () => {
     const name = signalOf(signal?.reason)
-    if (child.pid !== undefined && !(name !== undefined && isSentToGroup(name, platform)))
+    if (child?.pid !== undefined && !(name !== undefined && isSentToGroup(name, platform)))
       signalTree(child.pid, name ?? 'SIGTERM')
   }
   signal?.addEventListener('abort', onAbort, { once: true })
-  const code = await new Promise<number | null>((resolve) => {
-    child.on('error', () => resolve(null))
-    child.on('exit', (value) => resolve(value))
-  })
+  const ending = await ended
   signal?.removeEventListener('abort', onAbort)
   signal?.throwIfAborted()
-  return code
+  return ending
 }
 
 /** The one that came to us; `undefined` when a program gave up. */

@@ -22,6 +22,9 @@ createServer((request, response) => {
 }).listen(Number(port), host)
 `
 
+/** For a line of a shell. */
+const runtime = 'Deno' in globalThis ? `'${process.execPath}' run --allow-all` : `'${process.execPath}'`
+
 interface World {
   readonly cwd: string
   readonly programs: Programs
@@ -35,21 +38,21 @@ interface World {
 }
 
 async function world(t: TestContext): Promise<World> {
+  // What is registered first runs first: the number is in the folder that goes.
+  t.after(() => {
+    const started = pid()
+    if (started !== undefined && isAlive(started)) process.kill(started, 'SIGKILL')
+  })
   const folder = tempFolder(t, { 'server.mjs': serverCode })
   const cwd = path.join(folder, 'project')
   mkdirSync(cwd)
   const programs = standInPrograms(folder)
   // Everything that must never be called by us.
   for (const name of ['sudo', 'doas', 'pkexec']) programs.add(name)
-  const runtime = 'Deno' in globalThis ? `'${process.execPath}' run --allow-all` : `'${process.execPath}'`
   const pid = () => {
     const file = path.join(folder, 'pid')
     return existsSync(file) ? Number(readFileSync(file, 'utf8')) : undefined
   }
-  t.after(() => {
-    const started = pid()
-    if (started !== undefined && isAlive(started)) process.kill(started, 'SIGKILL')
-  })
   return {
     cwd,
     programs,
@@ -237,13 +240,28 @@ test('a service that is active is only waited for', posixOnly, async (t) => {
 
 test('an installation that fails, or leaves no ollama, is told', posixOnly, async (t) => {
   const here = await world(t)
-  here.programs.add('brew', 'exit 7')
-  await assert.rejects(runSetup(undefined, optionsOf(here)), {
+  const cases: readonly [script: string, how: string | RegExp][] = [
+    ['exit 7', 'The installation ended with exit code 7: brew install ollama'],
+    ['kill -KILL $$', 'The installation was ended by SIGKILL: brew install ollama'],
+    ['', 'Homebrew is done, but there is no ollama on PATH'],
+  ]
+  for (const [script, message] of cases) {
+    here.programs.add('brew', script)
+    const hint = /printed.* or see https:\/\/ollama\.com\/download$/
+    await assert.rejects(runSetup(undefined, optionsOf(here)), { code: 'setup-failed', message, hint })
+  }
+  writeFileSync(path.join(here.programs.path, 'brew'), '#!/no/such/interpreter\n')
+  const both = { ...anywhere, has: (name: string) => name === 'brew' || name === 'docker' }
+  await assert.rejects(runSetup(undefined, optionsOf(here, { machine: both })), {
     code: 'setup-failed',
-    message: 'The installation ended with exit code 7: brew install ollama',
+    message: /^The installation could not be run \(.*\): brew install ollama$/,
+    hint: /or take another way, as in setup --run --with docker$/,
   })
-  here.programs.add('brew')
-  await assert.rejects(runSetup(undefined, optionsOf(here)), { code: 'setup-failed', message: /no ollama on PATH/ })
+  here.programs.add('docker')
+  await assert.rejects(runSetup(undefined, optionsOf(here, { machine: both, method: 'docker', timeoutMs: 1 })), {
+    code: 'host-timeout',
+    hint: 'wait longer with --timeout, or look at the log of the server: docker logs ollama',
+  })
   const none = { ...anywhere, has: () => false }
   await assert.rejects(runSetup(undefined, optionsOf(here, { machine: none })), {
     code: 'setup-failed',
@@ -292,7 +310,34 @@ test('with one that does not answer ends what it started, also when it does not 
   await until(() => (here.pid() ?? 0) > 0)
   stop.abort(new Error('stop'))
   await assert.rejects(running, { message: 'stop' })
+  await until(() => !isAlive(here.pid() ?? 0))
+})
+
+test('what a server that has ended left behind ends too', posixOnly, async (t) => {
+  const here = await world(t)
+  const { programs, cwd } = here
+  programs.add('ollama', `sleep 600 & echo $! > '${cwd}/../pid'; printf 'Error: no GPU'; exit 1`)
+  await assert.rejects(runSetup(undefined, optionsOf(here)), {
+    code: 'setup-failed',
+    message: '"ollama serve" ended with exit code 1 before it answered',
+    details: { frame: '  Error: no GPU' },
+  })
   assert.ok(!isAlive(here.pid() ?? 0))
+})
+
+test('a server that ends without a word, or was ended, is told with what to type', posixOnly, async (t) => {
+  const here = await world(t)
+  const hint = `run it yourself to see more: OLLAMA_HOST=${here.host} ollama serve`
+  here.programs.add('ollama', 'exit 127')
+  await assert.rejects(runSetup(undefined, optionsOf(here)), { code: 'setup-failed', hint, details: undefined })
+  // The line is cut: what follows may have been a password.
+  here.programs.add('ollama', 'printf "proxy http://user:hunt"; kill -KILL $$')
+  await assert.rejects(runSetup(undefined, optionsOf(here)), { message: /was ended by SIGKILL/, hint })
+  here.programs.add('ollama', 'exec sleep 600')
+  await assert.rejects(runSetup(undefined, optionsOf(here, { timeoutMs: 1 })), {
+    code: 'host-timeout',
+    hint: `wait longer with --timeout, or ${hint}`,
+  })
 })
 
 test(
@@ -342,17 +387,31 @@ test('Ctrl-C while it installs ends that too', posixOnly, async (t) => {
   assert.ok(!isAlive(here.pid() ?? 0))
 })
 
-test('SIGTERM while it installs ends also what the installer started', {
-  skip: process.platform === 'linux' ? false : 'elsewhere nobody tells what descends from a process',
-}, async (t) => {
-  const here = await world(t)
-  const { programs, cwd, env, host } = here
-  programs.add('brew', `sh -c 'echo $$ > "${cwd}/../pid"; sleep 600' | cat`)
-  const { kill, done } = spawnCli(['setup', '--run', '--with', 'brew', '--host', host], { cwd, env })
-  await until(() => (here.pid() ?? 0) > 0)
-  kill('SIGTERM')
-  assert.equal((await done).code, 130)
-  await until(() => !isAlive(here.pid() ?? 0))
+/** Starts a process in another thread than its first, as programs in Go do. */
+const threadCode = `
+import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { isMainThread, Worker } from 'node:worker_threads'
+if (isMainThread) new Worker(new URL(import.meta.url))
+else writeFileSync(new URL('pid', import.meta.url), String(spawn('sleep', ['600']).pid))
+`
+
+test('SIGTERM while it installs ends also what the installer started', posixOnly, async (t) => {
+  for (const inThread of [false, true]) {
+    const here = await world(t)
+    const { programs, cwd, env, host } = here
+    const folder = path.dirname(cwd)
+    writeFileSync(path.join(folder, 'thread.mjs'), threadCode)
+    programs.add(
+      'brew',
+      inThread ? `${runtime} '${folder}/thread.mjs'` : `sh -c 'echo $$ > "${folder}/pid"; sleep 600' | cat`,
+    )
+    const { kill, done } = spawnCli(['setup', '--run', '--with', 'brew', '--host', host], { cwd, env })
+    await until(() => (here.pid() ?? 0) > 0)
+    kill('SIGTERM')
+    assert.equal((await done).code, 130)
+    await until(() => !isAlive(here.pid() ?? 0))
+  }
 })
 
 test(
