@@ -37,7 +37,8 @@ export async function run(given: readonly string[], context: Context): Promise<n
   try {
     return await execute(invocation, speakable(words, context))
   } catch (thrown) {
-    if (context.signal.aborted) {
+    // What we run may hear of Ctrl-C before we do.
+    if (context.signal.aborted || (isOllamaConfigError(thrown) && thrown.code === 'interrupted')) {
       if (words.includes('--json') && !writesJsonLines(words)) {
         context.stdout.write(errorDocument(interruption('a signal')))
       }

@@ -148,7 +148,8 @@ async function runOnPath(
   signal: AbortSignal | undefined,
 ): Promise<Ending> {
   const file = findProgram(program, env, platform)
-  if (file === undefined) return { code: null, how: `could not be run (there is no ${program} on PATH)` }
+  if (file === undefined)
+    return { code: null, how: `could not be run (there is no ${program} on PATH)`, interrupted: false }
   return runInTerminal(file, words, { env, platform, signal })
 }
 

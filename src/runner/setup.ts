@@ -65,7 +65,8 @@ export async function planSetup(config: KnownConfig | undefined, options: SetupO
 /**
  * Does what `planSetup` says. Never runs sudo: what needs root is told instead.
  *
- * @throws {OllamaConfigError} as `planSetup`; `needs-root` before anything is done, `setup-failed`, `host-timeout`
+ * @throws {OllamaConfigError} as `planSetup`; `needs-root` before anything is done, `setup-failed`, `host-timeout`,
+ * `interrupted` when somebody interrupts the installer
  */
 export async function runSetup(config: KnownConfig | undefined, options: RunSetupOptions = {}): Promise<SetupResult> {
   options.signal?.throwIfAborted()

@@ -1,6 +1,7 @@
 /** Runs a command that talks to whoever sits there: it has the terminal. */
 import { constants } from 'node:os'
-import { isOllamaConfigError } from '../errors.ts'
+import path from 'node:path'
+import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { isSentToGroup } from '../runtime/group-signals.ts'
 import { signalTree } from '../runtime/process-tree.ts'
 import { type Ending, startProgram } from './start-program.ts'
@@ -15,6 +16,7 @@ export interface RunInTerminalOptions {
  * How it ended.
  *
  * @throws `signal.reason`, once it has ended
+ * @throws {OllamaConfigError} `interrupted`, when it was
  */
 export async function runInTerminal(
   file: string,
@@ -33,6 +35,8 @@ export async function runInTerminal(
   const ending = await ended
   signal?.removeEventListener('abort', onAbort)
   signal?.throwIfAborted()
+  // Ctrl-C comes to both of us, and it may have heard of it first.
+  if (ending.interrupted) throw new OllamaConfigError('interrupted', `${path.basename(file)} was interrupted`)
   return ending
 }
 

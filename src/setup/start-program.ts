@@ -1,5 +1,6 @@
 /** Starts a program, and finds words for how it ended: in messages of what went wrong. */
 import type { ChildProcess, SpawnOptions } from 'node:child_process'
+import { constants } from 'node:os'
 import { printable } from '../artifact/text.ts'
 
 export interface StartedProgram {
@@ -13,6 +14,8 @@ export interface Ending {
   readonly code: number | null
   /** As in `ended with exit code 1`. */
   readonly how: string
+  /** By Ctrl-C, whether it took the signal or let itself be ended by it. */
+  readonly interrupted: boolean
 }
 
 export function startProgram(file: string, words: readonly string[], options: SpawnOptions): StartedProgram {
@@ -27,7 +30,11 @@ export function startProgram(file: string, words: readonly string[], options: Sp
   const ended = new Promise<Ending>((resolve) => {
     child.on('error', (error) => resolve(notStarted(error)))
     child.on('exit', (code, signal) =>
-      resolve({ code, how: code === null ? `was ended by ${signal}` : `ended with exit code ${code}` }),
+      resolve({
+        code,
+        how: code === null ? `was ended by ${signal}` : `ended with exit code ${code}`,
+        interrupted: signal === 'SIGINT' || code === 128 + constants.signals.SIGINT,
+      }),
     )
   })
   return { child, ended }
@@ -35,5 +42,5 @@ export function startProgram(file: string, words: readonly string[], options: Sp
 
 function notStarted(error: unknown): Ending {
   const message = error instanceof Error ? printable(error.message, 200) : 'the system says nothing more'
-  return { code: null, how: `could not be run (${message})` }
+  return { code: null, how: `could not be run (${message})`, interrupted: false }
 }

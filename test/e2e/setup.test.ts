@@ -387,6 +387,19 @@ test('Ctrl-C while it installs ends that too', posixOnly, async (t) => {
   assert.ok(!isAlive(here.pid() ?? 0))
 })
 
+test('an installer that Ctrl-C ended before we heard of it was interrupted, and did not fail', posixOnly, async (t) => {
+  const here = await world(t)
+  const { programs, cwd, env, host } = here
+  // The one lets itself be ended, the other takes the signal and says so as shells do.
+  for (const script of ['kill -INT $$', 'exit 130']) {
+    programs.add('brew', script)
+    await assert.rejects(runSetup(undefined, optionsOf(here)), { code: 'interrupted', message: 'brew was interrupted' })
+    const { code, stderr } = await runCli(['setup', '--run', '--with', 'brew', '--host', host], { cwd, env })
+    assert.equal(code, 130)
+    assert.match(stderr, /\nInterrupted: run the same command again/)
+  }
+})
+
 /** Starts a process in another thread than its first, as programs in Go do. */
 const threadCode = `
 import { spawn } from 'node:child_process'
