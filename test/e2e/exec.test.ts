@@ -199,7 +199,9 @@ test('signals that would end exec, or start a debugger in it, reach the command 
     await said(run, 'ready')
     run.kill(name)
     const { code, stdout, stderr } = await run.done
-    assert.deepEqual([code, stdout, stderr], [40, `ready\ngot ${name}\n`, ''])
+    assert.deepEqual([code, stdout], [40, `ready\ngot ${name}\n`])
+    // Deno starts its debugger whoever listens, once a program has run for half a second.
+    if (!('Deno' in globalThis && name === 'SIGUSR1')) assert.equal(stderr, '')
   }
 })
 
