@@ -10,7 +10,9 @@ if (!('Deno' in globalThis)) {
   nodeModule.enableCompileCache?.()
 }
 
-const { exitCodes, exitedEarly, interruption, neverFinished, run, tellBreak } = await import('./run.ts')
+const { exitCodes, exitedEarly, interruption, neverFinished, noWorkingFolder, run, tellBreak } = await import(
+  './run.ts'
+)
 
 // stdout is for plans, reports and JSON; what a config prints is for whoever watches.
 console.log = console.info = console.debug = console.error
@@ -55,6 +57,7 @@ const stdout: Output = {
   },
 }
 
+let cwd: string | undefined
 const words = process.argv.slice(2)
 const context: Context = {
   stdout,
@@ -64,7 +67,16 @@ const context: Context = {
     return process.stdin
   },
   env: process.env,
-  cwd: process.cwd(),
+  // Looked up when it is needed: in a folder that was removed there is none, and what needs none works all the same. Once, since a config
+  // may change it.
+  get cwd() {
+    try {
+      cwd ??= process.cwd()
+      return cwd
+    } catch (error) {
+      throw noWorkingFolder(error)
+    }
+  },
   platform: process.platform,
   signal: interrupted.signal,
   takeSignals(taker) {

@@ -212,3 +212,10 @@ export function exitedEarly(): OllamaConfigError {
 export function interruption(name: string): OllamaConfigError {
   return new OllamaConfigError('interrupted', `Interrupted by ${name}`, { details: { signal: name } })
 }
+
+/** What to throw when the system does not say where we are. What Deno did not permit passes untouched. */
+export function noWorkingFolder(cause: unknown): unknown {
+  if (isNotPermitted(cause)) return cause
+  const hint = 'change to another one, or to the same path again if it was made anew'
+  return new OllamaConfigError('usage', 'The working folder is gone, or may not be looked into', { hint, cause })
+}

@@ -1,7 +1,7 @@
 /** The built package, which is bundled and loads its parts otherwise than the sources do. Node only: it is what builds. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -105,4 +105,41 @@ test('the built plugins are there, each by the name that a config imports', node
   })
   assert.equal(stderr, '')
   assert.equal(stdout, 'capabilities true\nmemory-fit true\npersona true\nsmoke-test true\n')
+})
+
+// Not by the sources: what compiles them looks for the working folder itself.
+test('in a folder that was removed the next step is told, and what needs no folder works', {
+  ...(process.platform === 'win32' ? { skip: 'Windows removes no folder that is in use' } : node),
+}, (t) => {
+  const top = tempFolder(t)
+  const run = (...words: readonly string[]) => {
+    mkdirSync(path.join(top, 'gone'))
+    const script = 'rmdir "$PWD" && exec "$@"'
+    return spawnSync('/bin/sh', ['-c', script, 'sh', process.execPath, main, ...words], {
+      cwd: path.join(top, 'gone'),
+      encoding: 'utf8',
+    })
+  }
+  for (const words of [['--version'], ['--help'], ['help', 'plan'], ['completion', 'bash']]) {
+    const { status, stdout, stderr } = run(...words)
+    assert.deepEqual([status, stderr], [0, ''], words.join(' '))
+    assert.notEqual(stdout, '')
+  }
+  const told = /^Error: The working folder is gone, .*\nNext: change to another one, .*\n$/
+  for (const words of [[], ['plan'], ['apply', '--yes'], ['init'], ['exec', '--', 'true']]) {
+    const { status, stdout, stderr } = run(...words)
+    assert.deepEqual([status, stdout], [3, ''], words.join(' '))
+    assert.match(stderr, told)
+  }
+  for (const words of [
+    ['plan', '--json'],
+    ['apply', '--yes', '--json'],
+    ['doctor', '--json'],
+  ]) {
+    const { status, stdout, stderr } = run(...words)
+    assert.equal(status, 3)
+    const { error } = JSON.parse(words[0] === 'apply' ? (stdout.trimEnd().split('\n').at(-1) ?? '') : stdout)
+    assert.equal(error.code, 'usage')
+    assert.match(stderr, told)
+  }
 })
