@@ -7,8 +7,8 @@ import { headingAnchors, linkTargets } from '../support/markdown.ts'
 
 const limitBytes = 300_000
 
-/** For those who change the code: they have it. */
-const ofRepository = new Set(['ARCHITECTURE.md', 'CONTRIBUTING.md'])
+/** For those who have the repository: how to change the code, and how it was tried. */
+const ofRepository = new Set(['ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs/reliability.md'])
 
 const wanted = [
   /^(?:package\.json|LICENSE|(?:README|CHANGELOG|SECURITY)\.md)$/,
