@@ -6,6 +6,7 @@
 import { pathToFileURL } from 'node:url'
 import { entryImporter, forTsx, fromTsx, loadOf, withoutMarks } from './marks.ts'
 import { nearestTsconfig, type ResolveContext, type Resolved, readModule, settle, standIn } from './modules.ts'
+import { withCache } from './tsx-cache.ts'
 
 type Awaitable<T> = T | Promise<T>
 type NextResolve = (specifier: string, context: ResolveContext) => Promise<Resolved>
@@ -40,7 +41,7 @@ function tsxFor(tsconfig: string | false): Promise<Tsx> {
 async function startTsx(tsconfig: string | false, number: number): Promise<Tsx> {
   const url = pathToFileURL(tsxFile)
   if (number > 0) url.search = String(number) // Another module to Node, with a state of its own.
-  const tsx: Tsx = await import(url.href)
+  const tsx: Tsx = await withCache(() => import(url.href))
   await tsx.initialize({ tsconfig })
   return tsx
 }

@@ -9,6 +9,7 @@ import * as nodeModule from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { entryImporter, forTsx, fromTsx, loadOf, withLoad, withoutMarks, withoutScope } from './marks.ts'
 import { nearestTsconfig, type ResolveContext, type Resolved, readModule, settle, standIn } from './modules.ts'
+import { withCache } from './tsx-cache.ts'
 
 /** `module.registerHooks` of Node 22.15, not yet in the types of Node 20. */
 type RegisterHooks = (hooks: {
@@ -52,7 +53,7 @@ async function importSync(url: string): Promise<unknown> {
 let hooked = false
 
 async function createScope(tsconfig: string | false, number: number): Promise<ScopedImport> {
-  const { register } = await import('tsx/esm/api')
+  const { register } = await withCache(() => import('tsx/esm/api'))
   const { registerHooks } = nodeModule as unknown as { registerHooks: RegisterHooks }
   // Hooks run last in, first out: ours once below tsx, to see what it asks Node for, and once above, to see what Node asks it for.
   if (!hooked) registerHooks({ resolve: resolveBelowTsx, load: loadBelowTsx })

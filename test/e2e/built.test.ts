@@ -1,7 +1,8 @@
 /** The built package, which is bundled and loads its parts otherwise than the sources do. Node only: it is what builds. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, symlinkSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import path from 'node:path'
 import { before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -106,6 +107,37 @@ test('the built plugins are there, each by the name that a config imports', node
   assert.equal(stderr, '')
   assert.equal(stdout, 'capabilities true\nmemory-fit true\npersona true\nsmoke-test true\n')
 })
+
+// Not by the sources: what compiles them needs a temporary folder itself.
+test(
+  'without a temporary folder a config in TypeScript loads, with its environment as it was, and demo tells the next step',
+  node,
+  (t) => {
+    const text =
+      "const models: string[] = [process.env['TSX_DISABLE_CACHE'] ?? 'as-it-was']\nexport default { models }\n"
+    const cwd = tempFolder(t, { 'ollama.config.ts': text, file: '' })
+    const user = process.geteuid?.() ?? userInfo().username
+    const taken = tempFolder(t, { [`tsx-${user}`]: '' })
+    // Root may write everywhere, but not there.
+    const closed = user === 0 ? '/proc' : tempFolder(t)
+    if (user !== 0) chmodSync(closed, 0o500)
+    for (const TMPDIR of [path.join(cwd, 'file'), path.join(cwd, 'missing'), taken, closed]) {
+      const env = { ...process.env, TMPDIR, TEMP: TMPDIR, TMP: TMPDIR }
+      const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'plan', '--config-only'], {
+        cwd,
+        env,
+        encoding: 'utf8',
+      })
+      assert.equal(stderr, '', TMPDIR)
+      assert.equal(status, 0)
+      assert.match(stdout, /as-it-was:latest/)
+    }
+    const env = { ...process.env, TMPDIR: path.join(cwd, 'file'), TEMP: path.join(cwd, 'file') }
+    const { status, stderr } = spawnSync(process.execPath, [main, 'demo'], { cwd, env, encoding: 'utf8' })
+    assert.equal(status, 1)
+    assert.match(stderr, /^Error: No folder can be made in the temporary folder .*\nNext: name one .* TMPDIR/)
+  },
+)
 
 // Not by the sources: what compiles them looks for the working folder itself.
 test('in a folder that was removed the next step is told, and what needs no folder works', {

@@ -2,8 +2,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { quoted } from '../../artifact/text.ts'
 import { startLoopbackRegistry } from '../../demo/loopback-registry.ts'
 import { tinyModel } from '../../demo/tiny-model.ts'
+import { OllamaConfigError } from '../../errors.ts'
+import { reasonOf } from '../../runtime/atomic-file.ts'
+import { isNotPermitted } from '../../runtime/not-permitted.ts'
 import { programOf } from '../command-line.ts'
 import type { DemoFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
@@ -18,8 +22,8 @@ export async function demo(flags: DemoFlags, context: Context): Promise<number> 
     ['library/sprout:latest', tinyModel({ name: 'sprout', weights: 6_000_000, license })],
     ['library/acorn:latest', tinyModel({ name: 'acorn', weights: 20_000_000, license })],
   ])
+  const folder = await makeFolder()
   const registry = await startLoopbackRegistry(models)
-  const folder = await mkdtemp(path.join(tmpdir(), 'ollama-config-demo-'))
   const write = async (declared: readonly string[]): Promise<undefined> => {
     const text = configOf(declared)
     await writeFile(path.join(folder, 'ollama.config.ts'), text)
@@ -60,6 +64,16 @@ export async function demo(flags: DemoFlags, context: Context): Promise<number> 
     await registry.close()
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+async function makeFolder(): Promise<string> {
+  const parent = tmpdir()
+  return mkdtemp(path.join(parent, 'ollama-config-demo-')).catch((cause: unknown) => {
+    if (isNotPermitted(cause)) throw cause
+    const message = `No folder can be made in the temporary folder ${quoted(parent)}: ${reasonOf(cause)}`
+    const hint = 'name one that can be written in the variable TMPDIR, or TEMP on Windows'
+    throw new OllamaConfigError('file-not-written', message, { hint, cause })
+  })
 }
 
 function configOf(declared: readonly string[]): string {
