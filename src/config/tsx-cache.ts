@@ -23,8 +23,9 @@ function isUsable(): boolean {
   try {
     const folder = join(tmpdir(), `tsx-${user ?? userInfo().username}`)
     const found = lstatSync(folder, { throwIfNoEntry: false })
-    if (found !== undefined) return found.isDirectory() && (user === undefined || found.uid === user)
-    mkdirSync(folder)
+    if (found !== undefined)
+      return found.isDirectory() && (user === undefined || (found.uid === user && (found.mode & 0o002) === 0))
+    mkdirSync(folder, { mode: 0o700 })
     return true
   } catch {
     return false
