@@ -1,5 +1,5 @@
 /**
- * Brings damaged blobs of a store back: each from the registry of a model that names it, or from the declaration that it was made of.
+ * Brings damaged blobs of a store back: each from the declaration that it was made of, or from the registry of a model that names it.
  * Imported only when one is damaged.
  */
 import { blobsOf, type Layer, shortDigest } from '../artifact/manifest.ts'
@@ -45,10 +45,14 @@ export async function repairBlobs(
   const owner = await ownerFor(layout, readOwner(options.owner))
   await prepare(layout, owner)
   const signal = sharedSignal(options.signal)
+  const remake = (parts: readonly Layer[]) => remakeBlobs(parts, { stored, desired, layout, owner, signal })
+  // What can be built here needs no network.
+  const built = await remake(blobs)
+  const wanted = blobs.filter(({ digest }) => !built.has(digest))
   const registry = createRegistryClient(registryOptions(place, serverVersion, options))
   const downloader = new Downloader({ connections: options.connections })
   const turns = new Turns(blobsAtOnce)
-  const totalBytes = blobs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  const totalBytes = wanted.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   const fetched = new Map<string, number>()
   const failures = new Map<string, ErrorData>()
   const repair = async (blob: Layer) => {
@@ -76,12 +80,12 @@ export async function repairBlobs(
     failures.set(blobKey(blob), toErrorData(isGone ? onlyHere(blob, stored, desired, place) : failure))
   }
   try {
-    const ended = await Promise.allSettled(blobs.map((blob) => turns.run(() => repair(blob))))
+    const ended = await Promise.allSettled(wanted.map((blob) => turns.run(() => repair(blob))))
     const failed = ended.find((result) => result.status === 'rejected')
     if (failed !== undefined) throw failed.reason
-    const left = blobs.filter((blob) => failures.has(blobKey(blob)))
-    // After the others: what is built needs its base.
-    const remade = left.length === 0 ? new Set() : await remakeBlobs(left, { stored, desired, layout, owner, signal })
+    const left = wanted.filter((blob) => failures.has(blobKey(blob)))
+    // Again, now that its base may be there.
+    const remade = left.length === 0 ? new Set() : await remake(left)
     for (const blob of left) if (remade.has(blob.digest)) failures.delete(blobKey(blob))
     return failures
   } finally {

@@ -142,10 +142,11 @@ test('a part that was made here is made again from its declaration, after its ba
     filesIn(store).map((name) => [name, readFileSync(path.join(store, name), 'utf8')]),
     before,
   )
-  // Nor does it need a registry that answers.
-  remote.fail({}, { kind: 'status', status: 500 })
+  // Where its base is sound no registry is asked.
+  const asked = remote.requests.length
   rmSync(blob('Be short.'))
   assert.deepEqual(await verified(0, '--repair', 'mine'), { 'mine:latest': 'repaired system prompt' })
+  assert.equal(remote.requests.length, asked)
 })
 
 test('a part that was made here of another declaration is told, with what mends it, and apply then builds it again', async (t) => {
