@@ -182,7 +182,7 @@ class StoreBackend implements Backend {
     const owner = await this.#prepare()
     const { found: replaced } = await this.#findAll(reference, signal)
     await this.#hold?.assertHeld()
-    await copyModel(this.#layout, model, reference, { owner, signal, files: this.#files })
+    await copyModel(this.#layout, model, reference, { owner, signal })
     await this.#removeUnnamed(replaced, signal)
   }
 
@@ -203,7 +203,7 @@ class StoreBackend implements Backend {
     const { found: replaced } = await this.#findAll(reference, signal)
     signal?.throwIfAborted()
     await this.#hold?.assertHeld()
-    await publishManifest(this.#layout, reference, encode(text), { owner, files: this.#files })
+    await publishManifest(this.#layout, reference, encode(text), { owner })
     await this.#removeUnnamed(replaced, undefined)
   }
 

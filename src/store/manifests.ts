@@ -55,18 +55,13 @@ const shortPause = (signal: AbortSignal | undefined) => sleep(100, signal)
 
 /** @throws {OllamaConfigError} `store-unreadable` */
 export async function readManifests(
-  { folder, manifests }: Layout,
+  layout: Layout,
   { signal, pause = shortPause, only, files = new SmallFiles() }: ReadOptions = {},
 ): Promise<StoredManifests> {
-  signal?.throwIfAborted()
   const turns = new Turns(readsAtOnce)
-  for (const needed of [folder, manifests]) await assertFolder(needed)
   const wanted = only === undefined ? [] : [only.host, only.namespace, only.model, only.tag]
-  const { files: tags, lostLinks } = await filesAtDepth(manifests, 4, turns, wanted)
-  signal?.throwIfAborted()
-  const read = await Promise.all(
-    tags.map((tag) => turns.run(() => readTag(manifests, tag, files, () => pause(signal)))),
-  )
+  const { tags, lostLinks } = await findTags(layout, turns, wanted, signal)
+  const read = await Promise.all(tags.map((tag) => turns.run(() => readTag(tag, files, () => pause(signal)))))
   const models = read.filter((model) => model !== undefined && typeof model !== 'string')
   return {
     models: models.toSorted((a, b) => compareText(a.file, b.file)),
@@ -75,12 +70,45 @@ export async function readManifests(
   }
 }
 
+/** Names of all manifests, whatever is in them. Sorted by path. @throws {OllamaConfigError} `store-unreadable` */
+export async function readNames(layout: Layout, signal?: AbortSignal): Promise<readonly Reference[]> {
+  const { tags } = await findTags(layout, new Turns(readsAtOnce), [], signal)
+  return tags.toSorted((a, b) => compareText(a.file, b.file)).map(({ reference }) => reference)
+}
+
+interface Tag {
+  readonly file: string
+  readonly reference: Reference
+}
+
+/** @param wanted Names of the folders and the file, in any case; empty: all */
+async function findTags(
+  { folder, manifests }: Layout,
+  turns: Turns,
+  wanted: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<{ readonly tags: readonly Tag[]; readonly lostLinks: readonly string[] }> {
+  signal?.throwIfAborted()
+  for (const needed of [folder, manifests]) await assertFolder(needed)
+  const { files, lostLinks } = await filesAtDepth(manifests, 4, turns, wanted)
+  signal?.throwIfAborted()
+  const tags = files.flatMap((file): readonly Tag[] => {
+    const [host = '', namespace = '', model = '', tag = ''] = path.relative(manifests, file).split(path.sep)
+    try {
+      return [{ file, reference: parseListedName(`${host}/${namespace}/${model}:${tag}`) }]
+    } catch {
+      // Of other programs, such as `.DS_Store`.
+      return []
+    }
+  })
+  return { tags, lostLinks }
+}
+
 interface Found {
   readonly files: readonly string[]
   readonly lostLinks: readonly string[]
 }
 
-/** @param wanted Names of the folders and the file, in any case; empty: all */
 async function filesAtDepth(folder: string, depth: number, turns: Turns, wanted: readonly string[]): Promise<Found> {
   const [part, ...rest] = wanted
   const all = await turns.run(() => entriesOf(folder))
@@ -130,19 +158,10 @@ async function entriesOf(folder: string) {
 
 /** The name of a tag that is damaged; `undefined` for what is no tag. */
 async function readTag(
-  manifests: string,
-  file: string,
+  { file, reference }: Tag,
   files: SmallFiles,
   pause: () => Promise<void>,
 ): Promise<StoredModel | string | undefined> {
-  const [host = '', namespace = '', model = '', tag = ''] = path.relative(manifests, file).split(path.sep)
-  let reference: Reference
-  try {
-    reference = parseListedName(`${host}/${namespace}/${model}:${tag}`)
-  } catch {
-    // Of other programs, such as `.DS_Store`.
-    return undefined
-  }
   const name = formatReference(reference)
   for (let again = false; ; again = true) {
     const bytes = await readTagFile(file, files)

@@ -5,21 +5,18 @@
 import { constants } from 'node:fs'
 import { chmod, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import path from 'node:path'
-import { parseListedName, type Reference, sameReference } from '../artifact/reference.ts'
+import { type Reference, sameReference } from '../artifact/reference.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { makeFolders, notWritten, syncFolder } from '../runtime/atomic-file.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { hasCode } from '../runtime/transport-error.ts'
 import { assertKnownLayout, blobFile, type Layout, manifestFile } from './layout.ts'
-import { readManifests } from './manifests.ts'
+import { readNames } from './manifests.ts'
 import { give, type Owner } from './ownership.ts'
-import type { SmallFiles } from './small-files.ts'
 
 export interface PublishOptions {
   readonly owner?: Owner | undefined
   readonly signal?: AbortSignal | undefined
-  /** What was read before. Default: nothing. */
-  readonly files?: SmallFiles | undefined
 }
 
 /** As the server makes them, less the umask. */
@@ -48,12 +45,10 @@ export async function publishManifest(
   layout: Layout,
   reference: Reference,
   bytes: Uint8Array,
-  { owner, signal, files }: PublishOptions = {},
+  { owner, signal }: PublishOptions = {},
 ): Promise<void> {
-  const { models, damaged } = await readManifests(layout, { signal, files })
   // No two names that differ only in case: a server could not tell them apart.
-  const installed = [...models.map((model) => model.reference), ...damaged.map(parseListedName)]
-  const file = manifestFile(layout, spelledAs(installed, reference))
+  const file = manifestFile(layout, spelledAs(await readNames(layout, signal), reference))
   for (let attempt = 1; ; attempt++) {
     await makeOwnedFolders(path.dirname(file), owner)
     try {
