@@ -91,8 +91,8 @@ function readAddress(text: string, label: string): Address {
     throw invalid('a ":" or "/" is missing after its scheme', `write "${typo.toLowerCase()}://…"`)
   // Most likely a password with one of these in it: behind a slash it would be sent, and printed, as a part of the path. Or a query has
   // an "@" in it, behind which is no host.
-  const early = /[/?#](?=.*@)/s.exec(rest)?.[0]
-  if (early !== undefined)
+  const [early = ''] = /[/?#]/.exec(rest.slice(0, Math.max(0, rest.lastIndexOf('@')))) ?? []
+  if (early !== '')
     throw invalid(
       `there is an "@" after the first "${early}"`,
       `write "${early}" as ${encodeURIComponent(early)} in a user name or password${early === '/' ? '' : '; an address ends before a query'}`,
