@@ -117,7 +117,7 @@ function parseExec(rest: readonly string[]): Invocation {
   const { flags } = parseWords('exec', commands.exec, own)
   if (flags.help) return { command: 'help', topic: 'exec' }
   if (command.length === 0)
-    throw usage('exec needs a command to run', 'write it after "--", as in ollama-config exec -- npm run dev')
+    throw usage('exec needs a command to run', 'write it after "--", as in "ollama-config exec -- npm run dev"')
   return { command: 'exec', flags, words: command }
 }
 
@@ -224,9 +224,9 @@ function isCommand(word: string): word is CommandName {
 
 function missingCommandHint(words: readonly string[]): string {
   const command = words.find(isCommand)
-  if (command === undefined) return 'see ollama-config --help'
+  if (command === undefined) return 'see "ollama-config --help"'
   const line = [command, ...words.filter((word) => word !== command)].join(' ')
-  return `the command comes first: ollama-config ${printable(line, 200)}`
+  return `the command comes first: "ollama-config ${printable(line, 200)}"`
 }
 
 /** `help`, `help plan`, `help lock-frozen`, `help errors`. */
@@ -245,7 +245,7 @@ function commandName(word: string, others: readonly string[] = []): CommandName 
   const near =
     suggest(word, [...Object.keys(commands), ...others]) ?? (Object.hasOwn(synonyms, word) ? synonyms[word] : undefined)
   const help =
-    others.length === 0 ? 'see ollama-config --help' : 'see ollama-config --help, or ollama-config help errors'
+    others.length === 0 ? 'see "ollama-config --help"' : 'see "ollama-config --help", or "ollama-config help errors"'
   throw usage(
     `There is no command ${others.length === 0 ? '' : 'or error '}${quoted(word)}`,
     word === 'prune' ? pruneHint : near === undefined ? help : `did you mean "${near}"?`,
@@ -327,7 +327,7 @@ function checkCount(
   missed: string | undefined,
 ): void {
   const { name = '', least = 0, most = 0 } = allowed ?? {}
-  const help = `see ollama-config ${command} --help`
+  const help = `see "ollama-config ${command} --help"`
   if (found.length < least) throw usage(`${command} needs a ${name}`, help)
   const extra = found[most]
   if (extra === undefined) return
@@ -342,11 +342,11 @@ function checkCount(
 
 function unknownFlag(command: string, written: string, known: readonly string[]): OllamaConfigError {
   if (written === '--dry-run')
-    return usage(`${command} has no flag ${written}`, 'ollama-config plan shows what apply would do')
+    return usage(`${command} has no flag ${written}`, '"ollama-config plan" shows what apply would do')
   const near = suggest(written.replace(/^-+/, ''), known)
   return usage(
     `${command} has no flag ${printable(written, 100)}`,
-    near === undefined ? `see ollama-config ${command} --help` : `did you mean --${near}?`,
+    near === undefined ? `see "ollama-config ${command} --help"` : `did you mean --${near}?`,
   )
 }
 

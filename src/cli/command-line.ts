@@ -42,7 +42,9 @@ export function commandLine(words: readonly string[], flags: CommonFlags, { env 
 
 /** As it has to be typed. npm sets a variable; what npx, or a script, ran is on no PATH. */
 export function programOf({ env }: Pick<Context, 'env'>): string {
-  return /^(exec|run|run-script|start)$/.test(env['npm_command'] ?? '') ? 'npx ollama-config' : 'ollama-config'
+  return /^(exec|run|run-script|start|stop|restart|test)$/.test(env['npm_command'] ?? '')
+    ? 'npx ollama-config'
+    : 'ollama-config'
 }
 
 /** Colours, and hints whose commands are for the same config and the same host or store. */

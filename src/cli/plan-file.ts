@@ -1,6 +1,7 @@
 /** Saved plans: written by `plan --out`, read by `apply FILE`. */
 import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { isRecord } from '../artifact/json-text.ts'
 import { quoted } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { parseJson } from '../json.ts'
@@ -33,6 +34,8 @@ export async function readPlanFile(name: string, folder: string): Promise<Plan> 
   })
   const parsed = parseJson(text.replace(/^\uFEFF/, ''))
   if (!('value' in parsed)) throw notPlan('it is not valid JSON')
+  // Such as another file of the project.
+  if (!isRecord(parsed.value) || !('targets' in parsed.value)) throw notPlan('it has no "targets"')
   return withoutClaims(readPlan(parsed.value))
 }
 

@@ -96,7 +96,7 @@ test('--store takes a value after "=", or the next word where that can only be a
   const wrong: [words: string, message: RegExp, hint: RegExp][] = [
     ['plan --store models', /plan takes no argument: found "models"/, /--store=models$/],
     ['apply --store models plan.json', /apply takes one PLANFILE: found "plan.json" too/, /--store=models$/],
-    ['plan models --store', /plan takes no argument: found "models"/, /plan --help$/],
+    ['plan models --store', /plan takes no argument: found "models"/, /plan --help"$/],
     ['plan --store=', /--store= needs a value/, /--store=DIR, or --store alone/],
     ['plan --owner', /--owner needs a value/, /--owner UID:GID/],
   ]

@@ -27,7 +27,10 @@ test('an error names the command that tells more of it, and JSON does not', asyn
   assert.match(stdout, /^config-not-found\n\nThere is no `ollama\.config/)
   assert.doesNotMatch((await runCli(['plan', '--json'], { cwd })).stderr, /More:/)
   assert.doesNotMatch((await runCli(['plan', '--what'], { cwd })).stderr, /More:/, 'says all there is')
-  assert.match((await runCli(['plan'], { cwd, env: { npm_command: 'exec' } })).stderr, /More: npx ollama-config help/)
+  for (const npm_command of ['exec', 'run', 'test'])
+    assert.match((await runCli(['plan'], { cwd, env: { npm_command } })).stderr, /More: npx ollama-config help/)
+  const mistaken = await runCli(['plan', '--nothing'], { cwd, env: { npm_command: 'exec' } })
+  assert.match(mistaken.stderr, /Next: see "npx ollama-config plan --help"\n/)
 })
 
 test('so does the report of an apply in which something failed', async (t) => {
@@ -50,6 +53,6 @@ test('help errors lists the codes, and is named where there is no such code', as
   assert.equal(code, 0)
   for (const known of errorCodes) assert.ok(stdout.includes(`\n  ${known}\n`), known)
   assert.match(stdout, /\nMore of one: ollama-config help CODE\n/)
-  assert.match((await runCli(['help', 'E1234'], { cwd })).stderr, /Next: see .*ollama-config help errors\n/)
+  assert.match((await runCli(['help', 'E1234'], { cwd })).stderr, /Next: see .*"ollama-config help errors"\n/)
   assert.match((await runCli(['--help'], { cwd })).stdout, /ollama-config help errors/)
 })

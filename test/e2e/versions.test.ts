@@ -272,7 +272,7 @@ test('saved plans: carried out without a question, refused when stale, elsewhere
     ['broken.json', 1, /is no plan: it is not valid JSON/],
     ['evil.json', 1, /reference is not a model name/],
     ['missing.json', 3, /There is no plan file "missing\.json"/],
-    ['ollama.config.json', 1, /The plan is not valid/],
+    ['ollama.config.json', 1, /is no plan: it has no "targets"/],
   ]
   for (const [file, code, message] of refused) assert.match((await run(code, 'apply', file)).stderr, message, file)
   assert.match((await run(3, 'apply', 'plan.json', '--prune')).stderr, /cannot be given with a saved plan/)
