@@ -40,11 +40,9 @@ export function commandLine(words: readonly string[], flags: CommonFlags, { env 
   ].join(' ')
 }
 
-/** As it has to be typed. npm sets a variable; what npx, or a script, ran is on no PATH. */
+/** As it has to be typed. npm sets the variable, whatever it runs: what npx, or a script, ran is on no PATH. */
 export function programOf({ env }: Pick<Context, 'env'>): string {
-  return /^(exec|run|run-script|start|stop|restart|test)$/.test(env['npm_command'] ?? '')
-    ? 'npx ollama-config'
-    : 'ollama-config'
+  return env['npm_command'] ? 'npx ollama-config' : 'ollama-config'
 }
 
 /** Colours, and hints whose commands are for the same config and the same host or store. */

@@ -74,8 +74,7 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
     const lock = await readLockOf(config)
     await assertAllowed(target, lock, known)
     const books = await openBooks(target, lock, known, Date.now)
-    if (books.lock !== undefined && lock !== undefined && target.changes.some(({ action }) => action === 'update'))
-      await assertLockReplaceable(config)
+    await assertLockReplaceable(target, lock, known)
     const concurrency = atOnce ?? (place.kind === 'store' ? storeConcurrency : 1)
     const events = applyTarget(target, {
       backend,
@@ -248,11 +247,17 @@ function isPinned({ after, manifest }: PullChange | UpdateChange, { digest, conf
   return manifest !== null && layers !== null && isSameContent(manifestOf(manifest), { config, layers })
 }
 
-/** Before anything is updated: with the versions of before in the file, the next plan would be held to what no tag names any more. */
-async function assertLockReplaceable(config: KnownConfig): Promise<void> {
-  const file = lockPathOf(config)
+/**
+ * Before anything is updated: with the versions of before in the file, the next plan would be held to what no tag names any more.
+ *
+ * @throws {OllamaConfigError} `file-not-written`
+ */
+async function assertLockReplaceable(target: Target, lock: Lock | undefined, options: KnownOptions): Promise<void> {
+  const file = lockPathOf(options.config)
+  const writes = lock !== undefined && !options.frozen && target.changes.some(({ action }) => action === 'update')
+  if (file === undefined || !writes) return
   const { assertReplaceable } = await import('../runtime/atomic-file.ts')
-  if (file !== undefined) await assertReplaceable(file)
+  await assertReplaceable(file)
 }
 
 async function openBooks(

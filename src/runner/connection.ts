@@ -6,6 +6,7 @@ import { quoted } from '../artifact/text.ts'
 import type { Address } from '../backend/address.ts'
 import type { Backend } from '../backend/backend.ts'
 import { createHostBackend, type HostBackendOptions } from '../backend/http.ts'
+import type { WaitOptions } from '../backend/wait.ts'
 import type { Config } from '../config/config.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { DesiredState } from '../plan/state.ts'
@@ -64,13 +65,8 @@ export interface ConnectOptions {
   readonly registryUrl?: ((host: string, insecure: boolean) => string) | undefined
 }
 
-/** Of what begins with a look at a server that may be starting. */
-export interface ReadyOptions extends ConnectOptions {
-  /** Go on trying that long, in milliseconds, while the server does not answer. Default: 0. Not for a store. */
-  readonly waitMs?: number | undefined
-  /** Called once when waiting begins. */
-  readonly onWait?: (() => void) | undefined
-}
+/** Of what begins with a look at a server that may be starting. A store is not waited for. */
+export type ReadyOptions = ConnectOptions & WaitOptions
 
 /** Which server or store a config and these options lead to, and who said so. @throws {OllamaConfigError} `usage`, `invalid-address` */
 export function selectTarget(config: KnownConfig | Config, options: ConnectOptions = {}): PlaceSelection {

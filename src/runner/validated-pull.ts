@@ -163,22 +163,21 @@ async function pullAll(plan: Plan, config: KnownConfig, options: ValidatedPullOp
   }
 }
 
-/** What starts from a model that was not brought was not begun, and says no more than that: the reason is that of its source. */
+/**
+ * What starts from a model that was not brought was not begun, and says no more than that: the reason is that of its source, which comes
+ * before it.
+ */
 function errorsOf(results: readonly ChangeResult[], pending: readonly Change[]): ReadonlyMap<string, ErrorData> {
-  const failed = new Map(results.flatMap(({ id, error }) => (error === undefined ? [] : [[id, error] as const])))
   const sources = new Map(pending.map(({ id, dependsOn }) => [id, dependsOn]))
-  const errorOf = (id: string): ErrorData | undefined => {
-    const own = failed.get(id)
-    if (own !== undefined) return own
-    for (const source of sources.get(id) ?? []) {
-      const error = errorOf(source)
-      if (error !== undefined) return error
-    }
-    return undefined
+  const errors = new Map<string, ErrorData>()
+  for (const { id, error, skipReason } of results) {
+    const inherited = skipReason === 'dependency-failed' ? (sources.get(id) ?? []) : []
+    const told = error ?? inherited.map((source) => errors.get(source)).find((one) => one !== undefined)
+    if (told !== undefined) errors.set(id, told)
   }
   return new Map(
-    results.flatMap(({ id, reference, skipReason }) => {
-      const error = skipReason === 'dependency-failed' ? errorOf(id) : failed.get(id)
+    results.flatMap(({ id, reference }) => {
+      const error = errors.get(id)
       return error === undefined ? [] : [[reference, error] as const]
     }),
   )

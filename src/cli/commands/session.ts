@@ -34,9 +34,9 @@ export function folderOf({ cwd = '.' }: Pick<CommonFlags, 'cwd'>, context: Pick<
  * @throws {OllamaConfigError} as `loadConfig`, and `usage`
  */
 export async function openSession(flags: CommonFlags, context: Context): Promise<Session> {
-  const connection = connectionOf(flags, context)
-  const { env, signal, logger, host, store } = connection
   const cwd = folderOf(flags, context)
+  const connection = connectionOf(flags, cwd, context)
+  const { env, signal, logger, host, store } = connection
   const loaded = await loadConfig({ cwd, configFile: flags.config, host, store, env, signal, logger })
   logger?.debug('config loaded', { file: loaded.file })
   return { loaded, file: shownPath(loaded.file, context), connection }
@@ -54,13 +54,12 @@ export async function openSessionIfAny(flags: CommonFlags, context: Context): Pr
 
 /** What is left of a session without a config. @throws {OllamaConfigError} `usage` */
 export function sessionWithout(flags: CommonFlags, context: Context): SessionWithout {
-  return { loaded: { models: [] }, file: undefined, connection: connectionOf(flags, context) }
+  return { loaded: { models: [] }, file: undefined, connection: connectionOf(flags, folderOf(flags, context), context) }
 }
 
-function connectionOf(flags: CommonFlags, context: Context): ReadyOptions {
+function connectionOf(flags: CommonFlags, cwd: string, context: Context): ReadyOptions {
   const { env, signal, registryUrl, stderr } = context
   const { host, owner } = flags
-  const cwd = folderOf(flags, context)
   const logger = createLogger(flags, { stderr, cwd })
   const waitMs = parseDuration('--wait', flags.wait)
   if (flags.store !== undefined && flags.wait !== undefined)
