@@ -2,6 +2,14 @@
 /** The program: the only file that touches the real process, its streams and its signals. */
 import type { Context, Output } from './context.ts'
 
+// Everything else needs it, the exit codes among it. Only npm looks at "engines", and only warns.
+const isTooOld = !('getBuiltinModule' in process)
+if (isTooOld) {
+  process.stderr.write(`Error: ollama-config needs Node 20.19 or later, and this is ${process.version}\n`)
+  process.stderr.write('Next: run it with a newer Node, as from https://nodejs.org\n')
+  process.exit(3)
+}
+
 // Node 22.8 and later keep compiled code between runs. Neither node:module nor node:process is imported: the module that
 // an import makes of them reads every lazy property they have, which costs milliseconds on Node and more on Deno.
 if (!('Deno' in globalThis)) {

@@ -117,14 +117,20 @@ async function refuseUnusable(folder: string): Promise<void> {
     if (found === 'usable') return // What comes later in the order is not read.
     if (found === 'absent') continue
     throw new OllamaConfigError('config-not-found', found.problem, {
-      hint: 'remove it, or name another file with --config FILE',
+      hint: `${found.isRefused ? 'check its owner and mode' : 'remove it'}, or name another file with --config FILE`,
       details: { searched: [folder], file },
     })
   }
 }
 
+interface Unusable {
+  readonly problem: string
+  /** It may be fine, but this user may not read it. */
+  readonly isRefused?: boolean
+}
+
 /** Says whether a file can be a config, without reading it. */
-async function look(file: string): Promise<'usable' | 'absent' | { readonly problem: string }> {
+async function look(file: string): Promise<'usable' | 'absent' | Unusable> {
   let step = 'cannot be looked at'
   try {
     const entry = await lstat(file)
@@ -140,7 +146,7 @@ async function look(file: string): Promise<'usable' | 'absent' | { readonly prob
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
     // ENOTDIR: `.config` is a file, which is fine.
     if (step === 'cannot be looked at' && /^(?:ENOENT|ENOTDIR|ENAMETOOLONG)$/.test(code)) return 'absent'
-    return { problem: `"${file}" ${step} (${code})` }
+    return { problem: `"${file}" ${step} (${code})`, isRefused: /^(?:EACCES|EPERM)$/.test(code) }
   }
 }
 

@@ -161,8 +161,9 @@ describe('what cannot be a config is told, not passed over', () => {
     const asRoot = isRoot()
     if (asRoot) process.seteuid?.(65534)
     try {
-      const { message } = await notFound(findConfig({ cwd: join(root, 'a') }))
+      const { message, hint } = await notFound(findConfig({ cwd: join(root, 'a') }))
       assert.equal(message, `"${file}" cannot be read (EACCES)`)
+      assert.equal(hint, 'check its owner and mode, or name another file with --config FILE')
       assert.equal((await notFound(findConfig({ cwd: root, configFile: file }))).message, message)
     } finally {
       if (asRoot) process.seteuid?.(0)

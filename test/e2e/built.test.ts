@@ -175,3 +175,14 @@ test('in a folder that was removed the next step is told, and what needs no fold
     assert.match(stderr, told)
   }
 })
+
+test('a Node that is too old is told so, and not by a stack', node, (t) => {
+  // As before Node 20.16.
+  const cwd = tempFolder(t, { 'old.cjs': 'delete process.getBuiltinModule' })
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['--require', path.join(cwd, 'old.cjs'), main], {
+    cwd,
+    encoding: 'utf8',
+  })
+  assert.deepEqual([status, stdout], [3, ''])
+  assert.match(stderr, /^Error: ollama-config needs Node 20\.19 or later, and this is v\S+\nNext: .*\n$/)
+})
