@@ -48,8 +48,10 @@ function versionOf({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
   return [dev, ino, size, mtimeMs, ctimeMs].join(' ')
 }
 
-/** Written twice within a tick of the file system's clock, it may look as if it had been written once. Some count seconds only. */
+/**
+ * Written twice within a tick of the file system's clock, it may look as if it had been written once. Some count seconds only, and Deno
+ * tells no more of the second time.
+ */
 function isSettled({ mtimeMs, ctimeMs }: Stats): boolean {
-  const tickMs = mtimeMs % 1000 === 0 ? 2000 : 100
-  return [mtimeMs, ctimeMs].every((ms) => Math.abs(Date.now() - ms) > tickMs)
+  return [mtimeMs, ctimeMs].every((ms) => Math.abs(Date.now() - ms) > (ms % 1000 === 0 ? 2000 : 100))
 }
