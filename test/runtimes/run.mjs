@@ -39,7 +39,7 @@ const runtimes = {
 
 /** Files, sockets, processes, threads, streams and modules: what differs between runtimes is in these. */
 const ofTheRuntime =
-  /^test\/(runtime|transfer|store\/(mutex|publish)|registry|config\/(load|search)|backend\/(http|contract)|plugins\/hooks|cli\/prompt|e2e\/(apply|plan|store|exec|two-applies))/
+  /^test\/(runtime|transfer|store\/(mutex|publish|small-files)|registry|config\/(load|search)|backend\/(http|contract)|plugins\/hooks|cli\/prompt|e2e\/(apply|plan|store|exec|two-applies))/
 
 const words = process.argv.slice(2)
 const quick = words.includes('quick')
