@@ -78,7 +78,7 @@ export interface InstalledModel {
   readonly parentModel?: string
   /** A cloud model: it runs at this address and has no weights here. */
   readonly remoteHost?: string
-  /** Which of its parts are not there in full, for people: `weights (wrong size), params (missing)`. Only a store tells. */
+  /** What makes it of no use, for people: `weights (wrong size), params (missing)`. The listing of a host does not tell. */
   readonly damage?: string
 }
 

@@ -9,6 +9,7 @@ import { diff } from '../plan/diff.ts'
 import { type Change, formatVersion, type Plan } from '../plan/plan.ts'
 import { type Intent, isUpdated } from '../plan/resolution.ts'
 import type { DesiredModel, DesiredState } from '../plan/state.ts'
+import { withDamage } from '../resolution/damage.ts'
 import { createFileReader, type FileReader } from '../resolution/inputs.ts'
 import { resolvePlan } from '../resolution/resolve.ts'
 import { suggest } from '../suggest.ts'
@@ -79,12 +80,13 @@ export async function createPlan(
 }
 
 async function planTarget(
-  { desired, place, backend, actual, recalled, diagnostics: notes }: Survey,
+  { desired, place, backend, actual: listed, recalled, diagnostics: notes }: Survey,
   intent: Intent,
   options: CreatePlanOptions & { readonly offline: boolean; readonly readFile: FileReader },
 ): Promise<Plan['targets'][number]> {
   const { offline, readFile, env = process.env, signal } = options
-  const { serverVersion } = actual
+  const { serverVersion } = listed
+  const actual = await withDamage(listed, { desired, recalled, backend, signal })
   const budgetMs = intent.update === null ? registryBudgetMs : longRegistryBudgetMs
   const startMs = performance.now()
   const resolution = await resolvePlan({

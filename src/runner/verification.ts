@@ -9,7 +9,8 @@ import {
   referenceKey,
 } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
-import { type ErrorData, OllamaConfigError } from '../errors.ts'
+import { showStored } from '../backend/store-shown.ts'
+import { type ErrorData, OllamaConfigError, toErrorData } from '../errors.ts'
 import { formatVersion } from '../plan/plan.ts'
 import type { DesiredState } from '../plan/state.ts'
 import { surveyLeftovers } from '../store/collect.ts'
@@ -67,7 +68,13 @@ export async function verifyFiles(known: KnownConfig, options: VerifyModelsOptio
     }
   }
   const declared = new Set(desired.models.map(({ reference }) => referenceKey(reference)))
-  const models = wanted.map((model) => resultOf(model, { layout, declared, checked, repaired, failures }))
+  const results = wanted.map((model) => resultOf(model, { layout, declared, checked, repaired, failures }))
+  const models: VerifiedModel[] = []
+  // One after the other: each is a few reads, after all of its bytes.
+  for (const [index, result] of results.entries()) {
+    const problem = result.status === 'damaged' ? undefined : await loadProblem(wanted[index], layout, signal)
+    models.push(problem === undefined ? result : { ...result, status: 'damaged', damage: [...result.damage, problem] })
+  }
   const { leftovers } = await surveyLeftovers(layout, { signal })
   return { formatVersion, address, folder: layout.folder, models, leftovers }
 }
@@ -144,6 +151,31 @@ function resultOf(model: Wanted, { layout, declared, checked, repaired, failures
   const status = damage.length === 0 ? 'sound' : damage.every((part) => part.repaired) ? 'repaired' : 'damaged'
   const { name, digest, sizeBytes } = model
   return { reference: name, status, declared: isDeclared, digest, sizeBytes, damage }
+}
+
+/** Of what is sound byte for byte: a registry may serve anything. */
+async function loadProblem(
+  model: Wanted | undefined,
+  layout: Layout,
+  signal: AbortSignal | undefined,
+): Promise<DamagedPart | undefined> {
+  if (model === undefined || !isStored(model)) return undefined
+  try {
+    await showStored(layout, model, { signal })
+    return undefined
+  } catch (error) {
+    signal?.throwIfAborted()
+    const { code, message } = toErrorData(error)
+    const hint = 'its bytes are those of its registry: declare another tag, or tell whoever published it'
+    return {
+      what: 'model',
+      digest: null,
+      problem: 'no-model',
+      found: '',
+      repaired: false,
+      error: { code, message, hint },
+    }
+  }
 }
 
 /** Without it nobody knows which version it was: apply decides anew. */

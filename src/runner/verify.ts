@@ -52,15 +52,16 @@ export interface VerifiedModel {
 }
 
 export interface DamagedPart {
-  /** `weights`, `template`, `manifest` and so on. */
+  /** `weights`, `template`, `manifest` and so on; `model` for all of it together. */
   readonly what: string
-  /** `null` for the manifest. */
+  /** Of a blob; `null` for what is none. */
   readonly digest: string | null
-  readonly problem: BlobProblem
+  /** `no-model`: its files are what their digests say, and nothing that a server can load. */
+  readonly problem: BlobProblem | 'no-model'
   /** What was found instead, for people; empty where the problem says it all. */
   readonly found: string
   readonly repaired: boolean
-  /** Why it was not repaired, of a manifest why it cannot be; `null` also when that was not asked for. */
+  /** Why it was not repaired, of what is no blob why it cannot be; `null` also when that was not asked for. */
   readonly error: ErrorData | null
 }
 

@@ -22,6 +22,7 @@ const problemWords: Readonly<Record<DamagedPart['problem'], string>> = {
   'wrong-size': 'wrong size',
   'wrong-bytes': 'wrong bytes',
   unreadable: 'cannot be read',
+  'no-model': 'no server can load it',
 }
 
 export function formatVerification(verification: Verification, options: VerificationViewOptions): string {
@@ -82,7 +83,7 @@ function endLines({ models }: Verification, options: VerificationViewOptions): r
     `${count('sound')} sound`,
   ]
   const repairs = models.some(({ damage }) => damage.some(({ digest, repaired }) => digest !== null && !repaired))
-  const writes = models.some(({ declared, damage }) => declared && damage.some(({ digest }) => digest === null))
+  const writes = models.some(({ declared, damage }) => declared && damage.some(({ what }) => what === 'manifest'))
   return [
     `${counted(models.length, 'model')}: ${parts.join(', ')}.`,
     ...(repairs && options.repairCommand !== undefined
