@@ -57,14 +57,14 @@ export async function collectLeftovers(
 ): Promise<Collected> {
   signal?.throwIfAborted()
   if (leftovers.length === 0) return { removed: [], freedBytes: 0, spared: [] }
-  const [{ collect }, { assertKnownLayout, layoutOf }, { holdStore }] = await Promise.all([
+  const [{ collect }, { assertKnownLayout, layoutOf }, { holdFullStore }] = await Promise.all([
     import('../store/collect.ts'),
     import('../store/layout.ts'),
     import('../store/mutex.ts'),
   ])
   const layout = layoutOf(folder)
   assertKnownLayout(layout)
-  const hold = await holdStore(layout, { signal, onWait: onBusy, command: 'collect' })
+  const hold = await holdFullStore(layout, { signal, onWait: onBusy, command: 'collect' })
   try {
     return await collect(layout, leftovers, { signal, now, assertHeld: () => hold.assertHeld() })
   } finally {

@@ -1,5 +1,6 @@
 /** What is collected from a store, and how much more is not. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import {
   linkSync,
   mkdirSync,
@@ -12,6 +13,7 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { parseReference } from '../../src/artifact/reference.ts'
 import { collect, surveyLeftovers } from '../../src/store/collect.ts'
 import { blobFile, type Layout, manifestFile } from '../../src/store/layout.ts'
@@ -338,6 +340,39 @@ test('who lost the mutex, or is told to stop, removes nothing more', async (t) =
   await assert.rejects(collect(layout, leftovers, { now: later, signal }), (error) => error === reason)
   await assert.rejects(surveyLeftovers(layout, { signal }), (error) => error === reason)
   assert.equal(filesIn(layout.blobs).length, 1)
+})
+
+test('a disk that has no room even for the mutex is made room on', (t) => {
+  if (!isPosix || 'Bun' in globalThis) return t.skip('there is no limit on the size of files here')
+  const layout = storeWith(t)
+  addBlob(layout, 'one')
+  addBlob(layout, 'two')
+  const source = (name: string) => JSON.stringify(new URL(`../../src/${name}`, import.meta.url).href)
+  const program = path.join(path.dirname(layout.folder), 'program.mts')
+  writeFileSync(
+    program,
+    `import { collectLeftovers, findLeftovers } from ${source('index.ts')}
+     process.on('SIGXFSZ', () => {})
+     const now = () => Date.now() + ${2 * hour}
+     const found = await findLeftovers(undefined, { store: ${JSON.stringify(layout.folder)}, now })
+     const { removed } = await collectLeftovers(found, { now })
+     console.log(removed.length)`,
+  )
+  t.after(() => rmSync(program))
+  const runtime =
+    'Deno' in globalThis ? ['run', '-A', '--no-check', '--no-prompt'] : ['--import', import.meta.resolve('tsx')]
+  const { stdout, stderr } = spawnSync(
+    'bash',
+    // No file may have a byte, nor what tsx keeps; a pipe is none.
+    ['-c', `trap '' XFSZ; ulimit -f 0; exec "$@"`, 'bash', process.execPath, ...runtime, program],
+    {
+      encoding: 'utf8',
+      cwd: fileURLToPath(new URL('../..', import.meta.url)),
+      env: { ...process.env, TSX_DISABLE_CACHE: '1' },
+    },
+  )
+  assert.equal(stdout, '2\n', stderr)
+  assert.deepEqual(filesIn(layout.blobs), [])
 })
 
 test('a store that is not there has no leftovers', async (t) => {
