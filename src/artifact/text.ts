@@ -70,9 +70,14 @@ export function counted(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? '' : 's'}`
 }
 
-/** A value of the user's or of a server's, in quotes, for a message. */
-export function quoted(text: string): string {
-  return JSON.stringify(printable(text, 100))
+/** A value of the user's or of a server's, in quotes, for a message. Backslashes are those of paths on Windows, to be copied as they are. */
+export function quoted(text: string, maxLength = 100): string {
+  return `"${printable(text, maxLength).replaceAll('"', '\\"')}"`
+}
+
+/** As {@link quoted}, for a file or a folder: whole, since people copy it. */
+export function quotedPath(path: string): string {
+  return quoted(path, 4096)
 }
 
 /** As {@link quoted}, for a name that may have been written with a user and a password in front of an `@`. */

@@ -2,7 +2,7 @@
 import { blobsOf, type Layer, type Manifest, parseManifest, shortDigest } from '../artifact/manifest.ts'
 import { formatReference, type Reference } from '../artifact/reference.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
-import { quoted } from '../artifact/text.ts'
+import { quotedPath } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { codeOf } from '../registry/problems.ts'
 import type { DownloadClient } from '../registry/registry.ts'
@@ -123,7 +123,7 @@ async function* bringAll(blobs: readonly Layer[], options: PullBlobsOptions): As
 function removedByOthers({ reference, layout }: PullBlobsOptions): OllamaConfigError {
   return new OllamaConfigError(
     'verification-failed',
-    `"${formatReference(reference)}" was not installed: another program removes its parts from ${quoted(layout.blobs)}`,
+    `"${formatReference(reference)}" was not installed: another program removes its parts from ${quotedPath(layout.blobs)}`,
     { hint: 'apply again when no server starts or deletes models on this folder' },
   )
 }

@@ -1,7 +1,7 @@
 /** A model directory as a backend: no server is needed, and one may run on it. */
 import { blobsOf } from '../artifact/manifest.ts'
 import { formatReference, parseListedName, type Reference } from '../artifact/reference.ts'
-import { printable, quoted } from '../artifact/text.ts'
+import { printable, quoted, quotedPath } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { ActualState } from '../plan/state.ts'
 import { createRegistryClient, type RegistryClientOptions } from '../registry/client.ts'
@@ -242,7 +242,7 @@ class StoreBackend implements Backend {
     signal?.throwIfAborted()
     const model = present(await this.#findAll(parseListedName(name), signal))
     if (model !== undefined) return model
-    throw new OllamaConfigError('model-not-found', `Model ${quoted(name)} is not in ${quoted(this.address)}`, {
+    throw new OllamaConfigError('model-not-found', `Model ${quoted(name)} is not in ${quotedPath(this.address)}`, {
       hint: 'check the name; "ollama-config plan --all" lists what is there',
     })
   }

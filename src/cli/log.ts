@@ -2,7 +2,7 @@
 import { appendFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { jsonText } from '../artifact/json-text.ts'
-import { printable, quoted } from '../artifact/text.ts'
+import { printable, quotedPath } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Context } from './context.ts'
@@ -45,7 +45,7 @@ export function createLogger(
 
 function assertWritable(file: string): void {
   const refused = (problem: string, cause?: unknown) =>
-    new OllamaConfigError('usage', `The log file ${quoted(file)} cannot be written: ${problem}`, {
+    new OllamaConfigError('usage', `The log file ${quotedPath(file)} cannot be written: ${problem}`, {
       hint: 'name another file with --log-file',
       cause,
     })

@@ -5,7 +5,7 @@
  */
 import { open, readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { printable, quoted } from '../artifact/text.ts'
+import { printable, quotedPath } from '../artifact/text.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { makePrivateFolder, notWritten, writeTemporary } from '../runtime/atomic-file.ts'
 import { isNotPermitted } from '../runtime/not-permitted.ts'
@@ -208,7 +208,11 @@ function notRead(folder: string, error: unknown): unknown {
 }
 
 function noFile(folder: string, name: string): OllamaConfigError {
-  return unreadable(folder, `${name} is no file`, `remove what is in the place of ${quoted(path.join(folder, name))}`)
+  return unreadable(
+    folder,
+    `${name} is no file`,
+    `remove what is in the place of ${quotedPath(path.join(folder, name))}`,
+  )
 }
 
 export function unreadable(
@@ -218,7 +222,7 @@ export function unreadable(
 ): OllamaConfigError {
   return new OllamaConfigError(
     'record-invalid',
-    `The record of earlier applies in ${quoted(folder)} cannot be read: ${problem}`,
+    `The record of earlier applies in ${quotedPath(folder)} cannot be read: ${problem}`,
     { hint },
   )
 }
@@ -226,7 +230,7 @@ export function unreadable(
 export function newer(folder: string): OllamaConfigError {
   return new OllamaConfigError(
     'record-invalid',
-    `The record of earlier applies in ${quoted(folder)} was written by a newer ollama-config`,
+    `The record of earlier applies in ${quotedPath(folder)} was written by a newer ollama-config`,
     { hint: 'update ollama-config', details: { newer: true } },
   )
 }

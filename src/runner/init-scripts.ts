@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { quoted } from '../artifact/text.ts'
+import { quotedPath } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { addEntries } from '../init/scripts.ts'
 import { writeFileAtomically } from '../runtime/atomic-file.ts'
@@ -54,14 +54,14 @@ export async function prepareScripts(folder: string): Promise<PreparedScripts> {
       },
     }
   }
-  throw new OllamaConfigError('usage', `There is no package.json, deno.json or deno.jsonc in ${quoted(folder)}`, {
+  throw new OllamaConfigError('usage', `There is no package.json, deno.json or deno.jsonc in ${quotedPath(folder)}`, {
     hint: 'leave out --scripts, or make one of them first',
   })
 }
 
 async function readText(file: string): Promise<string> {
   const problem = (why: string, cause?: unknown) =>
-    new OllamaConfigError('usage', `${quoted(file)} ${why}`, { hint: 'leave out --scripts', cause })
+    new OllamaConfigError('usage', `${quotedPath(file)} ${why}`, { hint: 'leave out --scripts', cause })
   // Of a pipe the reading would never end.
   if (!statSync(file, { throwIfNoEntry: false })?.isFile()) throw problem('is no file')
   return readFile(file, 'utf8').catch((cause: unknown) => {
@@ -72,7 +72,7 @@ async function readText(file: string): Promise<string> {
 function changedMeanwhile(file: string): OllamaConfigError {
   return new OllamaConfigError(
     'file-not-written',
-    `${quoted(file)} was changed by somebody else meanwhile: it is left as it is`,
+    `${quotedPath(file)} was changed by somebody else meanwhile: it is left as it is`,
     {
       hint: 'run "ollama-config init --scripts" once more',
     },

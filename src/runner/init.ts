@@ -3,7 +3,7 @@ import { lstatSync } from 'node:fs'
 import { open, readFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { decodeModelfile } from '../artifact/modelfile.ts'
-import { quoted } from '../artifact/text.ts'
+import { quotedPath } from '../artifact/text.ts'
 import { configPlaces } from '../config/search.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { KeptModel } from '../init/draft.ts'
@@ -138,7 +138,7 @@ const maxListBytes = 1024 * 1024
 
 async function readList(file: string): Promise<Uint8Array> {
   const problem = (why: string) =>
-    new OllamaConfigError('usage', `The list ${quoted(file)} ${why}`, { hint: 'check --from' })
+    new OllamaConfigError('usage', `The list ${quotedPath(file)} ${why}`, { hint: 'check --from' })
   const stats = await stat(file).catch(() => undefined)
   if (stats === undefined) throw problem('is not there')
   if (!stats.isFile()) throw problem('is no file')
@@ -149,7 +149,7 @@ async function readList(file: string): Promise<Uint8Array> {
 }
 
 function configExists(file: string): OllamaConfigError {
-  return new OllamaConfigError('config-exists', `There is a config already: ${quoted(file)}`, {
+  return new OllamaConfigError('config-exists', `There is a config already: ${quotedPath(file)}`, {
     hint: 'see what it does with "ollama-config plan", or move it away first',
     details: { file },
   })

@@ -4,7 +4,7 @@
  */
 import { blobsOf, type Layer, shortDigest } from '../artifact/manifest.ts'
 import { parseListedName, type Reference, referenceKey } from '../artifact/reference.ts'
-import { quoted } from '../artifact/text.ts'
+import { quotedPath } from '../artifact/text.ts'
 import { bringBlob } from '../backend/store-blob.ts'
 import { type ErrorData, OllamaConfigError, toErrorData } from '../errors.ts'
 import type { DesiredModel, DesiredState } from '../plan/state.ts'
@@ -144,7 +144,7 @@ function onlyHere(blob: Layer, stored: readonly StoredModel[], desired: DesiredS
   const pulled = namers.filter(({ reference }) => baseOf(reference, stored, desired) === undefined)
   const [made] = namers
   if (made !== undefined && pulled.length === 0) {
-    const remove = place.kind === 'host' ? `"ollama rm ${made.name}"` : `remove ${quoted(made.file)}`
+    const remove = place.kind === 'host' ? `"ollama rm ${made.name}"` : `remove ${quotedPath(made.file)}`
     const isDeclared = namers.some(({ reference }) => declaredAs(reference, desired) !== undefined)
     const then = isDeclared
       ? 'then "ollama-config apply" builds it again'

@@ -1,5 +1,5 @@
 /** Where the files of a place lie, for what works on files: a store says so, a server only where it runs on this machine. */
-import { printable, quoted } from '../artifact/text.ts'
+import { printable, quotedPath } from '../artifact/text.ts'
 import { modelFolderOf } from '../backend/model-folder.ts'
 import { readStateWhenReady } from '../backend/wait.ts'
 import type { Config } from '../config/config.ts'
@@ -49,7 +49,7 @@ async function assertOfServer(
   actual: ActualState,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const folder = quoted(layout.folder)
+  const folder = quotedPath(layout.folder)
   const { holdsModels } = await import('../store/holds-models.ts')
   const isItsOwn = await holdsModels(layout, actual.models, { signal }).catch((error: unknown) => {
     signal?.throwIfAborted()

@@ -8,7 +8,7 @@ import {
   type Reference,
   referenceKey,
 } from '../artifact/reference.ts'
-import { quoted } from '../artifact/text.ts'
+import { quoted, quotedPath } from '../artifact/text.ts'
 import { showStored } from '../backend/store-shown.ts'
 import { type ErrorData, OllamaConfigError, toErrorData } from '../errors.ts'
 import { formatVersion } from '../plan/plan.ts'
@@ -185,6 +185,6 @@ function lostManifest(name: string, file: string, isDeclared: boolean): ErrorDat
     message: `The manifest of "${name}" cannot be read, so that nothing is known of its parts`,
     hint: isDeclared
       ? '"ollama-config apply" writes it again'
-      : `declare the model and apply, or remove ${quoted(file)}`,
+      : `declare the model and apply, or remove ${quotedPath(file)}`,
   }
 }

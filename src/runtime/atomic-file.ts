@@ -13,7 +13,7 @@ import {
   stat,
 } from 'node:fs/promises'
 import path from 'node:path'
-import { printable, quoted } from '../artifact/text.ts'
+import { printable, quotedPath } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { isNotPermitted } from './not-permitted.ts'
 import { hasCode } from './transport-error.ts'
@@ -131,7 +131,7 @@ export async function makeFolders(folder: string, { mode, onMade }: MakeFoldersO
       if (attempt < maxTries && hasCode(error) && error.code === 'ENOENT') continue
       const parent = path.dirname(missing.at(-1) ?? folder)
       if (!hasCode(error) || error.code !== 'ENOENT') throw error
-      throw unmakeable(folder, `no folder can be made in ${quoted(parent)}`, 'choose another place', error)
+      throw unmakeable(folder, `no folder can be made in ${quotedPath(parent)}`, 'choose another place', error)
     }
   }
 }
@@ -151,19 +151,19 @@ async function isFolder(folder: string): Promise<boolean> {
   const found = await stat(folder).catch(ifMissing)
   if (found !== undefined) {
     if (found.isDirectory()) return true
-    throw unmakeable(folder, `${quoted(folder)} is no folder`, 'check the path')
+    throw unmakeable(folder, `${quotedPath(folder)} is no folder`, 'check the path')
   }
   const isLink = await lstat(folder).then(
     (link) => link.isSymbolicLink(),
     () => false,
   )
   if (!isLink) return false
-  const problem = `the symbolic link ${quoted(folder)} leads to nothing that is there`
+  const problem = `the symbolic link ${quotedPath(folder)} leads to nothing that is there`
   throw unmakeable(folder, problem, 'make the folder that it leads to, or check where it leads')
 }
 
 function unmakeable(folder: string, problem: string, hint: string, cause?: unknown): OllamaConfigError {
-  return new OllamaConfigError('file-not-written', `${quoted(folder)} cannot be made: ${problem}`, { hint, cause })
+  return new OllamaConfigError('file-not-written', `${quotedPath(folder)} cannot be made: ${problem}`, { hint, cause })
 }
 
 /** A rename is on the disk when its folder is; where a folder cannot be opened, as on Windows, there is nothing to do. */
@@ -204,7 +204,7 @@ export function notWritten(file: string, error: unknown): unknown {
   if (error instanceof OllamaConfigError) return error
   const code = hasCode(error) ? error.code : ''
   const [, hint] = (Object.hasOwn(reasons, code) ? reasons[code] : undefined) ?? ['', 'check the path']
-  return new OllamaConfigError('file-not-written', `${quoted(file)} cannot be written: ${reasonOf(error)}`, {
+  return new OllamaConfigError('file-not-written', `${quotedPath(file)} cannot be written: ${reasonOf(error)}`, {
     hint,
     cause: error,
   })

@@ -1,7 +1,7 @@
 /** One process at a time at a file, for as long as it takes to read it, change it and write it. */
 import { link, open, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { quoted } from '../artifact/text.ts'
+import { quotedPath } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { notWritten } from './atomic-file.ts'
 import { sleep } from './sleep.ts'
@@ -55,9 +55,13 @@ export async function withFileMutex<T>(
 
 /** Only where what a crash left cannot be moved away either: then it stays so. */
 function heldByOther(file: string, mutex: string): OllamaConfigError {
-  return new OllamaConfigError('file-not-written', `${quoted(file)} cannot be written: another process is writing it`, {
-    hint: `run the same again; when no other ollama-config runs, remove ${quoted(mutex)}, which one left that was killed`,
-  })
+  return new OllamaConfigError(
+    'file-not-written',
+    `${quotedPath(file)} cannot be written: another process is writing it`,
+    {
+      hint: `run the same again; when no other ollama-config runs, remove ${quotedPath(mutex)}, which one left that was killed`,
+    },
+  )
 }
 
 /** By the time that the file has, and by ours: a clock that was set back makes it one of the future. */

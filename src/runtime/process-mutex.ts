@@ -4,7 +4,7 @@
  * process in another container or on another machine.
  */
 import { chmod, link, lstat, open, readFile, rename, rm, stat } from 'node:fs/promises'
-import { quoted } from '../artifact/text.ts'
+import { quotedPath } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { notWritten } from './atomic-file.ts'
 import { withFileMutex } from './file-mutex.ts'
@@ -251,7 +251,7 @@ function stuck(file: string, place: string, holder: Holder): OllamaConfigError {
     'store-busy',
     `${place} was in use by ${wordsFor(holder)}, and what it left cannot be removed`,
     {
-      hint: `remove ${quoted(file)} as the user to whom it belongs, or as root`,
+      hint: `remove ${quotedPath(file)} as the user to whom it belongs, or as root`,
     },
   )
 }

@@ -1,7 +1,7 @@
 /** Runs somebody's command in our place: with our terminal, our streams and the signals that come to us. */
 import { constants } from 'node:os'
 import path from 'node:path'
-import { quoted } from '../artifact/text.ts'
+import { quoted, quotedPath } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { batchArguments, isBatchFile } from './batch-file.ts'
 import { findProgram, isProgram, programNames } from './find-program.ts'
@@ -107,7 +107,7 @@ function notFound(name: string, place: Place, cause?: unknown): OllamaConfigErro
     hint: /\s/.test(name)
       ? 'give its words one by one, without quotes around all of them; a line for a shell goes into sh -c "…"'
       : isPath
-        ? `check the path: it leads to ${quoted(path.resolve(place.cwd, name))}`
+        ? `check the path: it leads to ${quotedPath(path.resolve(place.cwd, name))}`
         : `check the name; one of the project's dependencies is run as in npx ${name || 'NAME'}`,
     cause,
   })

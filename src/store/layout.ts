@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { isDigest } from '../artifact/manifest.ts'
 import { formatReference, parseListedName, type Reference } from '../artifact/reference.ts'
-import { quoted, settingOf } from '../artifact/text.ts'
+import { quoted, quotedPath, settingOf } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 
 export interface Layout {
@@ -71,7 +71,7 @@ export function assertKnownLayout({ folder }: Layout): void {
   if (!existsSync(path.join(folder, 'manifests-v2'))) return
   throw new OllamaConfigError(
     'store-unsupported',
-    `The store ${quoted(folder)} has a "manifests-v2", which this version does not know`,
+    `The store ${quotedPath(folder)} has a "manifests-v2", which this version does not know`,
     { hint: 'update ollama-config; until then only the Ollama server can work on this folder' },
   )
 }

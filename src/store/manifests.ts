@@ -4,7 +4,7 @@ import path from 'node:path'
 import { type Manifest, nominalBytes } from '../artifact/manifest.ts'
 import { compareText, formatReference, parseListedName, type Reference } from '../artifact/reference.ts'
 import { readStoredManifest } from '../artifact/stored-manifest.ts'
-import { quoted } from '../artifact/text.ts'
+import { quotedPath } from '../artifact/text.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { NotReadableError } from '../runtime/regular-file.ts'
 import { sha256 } from '../runtime/sha256.ts'
@@ -141,7 +141,7 @@ async function assertFolder(folder: string): Promise<void> {
     throw notReadable(folder, error)
   })
   if (found === undefined || found.isDirectory()) return
-  throw new OllamaConfigError('store-unreadable', `${quoted(folder)} is no folder`, {
+  throw new OllamaConfigError('store-unreadable', `${quotedPath(folder)} is no folder`, {
     hint: "name the folder that has Ollama's blobs and manifests",
   })
 }

@@ -1,6 +1,6 @@
 /** One process of ours at a time in a store. */
 import path from 'node:path'
-import { quoted } from '../artifact/text.ts'
+import { quotedPath } from '../artifact/text.ts'
 import { isOllamaConfigError } from '../errors.ts'
 import { holdMutex, type MutexHold, type MutexOptions } from '../runtime/process-mutex.ts'
 import { hasCode } from '../runtime/transport-error.ts'
@@ -10,7 +10,7 @@ export const mutexName = '.ollama-config-mutex'
 
 /** @throws {OllamaConfigError} as `holdMutex` */
 export async function holdStore({ folder }: Layout, options: MutexOptions = {}): Promise<MutexHold> {
-  return holdMutex(path.join(folder, mutexName), quoted(folder), options)
+  return holdMutex(path.join(folder, mutexName), quotedPath(folder), options)
 }
 
 /**

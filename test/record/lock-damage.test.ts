@@ -123,7 +123,9 @@ test('a lock file that is there but cannot be looked at is never taken for none'
   assert.equal(await readLock(path.join(folder, 'file', 'x.lock.json')), undefined)
   symlinkSync('loop.lock.json', path.join(folder, 'loop.lock.json'))
   await assert.rejects(readLock(path.join(folder, 'loop.lock.json')), refused(/loop\.lock\.json cannot be read/))
-  await assert.rejects(readLock(path.join(folder, `${'n'.repeat(300)}.lock.json`)), refused(/cannot be read/))
+  // Of which Windows says that it is not there.
+  if (process.platform !== 'win32')
+    await assert.rejects(readLock(path.join(folder, `${'n'.repeat(300)}.lock.json`)), refused(/cannot be read/))
 })
 
 test('a lock file that no lock file is that large is refused before it is read', async (t) => {

