@@ -201,7 +201,12 @@ class Call {
       const outgoing = request(requestOptions)
       this.#outgoing = outgoing
       // A server may be silent for as long as it hashes or waits: no router shall forget the connection, and one to a machine that is gone ends.
-      outgoing.setSocketKeepAlive(true, keepAliveMs)
+      outgoing.once('socket', (socket) => {
+        const keepAlive = () => socket.setKeepAlive(true, keepAliveMs)
+        // Before it is connected, a Windows that knows no such times would not connect at all.
+        if (socket.connecting) socket.once('connect', keepAlive)
+        else keepAlive()
+      })
       outgoing.on('error', reject)
       outgoing.on('response', (incoming) => {
         this.#status = incoming.statusCode

@@ -583,3 +583,25 @@ test('a line without end is not collected for ever', async () => {
     for await (const _ of readLines(endless(), 10_000));
   }, isTransport('too-large'))
 })
+
+test('a connection that waits for an answer is kept alive, by name and by address', async (t) => {
+  if (process.platform !== 'linux' || 'Bun' in globalThis)
+    return t.skip('only Linux tells of it in a file; Bun does not do it')
+  for (const host of ['127.0.0.1', 'localhost']) {
+    const { listener, arrived } = held()
+    const url = new URL(await serve(t, listener))
+    url.hostname = host
+    const client = createHttpClient({ url: url.origin })
+    const answer = client.send({ path: '/' })
+    const { incoming, outgoing } = await arrived
+    const port = (incoming.socket.remotePort ?? 0).toString(16).toUpperCase().padStart(4, '0')
+    // Local address, remote address, state, queues, and the timer: 02 is that of keep-alive.
+    const line = readFileSync('/proc/net/tcp', 'utf8')
+      .split('\n')
+      .find((one) => one.includes(` 0100007F:${port} 0100007F:`))
+    assert.match(line ?? '', /^\s*\d+: \S+ \S+ 01 \S+ 02:/, host)
+    outgoing.end()
+    await readText(await answer, 100)
+    client.close()
+  }
+})
