@@ -595,11 +595,11 @@ test('a connection that waits for an answer is kept alive, by name and by addres
     const answer = client.send({ path: '/' })
     const { incoming, outgoing } = await arrived
     const port = (incoming.socket.remotePort ?? 0).toString(16).toUpperCase().padStart(4, '0')
-    // Local address, remote address, state, queues, and the timer: 02 is that of keep-alive.
-    const line = readFileSync('/proc/net/tcp', 'utf8')
-      .split('\n')
-      .find((one) => one.includes(` 0100007F:${port} 0100007F:`))
-    assert.match(line ?? '', /^\s*\d+: \S+ \S+ 01 \S+ 02:/, host)
+    // Local address, remote address, state, queues, and the timer: 02 is that of keep-alive, after 01 while a byte is not acknowledged.
+    const timer = () =>
+      new RegExp(` 0100007F:${port} 0100007F:\\S+ 01 \\S+ (\\d\\d):`).exec(readFileSync('/proc/net/tcp', 'utf8'))?.[1]
+    while (timer() === '01') await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(timer(), '02', host)
     outgoing.end()
     await readText(await answer, 100)
     client.close()
