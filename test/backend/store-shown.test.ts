@@ -38,7 +38,8 @@ function recorded({ folder }: Layout, recording: string, name: string): ModelDet
     ({ request: { body } }) => body.model === name && body.options === undefined && body.verbose === undefined,
   )
   assert.ok(found, name)
-  const text = JSON.stringify(found.response.body).replaceAll('$OLLAMA_MODELS', JSON.stringify(folder).slice(1, -1))
+  const blobs = JSON.stringify(path.join(folder, 'blobs', '_')).slice(1, -2)
+  const text = JSON.stringify(found.response.body).replaceAll('$OLLAMA_MODELS/blobs/', blobs)
   return readDetails(JSON.parse(text), context)
 }
 

@@ -543,7 +543,7 @@ test('a model that cannot be read is not said to be missing', async (t) => {
   await pull('a')
   writeFileSync(manifestFile(layout, parseListedName('a')), '{')
   assert.deepEqual((await backend.readState()).unreadable, ['a:latest'])
-  const unreadable = { code: 'store-unreadable', message: /"a:latest"/, hint: /library\/a\/latest"/ }
+  const unreadable = { code: 'store-unreadable', message: /"a:latest"/, hint: /library[\\/]a[\\/]latest"/ }
   await assert.rejects(backend.show('a'), unreadable)
   await assert.rejects(backend.delete('a:latest'), unreadable)
   await assert.rejects(build(backend, 'c', { from: 'a:latest' }), unreadable)

@@ -1,6 +1,7 @@
 /** Runs the CLI in this process with captured streams, or as a process of its own with a scrubbed environment. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, openSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, openSync, realpathSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -22,7 +23,7 @@ const mainFile = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)
 export function tempFolder(t: TestContext, files: Readonly<Record<string, string | object>> = {}): string {
   const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'ollama-config-test-')))
   // On Windows a file that was just given up may be open for a moment.
-  t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }))
+  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }))
   for (const [name, content] of Object.entries(files)) {
     writeFileSync(path.join(folder, name), typeof content === 'string' ? content : JSON.stringify(content))
   }
