@@ -5,6 +5,9 @@ import type { CommonFlags } from './command-table.ts'
 import type { Context } from './context.ts'
 import { createStyle, type Style } from './views/style.ts'
 
+/** What tells how a command is typed. */
+type Shell = Pick<Context, 'env' | 'platform'>
+
 interface PlanningFlags extends CommonFlags {
   readonly prune?: boolean
   readonly frozen?: boolean
@@ -13,29 +16,29 @@ interface PlanningFlags extends CommonFlags {
 }
 
 /** The command that carries out what was shown, for the same config and host, or the plan that was saved. */
-export function applyCommand(flags: PlanningFlags, context: Pick<Context, 'env'>, planFile?: string): string {
+export function applyCommand(flags: PlanningFlags, context: Shell, planFile?: string): string {
   const planning = (['prune', 'frozen', 'offline', 'keep-previous'] as const).filter((name) => flags[name])
-  const words = planFile === undefined ? planning.map((name) => `--${name}`) : [shellWord(planFile)]
+  const words = planFile === undefined ? planning.map((name) => `--${name}`) : [shellWord(planFile, context)]
   return commandLine(['apply', ...words], flags, context)
 }
 
 /** A command for the same config, and the same host or store. */
-export function commandLine(words: readonly string[], flags: CommonFlags, { env }: Pick<Context, 'env'>): string {
+export function commandLine(words: readonly string[], flags: CommonFlags, context: Shell): string {
   const value = (name: 'config' | 'cwd' | 'host') => {
     const text = flags[name]
     if (text === undefined) return []
-    return [`--${name}`, name === 'host' && !isShowable(text) ? '…' : shellWord(text)]
+    return [`--${name}`, name === 'host' && !isShowable(text) ? '…' : shellWord(text, context)]
   }
-  const store = flags.store === undefined || flags.store === true ? '' : `=${shellWord(flags.store)}`
+  const store = flags.store === undefined || flags.store === true ? '' : `=${shellWord(flags.store, context)}`
   return [
-    programOf({ env }),
+    programOf(context),
     ...words,
     ...value('config'),
     ...value('cwd'),
     ...value('host'),
     ...(flags.store === undefined ? [] : [`--store${store}`]),
     ...(['owner', 'connections'] as const).flatMap((name) =>
-      flags[name] === undefined ? [] : [`--${name}`, shellWord(flags[name])],
+      flags[name] === undefined ? [] : [`--${name}`, shellWord(flags[name], context)],
     ),
   ].join(' ')
 }
@@ -46,7 +49,7 @@ export function programOf({ env }: Pick<Context, 'env'>): string {
 }
 
 /** Colours, and hints whose commands are for the same config and the same host or store. */
-export function styleFor(color: boolean, flags: CommonFlags, context: Pick<Context, 'env'>): Style {
+export function styleFor(color: boolean, flags: CommonFlags, context: Shell): Style {
   const hint = (text: string) =>
     text.replaceAll(/"ollama-config ([^"]+)"/g, (_, words: string) => {
       // An example knows of no host.
@@ -56,8 +59,10 @@ export function styleFor(color: boolean, flags: CommonFlags, context: Pick<Conte
   return createStyle(color, hint, flags.plain === true)
 }
 
-function shellWord(text: string): string {
-  if (/^[\w./:@%+=-]+$/.test(text)) return text
+function shellWord(text: string, { platform }: Shell): string {
   // What cannot be shown cannot be copied either.
-  return visible(text) === text ? `'${text.replaceAll("'", "'\\''")}'` : '…'
+  if (visible(text) !== text) return '…'
+  // cmd.exe knows no other quotes, PowerShell these too; what is in them is a path, which has none.
+  if (platform === 'win32') return /^[\w./:@+=\\-]+$/.test(text) ? text : `"${text}"`
+  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -63,7 +63,7 @@ test('a folder that is not there is told alike by every command that takes --cwd
       const { code, stdout, stderr } = await runCli([word, '--cwd', name, ...yes, ...rest], { cwd })
       assert.equal(code, 3, command)
       assert.equal(stdout, '', command)
-      assert.equal(stderr, `Error: There is no folder ${JSON.stringify(folder)}\nNext: check --cwd\n`, command)
+      assert.equal(stderr, `Error: There is no folder "${folder}"\nNext: check --cwd\n`, command)
     }
   }
 })

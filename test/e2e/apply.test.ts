@@ -5,6 +5,8 @@ import { test } from 'node:test'
 import type { OllamaServer } from '../support/ollama-server.ts'
 import { type CliOptions, runCli, spawnCli, startServer, tempFolder } from '../support/run-cli.ts'
 
+const posix = { skip: process.platform === 'win32' ? 'a signal of Windows ends a process unasked' : false }
+
 const large = (name: string) => ({
   name,
   layers: [{ mediaType: 'application/vnd.ollama.image.model', size: 300_000_000 }],
@@ -216,32 +218,36 @@ test('apply --wait waits for a server that is still starting', async (t) => {
   assert.deepEqual(server.installed(), ['a:latest'])
 })
 
-test('an interrupted apply exits with 130, says what is left, and the next one goes on from there', async (t) => {
-  const server = await startServer(t, { registry: ['old', large('a'), 'b'] })
-  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['old'] } })
-  const options = { cwd, env: { OLLAMA_HOST: server.url } }
-  // That an apply brought it in is what lets a script delete it where no registry can be asked.
-  assert.equal((await runCli(['apply', '--yes'], options)).code, 0)
-  writeFileSync(path.join(cwd, 'ollama.config.json'), JSON.stringify({ models: ['a', 'b'], prune: 'undeclared' }))
-  const { kill, done } = spawnCli(['apply', '--yes', '--prune'], options)
-  await server.waitForRequest({ path: '/api/pull', model: 'a' })
-  kill('SIGINT')
-  const { code, exitSignal, stdout } = await done
-  assert.deepEqual([code, exitSignal], [130, null])
-  assert.match(
-    stdout,
-    /Left to do:\n {4}pull a:latest\n {4}pull b:latest\n {4}delete old:latest\nInterrupted: nothing changed\n/,
-  )
-  await server.waitForRequest({ path: '/api/pull', aborted: true })
-  assert.deepEqual(server.installed(), ['old:latest'])
-  server.publish('a')
-  const second = await runCli(['apply', '--yes', '--prune'], options)
-  assert.equal(second.code, 0)
-  assert.deepEqual(server.installed(), ['a:latest', 'b:latest'])
-  assert.deepEqual(server.problems, [])
-})
+test(
+  'an interrupted apply exits with 130, says what is left, and the next one goes on from there',
+  posix,
+  async (t) => {
+    const server = await startServer(t, { registry: ['old', large('a'), 'b'] })
+    const cwd = tempFolder(t, { 'ollama.config.json': { models: ['old'] } })
+    const options = { cwd, env: { OLLAMA_HOST: server.url } }
+    // That an apply brought it in is what lets a script delete it where no registry can be asked.
+    assert.equal((await runCli(['apply', '--yes'], options)).code, 0)
+    writeFileSync(path.join(cwd, 'ollama.config.json'), JSON.stringify({ models: ['a', 'b'], prune: 'undeclared' }))
+    const { kill, done } = spawnCli(['apply', '--yes', '--prune'], options)
+    await server.waitForRequest({ path: '/api/pull', model: 'a' })
+    kill('SIGINT')
+    const { code, exitSignal, stdout } = await done
+    assert.deepEqual([code, exitSignal], [130, null])
+    assert.match(
+      stdout,
+      /Left to do:\n {4}pull a:latest\n {4}pull b:latest\n {4}delete old:latest\nInterrupted: nothing changed\n/,
+    )
+    await server.waitForRequest({ path: '/api/pull', aborted: true })
+    assert.deepEqual(server.installed(), ['old:latest'])
+    server.publish('a')
+    const second = await runCli(['apply', '--yes', '--prune'], options)
+    assert.equal(second.code, 0)
+    assert.deepEqual(server.installed(), ['a:latest', 'b:latest'])
+    assert.deepEqual(server.problems, [])
+  },
+)
 
-test('an interruption before the server answered cancels the request and exits with 130', async (t) => {
+test('an interruption before the server answered cancels the request and exits with 130', posix, async (t) => {
   const server = await startServer(t, { registry: ['a'] })
   server.fail({ path: '/api/tags' }, { kind: 'stall' })
   const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })

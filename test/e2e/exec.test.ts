@@ -301,7 +301,9 @@ test('environmentOf() names the host with scheme and port, and never hands on wh
   ]
   for (const [env, host, expected] of cases)
     assert.equal(environmentOf({ models }, { env, host })['OLLAMA_HOST'], expected, host)
-  assert.deepEqual(environmentOf({ models }, { env: {}, store: '/srv/models' }), { OLLAMA_MODELS: '/srv/models' })
+  assert.deepEqual(environmentOf({ models }, { env: {}, store: '/srv/models' }), {
+    OLLAMA_MODELS: path.resolve('/srv/models'),
+  })
 })
 
 test('nothing of ours looks at the stdin of the command', async (t) => {

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { formatVersion } from '../../src/plan/plan.ts'
 import { runCli, spawnCli, startServer, tempFolder } from '../support/run-cli.ts'
 
+const posix = { skip: process.platform === 'win32' ? 'a signal of Windows ends a process unasked' : false }
 const config = (value: object) => ({ 'ollama.config.json': value })
 
 test('plan shows what is missing and what is not declared, and changes nothing', async (t) => {
@@ -271,7 +272,7 @@ test('a config that ends the program, fails behind its back or prints to stdout 
   assert.match(noisy.stderr, /^noise/)
 })
 
-test('an interruption ends the wait for a config function', { timeout: 60_000 }, async (t) => {
+test('an interruption ends the wait for a config function', { timeout: 60_000, ...posix }, async (t) => {
   const text =
     "export default () => { console.log('started'); return new Promise((resolve) => setTimeout(resolve, 1e8)) }\n"
   const cwd = tempFolder(t, { 'ollama.config.mjs': text })

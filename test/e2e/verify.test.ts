@@ -154,7 +154,7 @@ test('a part that was made here of another declaration is told, with what mends 
   flip(blob('Be short.'))
   config(['a', 'b', 'c'])
   const manifest = path.join(store, 'manifests/registry.ollama.ai/library/mine/latest')
-  const remove = `hint: remove ${JSON.stringify(manifest)}`
+  const remove = `hint: remove "${manifest}"`
   const undeclared = (await run(1, ['verify', '--store', '--repair', '--all', 'mine'])).stdout
   assert.ok(undeclared.includes(`${remove}, since no config here tells how it was built\n`), undeclared)
   config(['a', 'b', 'c', { ...mine, system: 'Be long.' }])
@@ -213,7 +213,7 @@ test('models that are not there, and manifests that cannot be read, are told; --
     undeclared,
     /damaged {3}b:latest {5}manifest: cannot be read\n +The manifest of "b:latest" cannot be read/,
   )
-  assert.match(undeclared, /hint: declare the model and apply, or remove "[^"]*b\/latest"\n/)
+  assert.match(undeclared, /hint: declare the model and apply, or remove "[^"]*b[\\/]latest"\n/)
   assert.doesNotMatch(undeclared, /apply --store/)
   config(['b'])
   assert.match(

@@ -123,7 +123,8 @@ export async function runCli(
       },
     },
     stdin: Object.assign(stdin, { isTTY: terminal }),
-    env: { XDG_STATE_HOME: state, HOME: state, ...env },
+    // A terminal of Windows that has the characters of the others.
+    env: { XDG_STATE_HOME: state, HOME: state, WT_SESSION: '1', ...env },
     cwd,
     platform: process.platform,
     signal,
