@@ -1,10 +1,10 @@
 /** `initConfig`: writes a first config. What it needs is loaded when it is called. */
-import { lstatSync } from 'node:fs'
+import { lstatSync, readFileSync, statSync } from 'node:fs'
 import { open, readFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { decodeModelfile } from '../artifact/modelfile.ts'
-import { quotedPath } from '../artifact/text.ts'
-import { configPlaces } from '../config/search.ts'
+import { quoted, quotedPath } from '../artifact/text.ts'
+import { configPlaces, nearestConfig } from '../config/search.ts'
 import { OllamaConfigError } from '../errors.ts'
 import type { KeptModel } from '../init/draft.ts'
 import { hasCode } from '../runtime/transport-error.ts'
@@ -28,6 +28,8 @@ export interface InitOptions extends ReadyOptions {
 export interface InitResult {
   /** Absolute path of the config that was written; `null` where one was there and only scripts were added. */
   readonly file: string | null
+  /** Absolute path of a config further up, which does not count in this folder any more. */
+  readonly hides: string | null
   /** `start`: an example, also where nothing is installed. */
   readonly source: 'installed' | 'list' | 'start'
   /** The list, as an absolute path. */
@@ -51,11 +53,9 @@ export interface AddedScripts {
   readonly written: boolean
 }
 
-const fileName = 'ollama.config.ts'
-
 /**
- * Writes `ollama.config.ts`: of what is installed, of a list, or an example. Never replaces a file. Where a config is there already
- * and only `scripts` is asked for, these alone are added.
+ * Writes `ollama.config.ts` (`.mts` where package.json says `"type": "commonjs"`): of what is installed, of a list, or
+ * an example. Never replaces a file. Where a config is there already and only `scripts` is asked for, these alone are added.
  *
  * @throws {OllamaConfigError} `config-exists`, `file-not-written`, `usage`, and with `fromInstalled` what the host answers
  * @throws {ConfigError} for a list in which a line is no name
@@ -73,13 +73,16 @@ export async function initConfig(options: InitOptions = {}): Promise<InitResult>
   if (present !== undefined && !isOnlyScripts) throw configExists(path.join(folder, present))
   // Before anything is written, so that all of it can be.
   const edit = scripts ? await (await import('./init-scripts.ts')).prepareScripts(folder) : undefined
-  const file = path.join(folder, fileName)
+  const file = path.join(folder, `ollama.config.${isCommonJs(folder) ? 'mts' : 'ts'}`)
+  // Before there is one here.
+  const above = present === undefined ? nearestConfig(folder) : undefined
   const text = isOnlyScripts ? undefined : await draft(file, folder, options)
   signal?.throwIfAborted()
   if (text !== undefined) await writeNew(file, text.config)
   await edit?.write()
   return {
     file: text === undefined ? null : file,
+    hides: above ?? null,
     source: text?.source ?? 'start',
     list: text?.list ?? null,
     declared: text?.declared ?? 0,
@@ -126,6 +129,22 @@ async function example(): Promise<Drafted> {
 
 function countsOf({ items, keep }: { readonly items: readonly object[]; readonly keep: readonly KeptModel[] }) {
   return { declared: items.filter((item) => 'declaration' in item).length, kept: keep }
+}
+
+/**
+ * Whether the package says so. With TypeScript's `verbatimModuleSyntax` no `.ts` file of it may have an `import`; where there is no
+ * "type" Node and most settings of TypeScript take such a file, and the name that everybody knows is better.
+ */
+function isCommonJs(folder: string): boolean {
+  const file = path.join(folder, 'package.json')
+  const parent = path.dirname(folder)
+  try {
+    if (!statSync(file, { throwIfNoEntry: false })?.isFile()) return parent !== folder && isCommonJs(parent)
+    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    return typeof parsed === 'object' && parsed !== null && 'type' in parsed && parsed.type === 'commonjs'
+  } catch {
+    return false
+  }
 }
 
 /** Also a link that leads nowhere. */

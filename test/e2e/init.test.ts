@@ -1,9 +1,10 @@
 /** `init`: what it writes loads, says what is there, and leaves a plan with nothing to do. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { initConfig, isOllamaConfigError, loadConfig } from '../../src/index.ts'
 import { prepareScripts } from '../../src/runner/init-scripts.ts'
 import { makeGguf } from '../support/gguf.ts'
@@ -331,6 +332,50 @@ test('nothing is ever replaced', { skip: process.platform === 'win32' ? 'links n
   assert.equal(code, 3)
   assert.match(stderr, /There is a config already: .*ollama\.config\.ts/)
   assert.equal(existsSync(path.join(cwd, 'elsewhere.ts')), false)
+})
+
+test('a config further up that no longer counts is named', async (t) => {
+  const root = tempFolder(t, { '.git': '', 'ollama.config.json': { models: [] } })
+  const cwd = path.join(root, 'a', 'b')
+  mkdirSync(cwd, { recursive: true })
+  const above = path.join(root, 'ollama.config.json')
+  assert.equal(
+    (await runCli(['init'], { cwd })).stdout,
+    `Wrote ollama.config.ts, a small example.\nIts folder no longer uses ${above}; to go back to that, delete the new file.\nNext: ollama-config plan\n`,
+  )
+  assert.equal((await loadConfig({ cwd })).file, path.join(cwd, 'ollama.config.ts'))
+  rmSync(path.join(cwd, 'ollama.config.ts'))
+  rmSync(above)
+  assert.equal((await initConfig({ cwd })).hides, null)
+})
+
+test('in a package that says it is CommonJS, the config passes the strictest compiler', async (t) => {
+  const root = tempFolder(t, { 'package.json': { type: 'commonjs' } })
+  symlinkSync(
+    fileURLToPath(new URL('../../node_modules', import.meta.url)),
+    path.join(root, 'node_modules'),
+    'junction',
+  )
+  const cwd = path.join(root, 'a')
+  mkdirSync(cwd)
+  assert.match((await runCli(['init'], { cwd })).stdout, /^Wrote ollama\.config\.mts, /)
+  assert.equal((await loadConfig({ cwd })).file, path.join(cwd, 'ollama.config.mts'))
+  writeFileSync(
+    path.join(root, 'self.d.ts'),
+    "declare module 'ollama-config' { export function defineConfig<T>(config: T): T }",
+  )
+  const options = { module: 'nodenext', verbatimModuleSyntax: true, noEmit: true, types: [] }
+  writeFileSync(path.join(root, 'tsconfig.json'), JSON.stringify({ compilerOptions: options }))
+  const tsc = fileURLToPath(new URL('../../node_modules/typescript/bin/tsc', import.meta.url))
+  const node = 'Deno' in globalThis || 'Bun' in globalThis ? 'node' : process.execPath
+  execFileSync(node, [tsc, '-p', root])
+})
+
+test('only that makes it .mts', async (t) => {
+  for (const manifest of ['{}', '{"type":"module"}', '{"type":']) {
+    const { file } = await initConfig({ cwd: tempFolder(t, { 'package.json': manifest }) })
+    assert.equal(path.basename(file ?? ''), 'ollama.config.ts')
+  }
 })
 
 test('the example loads as it is, and so does all that it shows', async (t) => {

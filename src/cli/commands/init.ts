@@ -29,6 +29,9 @@ export async function init(flags: InitFlags, context: Context): Promise<number> 
     context.stdout,
     [
       ...(result.file === null ? [] : [`Wrote ${shown(result.file)}${whatOf(result, flags, shown)}.`]),
+      ...(result.hides === null
+        ? []
+        : [`Its folder no longer uses ${shown(result.hides)}; to go back to that, delete the new file.`]),
       ...keptLines(result),
       ...(result.scripts === null ? [] : scriptLines(result.scripts, shown)),
       `Next: ${commandLine(['plan'], flags, context)}`,
