@@ -1,8 +1,9 @@
 /** Finds the config file. The only file that imports cosmiconfig. */
 import { existsSync, type Stats } from 'node:fs'
-import { lstat, open, stat } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
-import { OllamaConfigError } from '../errors.ts'
+import { lstat, open, readdir, stat } from 'node:fs/promises'
+import { basename, dirname, extname, join, resolve } from 'node:path'
+import { quoted } from '../artifact/text.ts'
+import { type Diagnostic, OllamaConfigError } from '../errors.ts'
 
 const extensions = ['ts', 'mts', 'js', 'mjs', 'json']
 /** Where a config lies, seen from a folder; the first that is there counts. */
@@ -39,14 +40,56 @@ export async function findConfig(options: {
     const found = await explorer.search(folder)
     if (found !== null) return found.filepath
   }
+  const similar = await findSimilar(folders)
   throw new OllamaConfigError(
     'config-not-found',
     `No ollama.config.{ts,mts,js,mjs,json} found in ${describe(folders)}`,
     {
-      hint: 'write one with "ollama-config init", or name another file with --config FILE',
+      hint:
+        similar === undefined
+          ? 'write one with "ollama-config init", or name another file with --config FILE'
+          : extensions.includes(extname(similar).slice(1))
+            ? `rename ${quoted(similar)} to "ollama.config${extname(similar)}"`
+            : `write ${quoted(similar)} as TypeScript, JavaScript or JSON, such as "ollama.config.ts"`,
       details: { searched: folders },
     },
   )
+}
+
+/** A file that somebody may have meant as a config. */
+async function findSimilar(folders: readonly string[]): Promise<string | undefined> {
+  for (const folder of folders) {
+    for (const inner of [folder, join(folder, '.config')]) {
+      const entries = await readdir(inner, { withFileTypes: true }).catch(() => [])
+      const names = entries.filter((entry) => entry.isFile() && similarName.test(entry.name)).map(({ name }) => name)
+      const [first] = names.sort()
+      if (first !== undefined) return join(inner, first)
+    }
+  }
+  return undefined
+}
+
+/** Such as `ollama.config.yaml`, `.ollama-config.ts`, `Ollama.config.ts.txt`. */
+const similarName = /^\.?o?llama[-_. ]?config(?:\.\w+)*$/i
+
+/** One warning for what lies beside a config that was found, and is not read for that. What a compiler made of the config is none. */
+export function otherConfigs(file: string): readonly Diagnostic[] {
+  const near = dirname(file)
+  const folder = basename(near) === '.config' ? dirname(near) : near
+  const compiled = file.replace(/ts$/, 'js')
+  const others = configPlaces
+    .map((place) => join(folder, place))
+    .filter((other) => other !== file && other !== compiled && existsSync(other))
+  const [other] = others
+  if (other === undefined) return []
+  return [
+    {
+      severity: 'warning',
+      code: 'config-ignored',
+      message: `${quoted(other)} is not read: ${quoted(basename(file))} comes before it`,
+      hint: 'keep one of the two, or name one with --config FILE',
+    },
+  ]
 }
 
 /**

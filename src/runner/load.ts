@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import type { ConfigContext } from '../config/config.ts'
 import { loadConfigFile } from '../config/load.ts'
 import { loadError } from '../config/load-error.ts'
-import { findConfig } from '../config/search.ts'
+import { findConfig, otherConfigs } from '../config/search.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { abortable } from '../runtime/abortable.ts'
 import type { ConnectOptions, LoadedConfig } from './connection.ts'
@@ -44,7 +44,9 @@ export async function loadConfig(options: LoadConfigOptions = {}): Promise<Loade
   }
   // Getters of the config run here.
   const resolving = () => resolveKnown(value, { ...options, origin: file, folder: dirname(file) })
-  return { file, ...(await code.ofConfig(file, resolving, signal)) }
+  const { desired, ...known } = await code.ofConfig(file, resolving, signal)
+  const warnings = [...desired.warnings, ...(configFile === undefined ? otherConfigs(file) : [])]
+  return { file, ...known, desired: { ...desired, warnings } }
 }
 
 function configContext(cwd: string, options: LoadConfigOptions): ConfigContext {

@@ -73,6 +73,22 @@ describe('what is found', () => {
   })
 })
 
+describe('a name that is nearly one', () => {
+  for (const [name, hint] of [
+    ['ollama-config.ts', 'rename "FILE" to "ollama.config.ts"'],
+    ['.ollama.config.mjs', 'rename "FILE" to "ollama.config.mjs"'],
+    ['.config/llama.config.json', 'rename "FILE" to "ollama.config.json"'],
+    ['OllamaConfig.yaml', 'write "FILE" as TypeScript, JavaScript or JSON, such as "ollama.config.ts"'],
+    ['ollama.config.ts.txt', 'write "FILE" as TypeScript, JavaScript or JSON, such as "ollama.config.ts"'],
+  ] as const) {
+    it(`${name} is told, also further up`, async () => {
+      const root = await folderWith('.git/', name, 'a/ollama-config/x', 'a/vite.config.ts')
+      const found = await notFound(findConfig({ cwd: join(root, 'a') }))
+      assert.equal(found.hint, hint.replace('FILE', join(root, name)))
+    })
+  }
+})
+
 describe('how far it looks', () => {
   it('up to the folder that holds .git, nearest first', async () => {
     const root = await folderWith('.git/', 'ollama.config.ts', 'a/b/c/file', 'a/x/ollama.config.json')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
+import path from 'node:path'
 import { test } from 'node:test'
 import { formatVersion } from '../../src/plan/plan.ts'
 import { runCli, spawnCli, startServer, tempFolder } from '../support/run-cli.ts'
@@ -87,6 +88,24 @@ test('plan --all and --config-only list what is fine', async (t) => {
     stdout: 'ollama.config.json is fine. It declares 1 model:\n  a:latest\n',
     stderr: '',
   })
+})
+
+test('a config that another one in the folder hides is told, and what a compiler made of it is not', async (t) => {
+  const cwd = tempFolder(t, {
+    'ollama.config.json': { models: ['a'] },
+    'ollama.config.ts': "export default { models: ['b'] }\n",
+    'ollama.config.js': 'made of it',
+  })
+  const file = path.join(cwd, 'ollama.config.json')
+  const run = async (...words: string[]) => (await runCli(['plan', '--config-only', ...words], { cwd })).stdout
+  const warning = `  ! "${file}" is not read: "ollama.config.ts" comes before it\n    keep one of the two, or name one with --config FILE\n`
+  assert.equal(await run(), `ollama.config.ts declares 1 model:\n  b:latest\n${warning}`)
+  assert.equal(await run('--config', file), 'ollama.config.json is fine. It declares 1 model:\n  a:latest\n')
+  const server = await startServer(t, { models: ['b'] })
+  const whole = await runCli(['plan', '--host', server.url], { cwd })
+  assert.ok(whole.stdout.includes(warning))
+  rmSync(file)
+  assert.match(await run(), /is fine/)
 })
 
 test('which host: --host, then the config, then OLLAMA_HOST; custom headers reach it and are printed nowhere', async (t) => {

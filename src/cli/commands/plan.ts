@@ -12,6 +12,7 @@ import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { planDocument } from '../views/json.ts'
 import { writeFolded } from '../views/output.ts'
 import { formatPlan } from '../views/plan.ts'
+import { formatDiagnostic } from '../views/problems.ts'
 import { describeTerminal } from '../views/terminal.ts'
 import { folderOf, openSession, type Session, withHostSource } from './session.ts'
 
@@ -30,7 +31,12 @@ export async function plan(flags: PlanFlags, context: Context): Promise<number> 
     selectTarget(session.loaded, session.connection)
     const text = configText(session, flags.json === true)
     if (flags.json) context.stdout.write(text)
-    else writeFolded(context.stdout, text)
+    else {
+      writeFolded(context.stdout, text)
+      const style = styleFor(describeTerminal(context, flags).stdoutColor, flags, context)
+      for (const warning of session.loaded.desired.warnings)
+        context.stdout.write(`${formatDiagnostic(warning, style, columnsOf(context.stdout))}\n`)
+    }
     return exitCodes.done
   }
   const { loaded, connection, file } = session
@@ -86,7 +92,7 @@ function configText({ loaded, file }: Session, json: boolean): string {
   if (json) return `${jsonText({ formatVersion, file: loaded.file, models }, 2)}\n`
   const count = models.filter(({ neededBy }) => neededBy === undefined).length
   return [
-    `${file} is fine. It declares ${counted(count, 'model')}:`,
+    `${file}${loaded.desired.warnings.length === 0 ? ' is fine. It' : ''} declares ${counted(count, 'model')}:`,
     ...models.map((model) => `  ${model.reference}${noteOf(model)}`),
     '',
   ].join('\n')
