@@ -95,6 +95,17 @@ export function isAddressable(listedName: string): boolean {
   return source !== 'local' && cutSource(base).source === undefined
 }
 
+/** The name of the model on that page of ollama.com or Hugging Face, whose address people copy; `undefined` for all else. */
+export function nameOfPage(address: string): string | undefined {
+  const [, site = '', owner = '', model] =
+    /^(?:https?:\/\/)?(?:www\.)?(ollama\.com|hf\.co|huggingface\.co)\/(?!datasets\/|spaces\/|docs\/)(\w[\w-]*)\/(\w[\w.-]*(?::\w[\w.-]*)?)(?:[/?#].*)?$/i.exec(
+      address.trim(),
+    ) ?? []
+  if (model === undefined) return undefined
+  if (foldCase(site) !== 'ollama.com') return `hf.co/${owner}/${model}`
+  return foldCase(owner) === defaultNamespace ? model : `${owner}/${model}`
+}
+
 /** Order by code unit, so that what is printed is the same on every machine. */
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
@@ -170,7 +181,8 @@ function foldCase(text: string): string {
 }
 
 function invalid(text: string, problem: string, hint?: string): OllamaConfigError {
+  const meant = nameOfPage(text)
   return new OllamaConfigError('invalid-reference', `Model name ${quotedName(text)} is not valid: ${problem}`, {
-    hint,
+    hint: meant === undefined ? hint : `did you mean ${quotedName(meant)}?`,
   })
 }

@@ -1,6 +1,13 @@
 /** What a plan has to say that belongs to no single change, or that people must not overlook. */
 import { indexPatterns, matchesPattern, type Pattern } from '../artifact/pattern.ts'
-import { compareText, formatReference, isAddressable, parseListedName, referenceKey } from '../artifact/reference.ts'
+import {
+  compareText,
+  formatReference,
+  isAddressable,
+  nameOfPage,
+  parseListedName,
+  referenceKey,
+} from '../artifact/reference.ts'
 import type { ManifestAnswer } from '../artifact/served.ts'
 import { printable } from '../artifact/text.ts'
 import type { Diagnostic } from '../errors.ts'
@@ -96,6 +103,15 @@ function nameProblems({ actual, installed, resolution, desired }: Findings): rea
         ),
       )
     }
+  }
+  for (const { reference, path, recipe } of desired.models) {
+    if (!/^(?:www\.)?ollama\.com$/i.test(reference.host) || recipe !== undefined) continue
+    const name = formatReference(reference)
+    const short = nameOfPage(name)
+    // Once it is there, it was meant so.
+    if (short === undefined || installed.has(referenceKey(reference))) continue
+    const problem = `Ollama keeps "${name}" apart from "${short}": by the short name programs do not find it`
+    found.push(warning('long-name', problem, `did you mean "${short}"?`, path, name))
   }
   const declared = new Set(
     resolution.kind === 'store' && actual.unreadable.length > 0

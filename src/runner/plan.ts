@@ -1,6 +1,6 @@
 /** `createPlan`: compares the config with what the host or the store has. */
 import path from 'node:path'
-import { formatReference, parseReference, referenceKey } from '../artifact/reference.ts'
+import { formatReference, nameOfPage, parseReference, referenceKey } from '../artifact/reference.ts'
 import { quoted } from '../artifact/text.ts'
 import type { Config } from '../config/config.ts'
 import { OllamaConfigError } from '../errors.ts'
@@ -195,7 +195,7 @@ export function keysOf(names: readonly string[], { models }: DesiredState): Read
     names.map((name) => {
       const key = referenceKey(parseReference(name))
       if (declared.has(key)) return key
-      const near = nearest(name, [...declared.values()])
+      const near = nearest(nameOfPage(name) ?? name, [...declared.values()])
       throw new OllamaConfigError('usage', `${quoted(name)} is not declared in the config`, {
         hint:
           near === undefined

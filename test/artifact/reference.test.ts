@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import {
   formatReference,
   isAddressable,
+  nameOfPage,
   parseListedName,
   parseReference,
   referenceKey,
@@ -93,6 +94,33 @@ test('parseReference() refuses what the server refuses', () => {
     )
   }
   assert.doesNotThrow(() => parseReference(`${'m'.repeat(80)}:${'t'.repeat(80)}`))
+})
+
+test('nameOfPage() knows the addresses of pages, and a name that is refused for being one says which was meant', () => {
+  const pages: readonly (readonly [page: string, name: string | undefined])[] = [
+    ['https://ollama.com/library/qwen3', 'qwen3'],
+    ['https://www.ollama.com/library/qwen3:8b', 'qwen3:8b'],
+    ['ollama.com/library/qwen3', 'qwen3'],
+    ['https://ollama.com/library/qwen3:8b/blobs/a3de86cd1c13', 'qwen3:8b'],
+    ['https://ollama.com/library/qwen3/tags', 'qwen3'],
+    ['https://ollama.com/user/model', 'user/model'],
+    ['https://ollama.com/search?q=qwen3', undefined],
+    ['https://huggingface.co/org/Repo-GGUF', 'hf.co/org/Repo-GGUF'],
+    ['https://huggingface.co/org/Repo-GGUF/tree/main?a=b#c', 'hf.co/org/Repo-GGUF'],
+    ['https://huggingface.co/datasets/org/data', undefined],
+    ['registry.corp:5000/team/base:1', undefined],
+    ['user/model', undefined],
+  ]
+  for (const [page, name] of pages) {
+    assert.equal(nameOfPage(page), name, page)
+    try {
+      parseReference(page)
+    } catch (error) {
+      assert.ok(isOllamaConfigError(error))
+      if (name !== undefined) assert.equal(error.hint, `did you mean "${name}"?`)
+    }
+  }
+  assert.throws(() => parseReference('https://ollama.com/library/qwen3/tags'), { hint: 'did you mean "qwen3"?' })
 })
 
 test('parseListedName() takes a tag "local" literally, and isAddressable() knows that the server does not', () => {

@@ -103,6 +103,16 @@ test('diff() says what it could not make sense of', () => {
   assert.match(inStore?.message ?? '', /^"b:latest" is in the store, but its manifest or its config cannot be read/)
 })
 
+test('diff() says that the address of a page is a name of its own, until the model is there', () => {
+  const warned = (name: string, ...there: string[]) =>
+    difference({ models: [name] }, there).diagnostics.map(({ code, path, hint }) => `${code} ${path} ${hint}`)
+  assert.deepEqual(warned('https://ollama.com/library/qwen3:8b'), ['long-name models[0] did you mean "qwen3:8b"?'])
+  assert.deepEqual(warned('ollama.com/user/x'), ['long-name models[0] did you mean "user/x:latest"?'])
+  assert.deepEqual(warned('ollama.com/user/x', 'ollama.com/user/x:latest'), [])
+  for (const fine of ['qwen3:8b', 'huggingface.co/org/repo', 'https://huggingface.co/org/repo', 'r.example/library/x'])
+    assert.deepEqual(warned(fine), [], fine)
+})
+
 test('diff() knows what a deletion frees, at most, and what no registry gives back', () => {
   const { changes } = difference({ models: ['a'] }, [
     installed('a:latest', { digest: 'sha256:same' }),

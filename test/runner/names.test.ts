@@ -23,6 +23,7 @@ test('a name that is not declared leads to the nearest one, whatever its tag', (
     ['qwen3', ['all-minilm', 'qwen3:8b'], 'qwen3:8b'],
     ['qwen3:4b', ['qwen3:14b', 'qwen3:8b-q4_K_M'], 'qwen3:14b'],
     ['all-minilmm', ['all-minilm:22m'], 'all-minilm:22m'],
+    ['https://ollama.com/library/qwen3', ['all-minilm', 'qwen3:8b'], 'qwen3:8b'],
     ['hf.co/unslth/a', ['hf.co/unsloth/a:Q4'], 'hf.co/unsloth/a:Q4'],
   ]
   for (const [name, models, near] of cases)
