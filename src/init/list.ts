@@ -1,7 +1,7 @@
 /** Lists of models as text: one name a line with `#` comments, as in an `Ollamafile`, or what `ollama list` prints. */
-import { parseReference, referenceKey } from '../artifact/reference.ts'
+import { nameOfPage, parseReference, referenceKey } from '../artifact/reference.ts'
 import { counted, printable, quoted } from '../artifact/text.ts'
-import { ConfigError, type Diagnostic, isOllamaConfigError } from '../errors.ts'
+import { ConfigError, type Diagnostic, isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import type { DraftItem } from './draft.ts'
 
 /** Names under which people keep such a list, in the order in which they are looked for. */
@@ -12,6 +12,7 @@ export const listNames = ['Ollamafile', 'ollama-models.txt'] as const
  *
  * @param file What to call it in messages
  * @throws {ConfigError} with every line that is none
+ * @throws {OllamaConfigError} `usage` for a Modelfile
  */
 export function readModelList(text: string, file: string): readonly DraftItem[] {
   const lines = text.split(/\r\n|\n|\r/)
@@ -46,6 +47,10 @@ export function readModelList(text: string, file: string): readonly DraftItem[] 
       })
     }
   })
+  if (problems.length > 0 && lines.some((line) => /^\s*FROM\s+\S/i.test(line)))
+    throw new OllamaConfigError('usage', `${quoted(file)} is a Modelfile, and no list of models`, {
+      hint: `declare what it builds in a config: { name: 'my-model', modelfile: './${file}' }`,
+    })
   if (problems.length > 0) {
     const count = counted(problems.length, 'line')
     throw new ConfigError(
@@ -67,7 +72,8 @@ function isEmpty(item: DraftItem | undefined): boolean {
   return item !== undefined && 'comment' in item && printable(item.comment) === ''
 }
 
-/** Also of a line of a script. */
+/** Also of a line of a script, and of an address that was copied; without its scheme that may be a name of its own. */
 function nameIn(line: string): string {
-  return line.trim().replace(/^(?:ollama\s+(?:pull|run)|[-*])\s+/, '')
+  const name = line.trim().replace(/^(?:ollama\s+(?:pull|run)|[-*])\s+/, '')
+  return (name.includes('://') ? nameOfPage(name) : undefined) ?? name
 }

@@ -294,6 +294,13 @@ test('a list is taken over with its comments, whatever wrote it', async (t) => {
   writeFileSync(path.join(cwd, 'pasted.txt'), 'llama3:8b\u2028\nqwen3 # fast\u2029 one\ngemma3\n')
   assert.equal((await runCli(['init', '--from', 'pasted.txt'], { cwd })).code, 0)
   assert.deepEqual((await loadConfig({ cwd })).config.models, ['llama3:8b', 'qwen3', 'gemma3'])
+  // Addresses of pages.
+  const pages =
+    'https://ollama.com/library/qwen3:8b # good\nqwen3:8b\nhttps://huggingface.co/org/repo/tree/main\nhuggingface.co/a/b\n'
+  rmSync(path.join(cwd, 'ollama.config.ts'))
+  writeFileSync(path.join(cwd, 'pages.txt'), pages)
+  assert.equal((await runCli(['init', '--from', 'pages.txt'], { cwd })).code, 0)
+  assert.deepEqual((await loadConfig({ cwd })).config.models, ['qwen3:8b', 'hf.co/org/repo', 'huggingface.co/a/b'])
   // What `ollama list` prints, as PowerShell saves it.
   const table = 'NAME              ID            SIZE    MODIFIED\nall-minilm:latest 1b226e2802db  45 MB   2 days ago\n'
   rmSync(path.join(cwd, 'ollama.config.ts'))
@@ -313,6 +320,8 @@ test('a list that is none is told line by line, and nothing is written', async (
   await refused(/two lists here: Ollamafile and ollama-models\.txt\n.*--from Ollamafile/)
   await refused(/Found 2 lines in "Ollamafile"[\s\S]*line 2: .*"qwen3 8b"[\s\S]*line 4: /, '--from', 'Ollamafile')
   await refused(/no model in "ollama-models\.txt"/, '--from', 'ollama-models.txt')
+  writeFileSync(path.join(cwd, 'Modelfile'), 'PARAMETER num_ctx 8192\nfrom qwen3:8b\nSYSTEM Hello\n')
+  await refused(/"Modelfile" is a Modelfile, .*\n.*modelfile: '\.\/Modelfile' \}/, '--from', 'Modelfile')
   await refused(/nowhere\.txt" is not there/, '--from', 'nowhere.txt')
   await refused(/is no file/, '--from', '.')
   await refused(/both asked for/, '--from', 'Ollamafile', '--from-installed')
