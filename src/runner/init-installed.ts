@@ -38,7 +38,7 @@ interface Declared {
  * @param file Of the config to be, which need not be there yet
  * @throws {OllamaConfigError} what the host answers, `usage`, `invalid-address`
  */
-export async function draftInstalled(file: string, options: InitOptions): Promise<Draft> {
+export async function draftInstalled(file: string, options: InitOptions): Promise<Draft & { readonly asked: string }> {
   const { place } = selectPlace(options, undefined)
   const backend = await connect(place, { models: [] }, options)
   const { models: unsorted, serverVersion, unreadable } = await readStateWhenReady(backend, options)
@@ -51,6 +51,7 @@ export async function draftInstalled(file: string, options: InitOptions): Promis
   const declared = await declareAll(originsOf(models, answers), backend, place, keep, options)
   const confirmed = await confirm(declared, keep, file, options)
   return {
+    asked: backend.address,
     intro: [`What ${backend.address} has, written by "ollama-config init --from-installed".`],
     items: [
       ...inOrder(confirmed),

@@ -32,6 +32,8 @@ export interface InitResult {
   readonly hides: string | null
   /** `start`: an example, also where nothing is installed. */
   readonly source: 'installed' | 'list' | 'start'
+  /** The host, or the folder of the store, that was asked what is installed. */
+  readonly asked: string | null
   /** The list, as an absolute path. */
   readonly list: string | null
   /** How many are declared. */
@@ -84,6 +86,7 @@ export async function initConfig(options: InitOptions = {}): Promise<InitResult>
     file: text === undefined ? null : file,
     hides: above ?? null,
     source: text?.source ?? 'start',
+    asked: text?.asked ?? null,
     list: text?.list ?? null,
     declared: text?.declared ?? 0,
     kept: text?.kept ?? [],
@@ -92,6 +95,7 @@ export async function initConfig(options: InitOptions = {}): Promise<InitResult>
 }
 
 interface Drafted extends Pick<InitResult, 'source' | 'list' | 'declared' | 'kept'> {
+  readonly asked?: string
   readonly config: string
 }
 
@@ -102,8 +106,8 @@ async function draft(file: string, folder: string, options: InitOptions): Promis
     const drafted = await draftInstalled(file, options)
     const counts = countsOf(drafted)
     if (counts.declared > 0 || counts.kept.length > 0)
-      return { config: renderConfig(drafted), source: 'installed', list: null, ...counts }
-    return example()
+      return { config: renderConfig(drafted), source: 'installed', asked: drafted.asked, list: null, ...counts }
+    return { ...(await example()), asked: drafted.asked }
   }
   const { listNames, readModelList } = await import('../init/list.ts')
   const found =

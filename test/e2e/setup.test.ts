@@ -127,9 +127,14 @@ test('a server that answers is left alone', posixOnly, async (t) => {
   for (const name of ['curl', 'brew', 'ollama']) programs.add(name)
   const server = await startOllamaServer({ models: ['a'] })
   t.after(() => server.close())
+  const run = (...words: string[]) => runCli(['setup', '--host', server.url, ...words], { cwd, env })
+  const told = (next: string) => `Ollama 0.33.0 answers already: nothing to do.\nNext: ollama-config ${next}\n`
+  // Without a config there is nothing to apply, and an example knows of no host.
+  assert.equal((await run()).stdout, told('init'))
+  writeFileSync(path.join(cwd, 'ollama.config.json'), '{ "models": [] }')
   for (const words of [[], ['--run']]) {
-    const { code, stdout } = await runCli(['setup', ...words], { cwd, env: { ...env, OLLAMA_HOST: server.url } })
-    assert.deepEqual([code, stdout], [0, 'Ollama 0.33.0 answers already: nothing to do.\nNext: ollama-config apply\n'])
+    const { code, stdout } = await run(...words)
+    assert.deepEqual([code, stdout], [0, told(`apply --host ${server.url}`)])
   }
   assert.deepEqual(programs.calls(), [])
 })

@@ -28,7 +28,7 @@ export async function init(flags: InitFlags, context: Context): Promise<number> 
   writeFolded(
     context.stdout,
     [
-      ...(result.file === null ? [] : [`Wrote ${shown(result.file)}${whatOf(result, flags, shown)}.`]),
+      ...(result.file === null ? [] : [`Wrote ${shown(result.file)}${whatOf(result, shown)}.`]),
       ...(result.hides === null
         ? []
         : [`Its folder no longer uses ${shown(result.hides)}; to go back to that, delete the new file.`]),
@@ -41,10 +41,11 @@ export async function init(flags: InitFlags, context: Context): Promise<number> 
   return exitCodes.done
 }
 
-function whatOf({ source, declared, list }: InitResult, flags: InitFlags, shown: (file: string) => string): string {
+function whatOf({ source, declared, list, asked }: InitResult, shown: (file: string) => string): string {
   const count = counted(declared, 'model')
   if (source === 'installed') return ` with ${count}, as installed`
-  if (source === 'start') return `, a small example${flags['from-installed'] ? ', since nothing is installed' : ''}`
+  if (source === 'start')
+    return `, a small example${asked === null ? '' : `, since nothing is installed at ${printable(asked)}`}`
   return list === null ? '' : ` with the ${count} of ${shown(list)}`
 }
 

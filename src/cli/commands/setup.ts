@@ -1,5 +1,6 @@
 /** `ollama-config setup`: how Ollama is installed and started here; with `--run` it is done. */
 import { printable, quoted } from '../../artifact/text.ts'
+import { nearestConfig } from '../../config/search.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
 import { type LoadedConfig, loadConfig, planSetup, runSetup, type SetupOptions } from '../../runner.ts'
 import { parseDuration } from '../arguments.ts'
@@ -20,7 +21,11 @@ export async function setup(flags: SetupFlags, context: Context): Promise<number
   const timeoutMs = parseDuration('--timeout', flags.timeout)
   const config = await load(flags, cwd, context)
   const write = (text: string) => stdout.write(text)
-  const view = { columns: columnsOf(stdout), next: commandLine(['apply'], flags, context) }
+  const isNew = flags.config === undefined && nearestConfig(cwd) === undefined
+  const next = isNew
+    ? commandLine(['init'], flags.cwd === undefined ? {} : { cwd: flags.cwd }, context)
+    : commandLine(['apply'], flags, context)
+  const view = { columns: columnsOf(stdout), next }
   if (!flags.run) {
     const plan = await planSetup(config, options)
     const words = ['setup', '--run', ...(flags.with === undefined ? [] : ['--with', flags.with])]
