@@ -2,7 +2,7 @@
 import { existsSync, type Stats } from 'node:fs'
 import { lstat, open, readdir, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve } from 'node:path'
-import { quoted } from '../artifact/text.ts'
+import { quotedPath } from '../artifact/text.ts'
 import { type Diagnostic, OllamaConfigError } from '../errors.ts'
 
 const extensions = ['ts', 'mts', 'js', 'mjs', 'json']
@@ -49,8 +49,8 @@ export async function findConfig(options: {
         similar === undefined
           ? 'write one with "ollama-config init", or name another file with --config FILE'
           : extensions.includes(extname(similar).slice(1))
-            ? `rename ${quoted(similar)} to "ollama.config${extname(similar)}"`
-            : `write ${quoted(similar)} as TypeScript, JavaScript or JSON, such as "ollama.config.ts"`,
+            ? `rename ${quotedPath(similar)} to "ollama.config${extname(similar)}"`
+            : `write ${quotedPath(similar)} as TypeScript, JavaScript or JSON, such as "ollama.config.ts"`,
       details: { searched: folders },
     },
   )
@@ -86,7 +86,7 @@ export function otherConfigs(file: string): readonly Diagnostic[] {
     {
       severity: 'warning',
       code: 'config-ignored',
-      message: `${quoted(other)} is not read: ${quoted(basename(file))} comes before it`,
+      message: `${quotedPath(other)} is not read: ${quotedPath(basename(file))} comes before it`,
       hint: 'keep one of the two, or name one with --config FILE',
     },
   ]

@@ -1,6 +1,6 @@
 /** Lists of models as text: one name a line with `#` comments, as in an `Ollamafile`, or what `ollama list` prints. */
 import { nameOfPage, parseReference, referenceKey } from '../artifact/reference.ts'
-import { counted, printable, quoted } from '../artifact/text.ts'
+import { counted, printable, quotedPath } from '../artifact/text.ts'
 import { ConfigError, type Diagnostic, isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import type { DraftItem } from './draft.ts'
 
@@ -48,13 +48,13 @@ export function readModelList(text: string, file: string): readonly DraftItem[] 
     }
   })
   if (problems.length > 0 && lines.some((line) => /^\s*FROM\s+\S/i.test(line)))
-    throw new OllamaConfigError('usage', `${quoted(file)} is a Modelfile, and no list of models`, {
+    throw new OllamaConfigError('usage', `${quotedPath(file)} is a Modelfile, and no list of models`, {
       hint: `declare what it builds in a config: { name: 'my-model', modelfile: './${file}' }`,
     })
   if (problems.length > 0) {
     const count = counted(problems.length, 'line')
     throw new ConfigError(
-      `Found ${count} in ${quoted(file)} that ${problems.length === 1 ? 'is' : 'are'} no model name`,
+      `Found ${count} in ${quotedPath(file)} that ${problems.length === 1 ? 'is' : 'are'} no model name`,
       problems,
       {
         hint: 'write one name a line, and comments after "#"',
@@ -62,7 +62,7 @@ export function readModelList(text: string, file: string): readonly DraftItem[] 
     )
   }
   if (known.size === 0) {
-    throw new ConfigError(`There is no model in ${quoted(file)}`, [], { hint: 'write one name a line' })
+    throw new ConfigError(`There is no model in ${quotedPath(file)}`, [], { hint: 'write one name a line' })
   }
   while (isEmpty(items.at(-1))) items.pop()
   return items
