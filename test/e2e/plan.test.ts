@@ -346,7 +346,7 @@ test('the command to type next is for the same config and host, and holds no pas
   const shown = await runCli(['plan', '--prune', ...flags], { cwd })
   assert.match(
     shown.stdout,
-    new RegExp(`To do it: ollama-config apply --prune --config 'my models\\.json' --host ${server.url}\n$`),
+    new RegExp(`To do it: ollama-config apply --prune --config ['"]my models\\.json['"] --host ${server.url}\n$`),
   )
   const secret = await runCli(
     ['check', '-c', 'my models.json', '--host', server.url.replace('://', '://me:hunter2@')],

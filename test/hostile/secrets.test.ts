@@ -205,6 +205,7 @@ async function serve(t: TestContext, answer: (request: IncomingMessage, response
 }
 
 test('a registry and a storage that repeat tokens and signed addresses are not repeated', async (t) => {
+  if (process.platform === 'win32') return t.skip('no file of Windows is named after a registry with a port')
   const cwd = tempFolder(t)
   const { publicKey } = await makeOllamaKey(path.join(cwd, '.home', '.ollama'))
   const token = 'token-hunter2-0123456789'

@@ -19,6 +19,9 @@ import { startRegistry, type TestRegistry } from './registry.ts'
 
 const mainFile = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
+/** Of Windows only some terminals have the characters that others have. */
+const unicode = { WT_SESSION: '1' }
+
 /** A folder of its own for one test, removed afterwards. `files` maps names to contents; objects become JSON. */
 export function tempFolder(t: TestContext, files: Readonly<Record<string, string | object>> = {}): string {
   const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'ollama-config-test-')))
@@ -123,8 +126,7 @@ export async function runCli(
       },
     },
     stdin: Object.assign(stdin, { isTTY: terminal }),
-    // A terminal of Windows that has the characters of the others.
-    env: { XDG_STATE_HOME: state, HOME: state, WT_SESSION: '1', ...env },
+    env: { XDG_STATE_HOME: state, HOME: state, ...unicode, ...env },
     cwd,
     platform: process.platform,
     signal,
@@ -166,7 +168,14 @@ export function spawnCli(
   const child = spawn(process.execPath, [...runtime, mainFile, ...words], {
     cwd,
     // The proxy is nobody: a process of its own cannot be given a registry, and must not find the real one.
-    env: { PATH: process.env['PATH'], HOME: stateFor(cwd), XDG_STATE_HOME: stateFor(cwd), HTTPS_PROXY: nobody, ...env },
+    env: {
+      PATH: process.env['PATH'],
+      HOME: stateFor(cwd),
+      XDG_STATE_HOME: stateFor(cwd),
+      HTTPS_PROXY: nobody,
+      ...unicode,
+      ...env,
+    },
     stdio: [
       input === undefined ? 'ignore' : 'pipe',
       stdoutFile === undefined ? 'pipe' : openSync(stdoutFile, 'w'),
