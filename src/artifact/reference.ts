@@ -45,6 +45,8 @@ const partRules: Record<PartKind, { readonly pattern: RegExp; readonly maxLength
  * @throws {OllamaConfigError} `invalid-reference`
  */
 export function parseReference(text: string): ParsedReference {
+  // A program may give anything.
+  if (typeof text !== 'string') throw invalid(String(text), 'it is no text')
   const trimmed = text.trim()
   if (trimmed === '') throw invalid(text, 'it is empty')
   const { base, source } = cutSource(trimmed)

@@ -29,6 +29,7 @@ import { isLockedPull, type Lock, type LockedPull } from '../record/lock.ts'
 import { recall } from '../resolution/recall.ts'
 import type { Books } from './bookkeeping.ts'
 import { connect, type KnownConfig, type LoadedConfig, type ReadyOptions, selectTarget } from './connection.ts'
+import { assertGiven } from './given.ts'
 import { haveHook, knownOf } from './known.ts'
 import { recordPlace } from './place.ts'
 import { assertLocked, configFileOf, lockPathOf, readLockOf } from './survey.ts'
@@ -62,7 +63,9 @@ export interface ApplyPlanOptions extends ReadyOptions, Patience {
  */
 export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
   return createApplyRun(async function* start(signal) {
+    assertGiven(plan, 'plan', 'what createPlan() returned', 'targets')
     const target = applicableTarget(plan)
+    assertGiven(options?.approve, 'approval', 'approve: { changes: true, deletions: false }')
     const { approve, strict, stallMs, retryPauseMs, waitMs, onWait, concurrency: atOnce } = options
     if (atOnce !== undefined && !(Number.isInteger(atOnce) && atOnce >= 1)) throw notACount(atOnce)
     const config = await knownOf(options.config, { ...options, signal })
@@ -98,7 +101,7 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
     // Last: a probe may unload what it has tried.
     const { preloadAfter } = await import('./preload.ts')
     yield* preloadAfter(probed, { backend, place, known })
-  }, options.signal)
+  }, options?.signal)
 }
 
 function notACount(given: number): OllamaConfigError {

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts'
 import { formatVersion } from '../plan/plan.ts'
 import type { Collected, Leftover, Leftovers } from '../store/collect.ts'
 import type { ConnectOptions, KnownConfig, LoadedConfig, ReadyOptions } from './connection.ts'
+import { assertGiven } from './given.ts'
 import { locateFiles } from './store-folder.ts'
 
 export type { Collected, Leftover, Spared } from '../store/collect.ts'
@@ -52,10 +53,12 @@ export async function findLeftovers(
  * @throws {OllamaConfigError} `file-not-written`, `store-busy`, `store-unreadable`
  */
 export async function collectLeftovers(
-  { folder, leftovers }: { readonly folder: string; readonly leftovers: readonly Leftover[] },
+  found: { readonly folder: string; readonly leftovers: readonly Leftover[] },
   { signal, onBusy, now }: CollectLeftoversOptions = {},
 ): Promise<Collected> {
   signal?.throwIfAborted()
+  assertGiven(found, 'list', 'what findLeftovers() returned', 'leftovers')
+  const { folder, leftovers } = found
   if (leftovers.length === 0) return { removed: [], freedBytes: 0, spared: [] }
   const [{ collect }, { assertKnownLayout, layoutOf }, { holdFullStore }] = await Promise.all([
     import('../store/collect.ts'),

@@ -14,6 +14,7 @@ import type { CheckedPlugin } from '../plugins/check.ts'
 import type { RegistryClientOptions } from '../registry/client.ts'
 import type { RegistryClient } from '../registry/registry.ts'
 import type { Logger } from '../runtime/logger.ts'
+import { assertGiven } from './given.ts'
 import {
   isLocal,
   mutexFileOf,
@@ -103,7 +104,13 @@ export function hostOptions(
 }
 
 function configOf(config: KnownConfig | Config): Config {
-  return 'desired' in config ? config.config : config
+  return isKnown(config) ? config.config : config
+}
+
+/** Whether it is resolved already. Every config that a program gives comes by here. @throws {OllamaConfigError} `usage` when it is none */
+export function isKnown(config: KnownConfig | Config): config is KnownConfig {
+  assertGiven(config, 'config', 'what loadConfig() returned')
+  return 'desired' in config
 }
 
 /** A client that asks registries as this server would. Imported when it is needed: a plan that wants nothing asks nobody. */

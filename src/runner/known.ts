@@ -1,7 +1,7 @@
 /** Config → what is known of it before a host is asked: the desired state, with what plugins declare. */
 import type { Config } from '../config/config.ts'
 import type { CheckedPlugin } from '../plugins/check.ts'
-import type { ConnectOptions, KnownConfig, LoadedConfig } from './connection.ts'
+import { type ConnectOptions, isKnown, type KnownConfig, type LoadedConfig } from './connection.ts'
 
 export interface ResolveKnownOptions extends ConnectOptions {
   /** Folder of the config, or the working directory. */
@@ -35,7 +35,7 @@ export async function knownOf(
   config: LoadedConfig | KnownConfig | Config,
   options: ConnectOptions,
 ): Promise<KnownConfig> {
-  return 'desired' in config ? config : resolveKnown(config, { ...options, folder: process.cwd() })
+  return isKnown(config) ? config : resolveKnown(config, { ...options, folder: process.cwd() })
 }
 
 /** Of a value that may be anything. */

@@ -7,6 +7,7 @@ import { findConfig, otherConfigs } from '../config/search.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { abortable } from '../runtime/abortable.ts'
 import type { ConnectOptions, LoadedConfig } from './connection.ts'
+import { assertGiven } from './given.ts'
 import { importResolve, resolveKnown } from './known.ts'
 import { addressOf, selectPlace } from './place.ts'
 
@@ -22,10 +23,11 @@ export interface LoadConfigOptions extends Omit<ConnectOptions, 'registryUrl'> {
 /**
  * Finds the config, runs it and checks it.
  *
- * @throws {OllamaConfigError} `config-not-found`, `config-load-failed`
+ * @throws {OllamaConfigError} `usage` for options that are no object; `config-not-found`, `config-load-failed`
  * @throws {ConfigError} `config-invalid`, with every problem
  */
 export async function loadConfig(options: LoadConfigOptions = {}): Promise<LoadedConfig> {
+  assertGiven(options, 'object', `one with the options, such as { configFile: 'ollama.config.ts' }`)
   const { signal, cwd = process.cwd(), configFile } = options
   const [file] = await Promise.all([findConfig({ cwd, configFile, signal }), importResolve()])
   // What it exports may be a proxy, of which even awaiting it runs code.

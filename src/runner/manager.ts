@@ -5,6 +5,7 @@ import { type AnyPluginFactory, isPlugin, isPluginFactory, type Plugin } from '.
 import type { GivenPlugin, ModelManager } from '../plugins/manager.ts'
 import type { HookName } from '../plugins/spec.ts'
 import type { ConnectOptions, LoadedConfig } from './connection.ts'
+import { assertGiven } from './given.ts'
 import { hostFacts } from './host-facts.ts'
 import { selectPlace } from './place.ts'
 
@@ -23,10 +24,12 @@ export type ModelManagerOptions = CommonManagerOptions &
 /**
  * Makes a model manager of plugins. Of a folder, files that are no plugin are told in its `problems`.
  *
- * @throws {OllamaConfigError} `invalid-plugin` for a plugin that does not keep to the contract or a name that two have, with all
+ * @throws {OllamaConfigError} `usage` without plugins; `invalid-plugin` for a plugin that does not keep to the contract or a name that two have, with all
  * `details.diagnostics`; for a folder that cannot be searched
  */
 export async function createModelManager(options: ModelManagerOptions): Promise<ModelManager> {
+  const wanted = `plugins: [team], or their folder as discover: './plugins'`
+  assertGiven(options, 'list of plugins', wanted, options?.discover === undefined ? 'plugins' : undefined)
   const cwd = resolve(options.cwd ?? process.cwd())
   const { ModelManager } = await import('../plugins/manager.ts')
   const { given, problems } =
@@ -117,6 +120,7 @@ export interface ListedPlugin {
  * @throws `options.signal.reason`
  */
 export async function listPlugins(config: LoadedConfig, options: ConnectOptions = {}): Promise<PluginList> {
+  assertGiven(config, 'loaded config', 'what loadConfig() returned', 'plugins')
   const { plugins, file } = config
   const { discover } = config.config
   const { hooksOf } = await import('../plugins/spec.ts')

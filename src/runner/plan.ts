@@ -14,6 +14,7 @@ import { createFileReader, type FileReader } from '../resolution/inputs.ts'
 import { resolvePlan } from '../resolution/resolve.ts'
 import { suggest } from '../suggest.ts'
 import { type ConnectOptions, type KnownConfig, type LoadedConfig, openRegistry } from './connection.ts'
+import { assertNames } from './given.ts'
 import { haveHook, knownOf } from './known.ts'
 import { isLocal, ollamaFolders } from './place.ts'
 import { assertDeclarationsLocked, type Survey, type SurveyOptions, survey } from './survey.ts'
@@ -188,8 +189,9 @@ export function withSources(keys: ReadonlySet<string>, models: readonly DesiredM
   return all
 }
 
-/** @throws {OllamaConfigError} `usage` when a name is not declared */
+/** @throws {OllamaConfigError} `usage` when a name is not declared, or what is given is no list */
 export function keysOf(names: readonly string[], { models }: DesiredState): ReadonlySet<string> {
+  assertNames(names)
   const declared = new Map(models.map(({ reference }) => [referenceKey(reference), formatReference(reference)]))
   return new Set(
     names.map((name) => {

@@ -13,6 +13,7 @@ import { type Recalled, recall } from '../resolution/recall.ts'
 import {
   type ConnectOptions,
   connect,
+  isKnown,
   type KnownConfig,
   type LoadedConfig,
   type ReadyOptions,
@@ -67,7 +68,7 @@ export async function survey(given: LoadedConfig | KnownConfig | Config, options
 
 /** A config that was never in a file has no lock file and no record. */
 export function configFileOf(config: KnownConfig | Config): string | undefined {
-  return 'desired' in config ? config.file : undefined
+  return isKnown(config) ? config.file : undefined
 }
 
 /** Absolute; the file need not be there. `undefined` for a config that was never in a file. */

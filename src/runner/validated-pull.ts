@@ -8,6 +8,7 @@ import { type Change, type Plan, pendingChanges, planErrors } from '../plan/plan
 import type { ModelManager } from '../plugins/manager.ts'
 import { applyPlan } from './apply.ts'
 import { type ConnectOptions, connect, type KnownConfig, type LoadedConfig, selectTarget } from './connection.ts'
+import { assertNames } from './given.ts'
 import { knownOf } from './known.ts'
 import { loadConfig } from './load.ts'
 import type { Place } from './place.ts'
@@ -42,7 +43,7 @@ export interface ValidatedPull {
  * @param models Default: those that the config declares. Of those that it declares its declaration and its lock file hold; others are
  * pulled by their tag.
  * @returns by reference, in the shortest spelling; a name that is none stands for itself
- * @throws {OllamaConfigError} what `loadConfig` throws, and when the host cannot be asked
+ * @throws {OllamaConfigError} `usage` for models that are no list of names; what `loadConfig` throws, and when the host cannot be asked
  * @throws `options.signal.reason`
  */
 export async function pullModelsWithValidation(
@@ -106,6 +107,7 @@ async function configFor(
     const given = await knownOf(config ?? (await loadConfig(options)), options)
     return { config: given, given, wanted: undefined }
   }
+  assertNames(models)
   const names = new Map<string, string>()
   for (const text of models) {
     try {
