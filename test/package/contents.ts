@@ -47,7 +47,7 @@ export function checkContents(tarball: string, root: string, folder: string): st
   }
   const { scripts = {} } = JSON.parse(readFileSync(path.join(unpacked, 'package.json'), 'utf8'))
   assert.deepEqual(
-    ['preinstall', 'install', 'postinstall'].filter((name) => name in scripts),
+    ['preinstall', 'install', 'postinstall', 'prepare'].filter((name) => name in scripts),
     [],
   )
   return `${files.length} files, ${Math.ceil(sizeBytes / 1000)} kB`
