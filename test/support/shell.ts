@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { builtMain } from './built.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -25,8 +26,9 @@ export function makeShell(cwd: string, { registryUrl }: ShellOptions = {}): Shel
   const tools = path.join(cwd, 'tools')
   mkdirSync(tools)
   const loader = import.meta.resolve('tsx')
-  const main = path.join(root, registryUrl === undefined ? 'src/cli/main.ts' : 'test/support/main-with-registry.ts')
-  const run = [process.execPath, '--import', loader, main].map((word) => `'${word}'`).join(' ')
+  const withRegistry = path.join(root, 'test/support/main-with-registry.ts')
+  const main = registryUrl === undefined ? [builtMain()] : ['--import', loader, withRegistry]
+  const run = [process.execPath, ...main].map((word) => `'${word}'`).join(' ')
   const deno = [
     // The words before the one that is run are flags of Deno.
     'while case "$1" in run | -*) true;; *) false;; esac; do shift; done',
