@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url'
 import { isOllamaConfigError } from '../../src/errors.ts'
 import { type ConfigRecord, emptyConfigRecord, type HostRecord } from '../../src/record/record.ts'
 import { openRecord } from '../../src/record/record-file.ts'
+import { programWords } from '../support/built.ts'
 import { tempFolder } from '../support/run-cli.ts'
 import { countOf, host, openCounter, refusingLink, withCount } from './counter.ts'
 
@@ -181,7 +182,7 @@ interface Writer {
 
 /** Resolves when it has loaded, so that several can begin at one moment. */
 async function startWriter(t: TestContext, folder: string, times: number, links: string): Promise<Writer> {
-  const child = spawn(process.execPath, [...runtimeArguments(), writerFile, folder, String(times), links], {
+  const child = spawn(process.execPath, [...programWords(writerFile), folder, String(times), links], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   t.after(() => child.kill('SIGKILL'))
@@ -205,11 +206,6 @@ async function startWriter(t: TestContext, folder: string, times: number, links:
     },
     ended,
   }
-}
-
-function runtimeArguments(): readonly string[] {
-  if ('Deno' in globalThis) return ['run', '--allow-all', '--no-prompt', '--no-check']
-  return 'Bun' in globalThis ? [] : ['--import', import.meta.resolve('tsx')]
 }
 
 test('an update whose number was used and cleaned away meanwhile is made again on what is there now', async (t) => {

@@ -11,6 +11,7 @@ import { blobsOf, configMediaType, formatManifest, imageType } from '../../src/a
 import { parseListedName } from '../../src/artifact/reference.ts'
 import { blobFile, type Layout, layoutOf, manifestFile } from '../../src/store/layout.ts'
 import { readManifests, type StoredModel } from '../../src/store/manifests.ts'
+import { programWords } from '../support/built.ts'
 import { tempFolder } from '../support/run-cli.ts'
 
 export interface Blob {
@@ -114,7 +115,7 @@ const script = fileURLToPath(new URL('store-worker.ts', import.meta.url))
 
 /** Resolves when it has loaded, so that several can begin at one moment. */
 export async function startWorker(t: TestContext, ...words: string[]): Promise<Worker> {
-  const child = spawn(process.execPath, [...runtimeArguments(), script, ...words], {
+  const child = spawn(process.execPath, [...programWords(script), ...words], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   t.after(() => child.kill('SIGKILL'))
@@ -142,9 +143,4 @@ export async function startWorker(t: TestContext, ...words: string[]): Promise<W
     })
   await line(0)
   return { child, begin: () => void child.stdin.write('begin\n'), line, ended }
-}
-
-function runtimeArguments(): readonly string[] {
-  if ('Deno' in globalThis) return ['run', '--allow-all', '--no-prompt', '--no-check']
-  return 'Bun' in globalThis ? [] : ['--import', import.meta.resolve('tsx')]
 }
