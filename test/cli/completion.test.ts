@@ -5,11 +5,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { commands, shells } from '../../src/cli/command-table.ts'
 import { completionScript } from '../../src/cli/completion/script.ts'
 import { formatLock } from '../../src/record/lock-file.ts'
-import { runCli, runtimeArguments, startServer, tempFolder } from '../support/run-cli.ts'
+import { commandWords } from '../support/built.ts'
+import { runCli, startServer, tempFolder } from '../support/run-cli.ts'
 
 /** Whether a program is there, in words for `skip`. */
 function lacks(...programs: readonly string[]): string | false {
@@ -57,8 +57,7 @@ async function typeInto(shell: string, cwd: string): Promise<readonly string[]> 
   const bin = path.join(cwd, 'bin')
   const log = path.join(cwd, 'calls')
   mkdirSync(bin)
-  const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-  const real = [process.execPath, ...runtimeArguments(), main].map((word) => `'${word}'`).join(' ')
+  const real = [process.execPath, ...commandWords()].map((word) => `'${word}'`).join(' ')
   writeFileSync(
     path.join(bin, 'ollama-config'),
     `#!/bin/sh\nif [ "$1" = __complete ]; then exec ${real} "$@"; fi\necho "$*" >> '${log}'\n`,
@@ -109,8 +108,7 @@ test('fish completes the same', { skip: lacks('fish') }, (t) => {
   const cwd = project(t)
   const lines = typed.map(([keys]) => keys.slice(0, keys.indexOf('\t')))
   writeFileSync(path.join(cwd, 'script.fish'), completionScript('fish'))
-  const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-  const program = [process.execPath, ...runtimeArguments(), main].map((word) => `'${word}'`).join(' ')
+  const program = [process.execPath, ...commandWords()].map((word) => `'${word}'`).join(' ')
   mkdirSync(path.join(cwd, 'bin'))
   writeFileSync(path.join(cwd, 'bin', 'ollama-config'), `#!/bin/sh\nexec ${program} "$@"\n`)
   chmodSync(path.join(cwd, 'bin', 'ollama-config'), 0o755)

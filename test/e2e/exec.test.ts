@@ -3,20 +3,12 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { helpText } from '../../src/cli/help.ts'
 import { run } from '../../src/cli/run.ts'
 import { environmentOf } from '../../src/index.ts'
+import { commandWords } from '../support/built.ts'
 import type { OllamaServerOptions } from '../support/ollama-server.ts'
-import {
-  runCli,
-  runtimeArguments,
-  type SpawnedCli,
-  type SpawnOptions,
-  spawnCli,
-  startServer,
-  tempFolder,
-} from '../support/run-cli.ts'
+import { runCli, type SpawnedCli, type SpawnOptions, spawnCli, startServer, tempFolder } from '../support/run-cli.ts'
 
 const options = { timeout: 60_000 }
 const posix = { ...options, skip: process.platform === 'win32' ? 'signals and modes of POSIX' : false }
@@ -243,8 +235,7 @@ test('Ctrl-C in a terminal reaches the command once: exec does not send it again
   skip: hasScript ? false : 'needs script of util-linux',
 }, async (t) => {
   const { cwd, server } = await place(t, ['a'], { models: ['a'] })
-  const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-  const words = [process.execPath, ...runtimeArguments(), main, 'exec', '--', ...runtime, 'count.mjs', 'SIGTERM']
+  const words = [process.execPath, ...commandWords(), 'exec', '--', ...runtime, 'count.mjs', 'SIGTERM']
   // The shell between them would give its own exit code after Ctrl-C.
   const line = `exec ${words.map((word) => `'${word}'`).join(' ')}`
   const child: ChildProcess = spawn('script', ['-qec', line, '/dev/null'], {

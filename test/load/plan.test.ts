@@ -4,10 +4,8 @@ import { spawn } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { runCli, runtimeArguments, tempFolder } from '../support/run-cli.ts'
-
-const mainFile = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+import { commandWords } from '../support/built.ts'
+import { runCli, tempFolder } from '../support/run-cli.ts'
 
 /** Lists so many models, and knows nothing else: the test server would take longer to have them than this whole file. */
 async function listing(t: TestContext, count: number): Promise<string> {
@@ -40,7 +38,7 @@ test('130,000 listed models are planned and shown', async (t) => {
 const many = 5000
 
 function spawnPlan(cwd: string, env: Readonly<Record<string, string>>) {
-  const child = spawn(process.execPath, [...runtimeArguments(), mainFile, 'plan'], {
+  const child = spawn(process.execPath, [...commandWords(), 'plan'], {
     cwd,
     env: { PATH: process.env['PATH'], HOME: cwd, XDG_STATE_HOME: cwd, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -7,6 +7,7 @@ import { open } from 'node:fs/promises'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { HashThread } from '../../src/runtime/hash-thread.ts'
+import { runtimeArguments } from '../support/built.ts'
 import { tempFolder } from '../support/run-cli.ts'
 
 const mebi = 1024 * 1024
@@ -184,8 +185,3 @@ test('a thread that has nothing to do keeps no process alive, whatever is still 
   assert.equal(signal, null)
   assert.equal(stdout, '64\nfailed\n', stderr)
 })
-
-function runtimeArguments(): readonly string[] {
-  if ('Deno' in globalThis) return ['run', '--allow-all', '--no-prompt', '--no-check']
-  return 'Bun' in globalThis ? [] : ['--import', import.meta.resolve('tsx')]
-}

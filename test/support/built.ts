@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildSync } from 'esbuild'
-import { runtimeArguments } from './run-cli.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
+const mainFile = path.join(root, 'src/cli/main.ts')
+export const isNode: boolean = process.versions['deno'] === undefined && process.versions['bun'] === undefined
 const made = new Map<string, string>()
 
 /** Made once for a process of the tests, and removed when that ends. */
@@ -24,8 +25,7 @@ function once(name: string, make: (folder: string) => string): string {
 
 /** What a runtime is started with for a program of the tests, such as `store/store-worker.ts`. */
 export function programWords(file: string): readonly string[] {
-  if (process.versions['deno'] !== undefined || process.versions['bun'] !== undefined)
-    return [...runtimeArguments(), file]
+  if (!isNode) return [...runtimeArguments(), file]
   return [
     once(file, (folder) => {
       const outfile = path.join(folder, 'program.mjs')
@@ -35,8 +35,25 @@ export function programWords(file: string): readonly string[] {
   ]
 }
 
-/** The file of the command, in a package as it is built. */
+/** What a runtime is started with for the command: as it is built, and where it is counted what the tests reach, of the sources. */
+export function commandWords(denoPermissions?: readonly string[]): readonly string[] {
+  const isCounted = process.env['NODE_V8_COVERAGE'] !== undefined
+  return isNode && !isCounted ? [builtMain()] : [...runtimeArguments(denoPermissions), mainFile]
+}
+
+/** What `process.execPath` needs before a TypeScript file. */
+export function runtimeArguments(denoPermissions: readonly string[] = ['--allow-all']): readonly string[] {
+  if ('Deno' in globalThis) return ['run', ...denoPermissions, '--no-prompt', '--no-check']
+  return 'Bun' in globalThis ? [] : ['--import', import.meta.resolve('tsx')]
+}
+
+/** The file of the command, in {@link builtPackage}. */
 export function builtMain(): string {
+  return path.join(builtPackage(), 'dist/cli/main.js')
+}
+
+/** A folder with the package as it is built, but for the types. */
+export function builtPackage(): string {
   return once('package', buildPackage)
 }
 
@@ -48,5 +65,5 @@ function buildPackage(folder: string): string {
   assert.equal(status, 0, stderr)
   cpSync(path.join(root, 'package.json'), path.join(folder, 'package.json'))
   for (const name of ['node_modules', 'docs']) symlinkSync(path.join(root, name), path.join(folder, name), 'junction')
-  return path.join(folder, 'dist/cli/main.js')
+  return folder
 }

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { PassThrough } from 'node:stream'
 import type { TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { run } from '../../src/cli/run.ts'
+import { commandWords } from './built.ts'
 import {
   type OllamaServer,
   type OllamaServerOptions,
@@ -16,8 +16,6 @@ import {
   startOllamaServer,
 } from './ollama-server.ts'
 import { startRegistry, type TestRegistry } from './registry.ts'
-
-const mainFile = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 
 /** Of Windows only some terminals have the characters that others have. */
 const unicode = { WT_SESSION: '1' }
@@ -159,13 +157,12 @@ export interface SpawnedCli {
   readonly done: Promise<CliResult & { readonly exitSignal: NodeJS.Signals | null }>
 }
 
-/** As a process of its own, from source, on the runtime that runs the tests. */
+/** As a process of its own, on the runtime that runs the tests. */
 export function spawnCli(
   words: readonly string[],
   { cwd, env = {}, denoPermissions = ['--allow-all'], stdoutFile, input, detached = false }: SpawnOptions,
 ): SpawnedCli {
-  const runtime = runtimeArguments(denoPermissions)
-  const child = spawn(process.execPath, [...runtime, mainFile, ...words], {
+  const child = spawn(process.execPath, [...commandWords(denoPermissions), ...words], {
     cwd,
     // The proxy is nobody: a process of its own cannot be given a registry, and must not find the real one.
     env: {
@@ -198,10 +195,4 @@ export function spawnCli(
   // Not child.kill(): after that Deno reports the signal as the child's end, whatever its exit code was.
   const kill = (signal: NodeJS.Signals) => void process.kill(child.pid ?? 0, signal)
   return { child, kill, done }
-}
-
-/** What `process.execPath` needs before a TypeScript file. */
-export function runtimeArguments(denoPermissions: readonly string[] = ['--allow-all']): readonly string[] {
-  if ('Deno' in globalThis) return ['run', ...denoPermissions, '--no-prompt', '--no-check']
-  return 'Bun' in globalThis ? [] : ['--import', import.meta.resolve('tsx')]
 }
