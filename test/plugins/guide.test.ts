@@ -1,33 +1,35 @@
 /** docs/plugins.md: its plugin and its config, run as they stand there. */
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { createModelManager, pullModelsWithValidation } from '../../src/index.ts'
 import { hookNames } from '../../src/plugins/spec.ts'
-import { runCli, startServer, tempFolder, testRegistryUrl } from '../support/run-cli.ts'
+import { builtPackage, isNode } from '../support/built.ts'
+import { runCli, startServer, tempFolder } from '../support/run-cli.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const page = readFileSync(path.join(root, 'docs/plugins.md'), 'utf8')
-const blocks = [...page.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, kind = '', text = '']) => ({ kind, text }))
+const blocks = [...page.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, kind = '', body = '']) => ({ kind, body }))
 
 /** The files of the page, by the name in their first line. */
 const files = new Map(
-  blocks.flatMap(({ kind, text }) => {
-    const name = kind === 'ts' ? /^\/\/ (\S+\.ts)\n/.exec(text)?.[1] : undefined
-    return name === undefined ? [] : [[name, text] as const]
+  blocks.flatMap(({ kind, body }) => {
+    const name = kind === '' ? undefined : /^\/\/ (\S+\.m?[jt]s)\n/.exec(body)?.[1]
+    return name === undefined ? [] : [[name, body] as const]
   }),
 )
-const outputs = blocks.filter(({ kind }) => kind === '').map(({ text }) => text)
+const outputs = blocks.filter(({ kind }) => kind === '').map(({ body }) => body)
 
-function project(t: TestContext, change: (text: string, name: string) => string = (text) => text): string {
+function project(t: TestContext, change: (text: string, name: string) => string = (given) => given): string {
   const cwd = tempFolder(t)
   // Where valibot is.
   symlinkSync(path.join(root, 'node_modules'), path.join(cwd, 'node_modules'), 'junction')
-  for (const [name, text] of files) {
+  for (const [name, body] of files) {
     mkdirSync(path.dirname(path.join(cwd, name)), { recursive: true })
-    writeFileSync(path.join(cwd, name), change(text, name))
+    writeFileSync(path.join(cwd, name), change(body, name))
   }
   return cwd
 }
@@ -36,7 +38,7 @@ const foreign = 'hf.co/someone/model:Q4_K_M'
 const vector = JSON.stringify({ embeddings: [Array.from({ length: 384 }, () => 0)] })
 
 test('the page has a config and a plugin, and names every hook', () => {
-  assert.deepEqual([...files.keys()], ['ollama.config.ts', 'plugins/team.plugin.ts'])
+  assert.deepEqual([...files.keys()], ['ollama.config.ts', 'plugins/team.plugin.ts', 'models.mjs'])
   for (const hook of hookNames) assert.ok(page.includes(`| \`${hook}(`), hook)
 })
 
@@ -57,7 +59,7 @@ test('plugins says what the page says', async (t) => {
 
 test('without the model that it refuses the config is applied, and the embedding model tried', async (t) => {
   const server = await startServer(t, { registry: ['qwen3:8b', 'all-minilm'] })
-  const cwd = project(t, (text) => text.replace(`, '${foreign}'`, ''))
+  const cwd = project(t, (body) => body.replace(`, '${foreign}'`, ''))
   const env = { OLLAMA_HOST: server.url }
   server.fail({ path: '/api/embed' }, { kind: 'body', body: '{"embeddings":[[1]]}' }, 1)
   const failed = await runCli(['apply', '--yes'], { cwd, env })
@@ -70,26 +72,26 @@ test('without the model that it refuses the config is applied, and the embedding
   assert.deepEqual(server.installed(), ['all-minilm:latest', 'qwen3:8b'])
 })
 
-test('the model manager of the page knows the plugin', async (t) => {
+test('the program of the page prints what the page says, where nothing but what it names is installed', {
+  skip: isNode ? false : 'it is run with node',
+}, async (t) => {
   const server = await startServer(t, {
     registry: [{ name: 'all-minilm', capabilities: ['embedding'] }, 'llava'],
   })
   server.fail({ path: '/api/embed' }, { kind: 'body', body: vector })
-  const manager = await createModelManager({ discover: './plugins', cwd: project(t) })
-  assert.deepEqual(manager.problems, [])
-  assert.deepEqual(
-    [...(await manager.availableModels())],
-    [['all-minilm:latest', { plugin: 'team', contextLength: 512, capabilities: ['embedding'] }]],
-  )
-  const { config, reference } = await manager.loadModel('qwen3:8b', { registries: [] })
-  assert.deepEqual([reference, config], ['qwen3:8b', { registries: [], embeddings: 'all-minilm' }])
-  const options = { manager, host: server.url, env: {}, registryUrl: testRegistryUrl }
-  const results = await pullModelsWithValidation(['all-minilm', 'llava'], options)
-  assert.deepEqual(
-    [...results].map(([name, { pulled, valid }]) => [name, pulled, valid]),
-    [
-      ['all-minilm:latest', true, true],
-      ['llava:latest', true, null],
-    ],
-  )
+  const cwd = project(t)
+  rmSync(path.join(cwd, 'node_modules'))
+  mkdirSync(path.join(cwd, 'node_modules'))
+  const installed = { 'ollama-config': builtPackage(), valibot: path.join(root, 'node_modules/valibot') }
+  for (const [name, folder] of Object.entries(installed))
+    symlinkSync(folder, path.join(cwd, 'node_modules', name), 'junction')
+  // Registries are asked by way of nobody.
+  const own = { HOME: cwd, XDG_STATE_HOME: cwd, HTTPS_PROXY: 'http://127.0.0.1:9', OLLAMA_HOST: server.url }
+  const child = spawn(process.execPath, ['models.mjs'], {
+    cwd,
+    env: { PATH: process.env['PATH'], ...own },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  assert.equal(await text(child.stdout), outputs[2])
+  assert.deepEqual(server.installed(), ['all-minilm:latest', 'llava:latest'])
 })
