@@ -26,13 +26,17 @@ function once(name: string, make: (folder: string) => string): string {
 /** What a runtime is started with for a program of the tests, such as `store/store-worker.ts`. */
 export function programWords(file: string): readonly string[] {
   if (!isNode) return [...runtimeArguments(), file]
-  return [
-    once(file, (folder) => {
-      const outfile = path.join(folder, 'program.mjs')
-      buildSync({ entryPoints: [file], outfile, bundle: true, packages: 'external', platform: 'node', format: 'esm' })
-      return outfile
-    }),
-  ]
+  return [once(file, (folder) => bundle(file, path.join(folder, 'program.mjs')))]
+}
+
+/** As {@link programWords}, of a program that has all of the command in it: it lies where that lies. */
+export function variantWords(file: string): readonly string[] {
+  return [once(file, () => bundle(file, path.join(path.dirname(builtMain()), 'variant.js')))]
+}
+
+function bundle(file: string, outfile: string): string {
+  buildSync({ entryPoints: [file], outfile, bundle: true, packages: 'external', platform: 'node', format: 'esm' })
+  return outfile
 }
 
 /** What a runtime is started with for the command: as it is built, and where it is counted what the tests reach, of the sources. */

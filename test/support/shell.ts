@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { builtMain } from './built.ts'
+import { builtMain, variantWords } from './built.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -27,7 +27,7 @@ export function makeShell(cwd: string, { registryUrl }: ShellOptions = {}): Shel
   mkdirSync(tools)
   const loader = import.meta.resolve('tsx')
   const withRegistry = path.join(root, 'test/support/main-with-registry.ts')
-  const main = registryUrl === undefined ? [builtMain()] : ['--import', loader, withRegistry]
+  const main = registryUrl === undefined ? [builtMain()] : variantWords(withRegistry)
   const run = [process.execPath, ...main].map((word) => `'${word}'`).join(' ')
   const deno = [
     // The words before the one that is run are flags of Deno.
