@@ -123,6 +123,8 @@ test('Docker Compose', options, async (t) => {
   const [, command = ''] = /^ {4}command: (.*)$/m.exec(services.get('models') ?? '') ?? []
   await shell(command, env)
   assert.deepEqual([server.installed().length, loads()], [1, 1])
+  // Nobody outside of the containers reaches it otherwise.
+  assert.match(recipes, /`ports: \['127\.0\.0\.1:11434:11434'\]`:\n`docker compose up/)
   const [, outside = ''] = /`docker compose up -d ollama && (.*)`/.exec(recipes) ?? []
   assert.match(await shell(outside, env), /^app: /)
 })
