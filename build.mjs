@@ -147,12 +147,15 @@ async function joinStart(outputs) {
   }
 }
 
-/** By a third, at the last: what is above reads what esbuild wrote. Lines stay short, since Node shows the line that an error comes from. */
+/**
+ * By a third, at the last: what is above reads what esbuild wrote. Lines stay short, since Node shows the line that an error comes from,
+ * but no shorter: with half of that the package has 3 kB more.
+ */
 async function shorten() {
   for (const name of readdirSync(outdir, { recursive: true }).filter((name) => name.endsWith('.js'))) {
     const file = path.join(outdir, name)
     const { target, format } = options
-    const short = { minify: true, lineLimit: 120, charset: 'utf8', legalComments: 'none', target, format }
+    const short = { minify: true, lineLimit: 240, charset: 'utf8', legalComments: 'none', target, format }
     const { code } = await transform(readFileSync(file, 'utf8'), short)
     writeFileSync(file, code)
   }
