@@ -6,7 +6,7 @@
  * On Linux x64 with the versions of the lock file beside this one, installed at the first run; elsewhere with what is on PATH.
  * One after another; what passes is told in a line, what fails in full.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -60,7 +60,7 @@ let failed = false
 const all = Object.keys(runtimes).filter((name) => !quick || name !== 'node24')
 for (const name of wanted.length === 0 ? all : wanted) {
   const start = performance.now()
-  const problems = runtimes[name]()
+  const problems = await runtimes[name]()
   const seconds = ((performance.now() - start) / 1000).toFixed(1)
   console.log(
     `${problems.length === 0 ? 'ok    ' : 'FAILED'} ${name.padEnd(7)} ${seconds.padStart(6)} s  ${problems.join('; ') || totals}`,
@@ -84,56 +84,71 @@ function node(name) {
   })
 }
 
-function deno() {
+/** Two processes: each runs its files one after the other. In one, `--parallel` would have them share folder, user and variables. */
+async function deno() {
   const binary = binaries.deno
-  const problems = run('tests', binary, ['test', '-A', '--no-check', ...tests()], (output) => {
-    const line = /^(?:\u001b\[\d+m)*ok.*\| (\d+) passed.*$/m.exec(output)?.[0] ?? ''
-    return `${versionOf(binary)}: ${line.replace(/\u001b\[[\d;]*m/g, '').replace(/^ok \| /, '')}`
-  })
+  const passed = []
+  const halves = [0, 1].map((rest) =>
+    run(
+      'tests',
+      binary,
+      ['test', '-A', '--no-check', ...tests().filter((_, index) => index % 2 === rest)],
+      (output) => {
+        passed.push(Number(/^(?:\u001b\[\d+m)*ok.*\| (\d+) passed/m.exec(output)?.[1]))
+        return `${versionOf(binary)}: ${passed.reduce((sum, count) => sum + count)} passed`
+      },
+    ),
+  )
+  const problems = (await Promise.all(halves)).flat()
   const summary = totals
   for (const entry of ['src/index.ts', 'src/cli/main.ts']) {
-    problems.push(...run(`check ${entry}`, binary, ['check', entry]))
+    problems.push(...(await run(`check ${entry}`, binary, ['check', entry])))
   }
   // Fails on slow types; sends nothing.
-  problems.push(...run('JSR dry run', binary, ['publish', '--dry-run', '--allow-dirty']))
-  problems.push(...run('JSR', process.execPath, ['--import', 'tsx', 'test/package/remote.ts', binary]))
+  problems.push(...(await run('JSR dry run', binary, ['publish', '--dry-run', '--allow-dirty'])))
+  problems.push(...(await run('JSR', process.execPath, ['--import', 'tsx', 'test/package/remote.ts', binary])))
   totals = summary
   return problems
 }
 
-function bun() {
+async function bun() {
   const binary = binaries.bun
   // The command alone: Bun's own test runner lacks parts of node:test.
-  const problems = run('the main job', binary, ['test/smoke.ts'])
+  const problems = await run('the main job', binary, ['test/smoke.ts'])
   totals = `${versionOf(binary)}: the main job works`
   return problems
 }
 
-function packed() {
+async function packed() {
   // Elsewhere all three would be the Node on PATH, which runs this anyhow.
   const names = Object.keys(binaries).filter((name) => isPinned || !name.startsWith('node'))
   const given = names.map((name) => `${name}=${binaries[name]}`)
-  const problems = run('package', process.execPath, ['--import', 'tsx', 'test/package/main.ts', ...given])
+  const problems = await run('package', process.execPath, ['--import', 'tsx', 'test/package/main.ts', ...given])
   totals = 'npm pack, npx, and the main job on each'
   return problems
 }
 
 // --- Running ------------------------------------------------------------------------------------------------------
 
-function run(what, binary, args, summarize) {
-  const { status, signal, error, stdout, stderr } = spawnSync(binary, args, {
+async function run(what, binary, args, summarize) {
+  const child = spawn(binary, args, {
     cwd: root,
     env: { ...scrubbed(process.env), DENO_NO_UPDATE_CHECK: '1', DENO_NO_PROMPT: '1' },
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
+    stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 600_000, // A test that hangs on one runtime must not hide the others.
   })
-  if (status === 0) {
-    totals = summarize?.(stdout + stderr) ?? ''
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (piece) => (output += piece))
+  const problem = await new Promise((resolve) => {
+    child.on('error', (error) => resolve(error.message))
+    child.on('close', (status, signal) => resolve(status === 0 ? undefined : (signal ?? `exit code ${status}`)))
+  })
+  if (problem === undefined) {
+    totals = summarize?.(output) ?? ''
     return []
   }
-  process.stdout.write(`${stdout ?? ''}${stderr ?? ''}`)
-  return [`${what}: ${error?.message ?? (signal === null ? `exit code ${status}` : signal)}`]
+  process.stdout.write(output)
+  return [`${what}: ${problem}`]
 }
 
 function versionOf(binary) {
