@@ -10,7 +10,8 @@ import { type Finding, findingsOf } from './finding.ts'
 export function checkConfig({ config }: Facts): readonly Finding[] {
   const { ok, warning, error } = findingsOf('config')
   const { file, error: problem, models } = config
-  if (problem !== null && problem.code === 'config-not-found')
+  // One that is there and cannot be read is another matter: `init` would not write beside it.
+  if (problem?.code === 'config-not-found' && file === null)
     return [warning('config-not-found', 'there is none here', '"ollama-config init"')]
   if (problem !== null) {
     const { diagnostics = [], message, code } = problem

@@ -9,7 +9,7 @@ import type { Place } from './place.ts'
 import { readLockOf, readRecordOf } from './survey.ts'
 
 /** A config that was looked at: what it is, or why it does not load. */
-export type Loaded = { readonly value: LoadedConfig } | { readonly error: ConfigFacts['error'] }
+export type Loaded = { readonly value: LoadedConfig } | Pick<ConfigFacts, 'error' | 'file'>
 
 /** @param place `undefined` when it is not known: then nothing is recorded for it */
 export async function examineConfig(
@@ -18,8 +18,8 @@ export async function examineConfig(
   options: ConnectOptions,
 ): Promise<ConfigFacts> {
   if ('error' in loaded) {
-    const nothing = { file: null, models: [], plugins: [], pluginProblems: [] }
-    return { ...nothing, error: loaded.error, lock: noLock, record: noRecord }
+    const nothing = { models: [], plugins: [], pluginProblems: [] }
+    return { ...nothing, ...loaded, lock: noLock, record: noRecord }
   }
   const config = loaded.value
   const [{ plugins, diagnostics }, lock, record] = await Promise.all([

@@ -105,10 +105,11 @@ async function load(options: Known): Promise<Loaded> {
       const slow = new OllamaConfigError('config-load-failed', message, {
         hint: 'look at what it and its plugins wait for',
       })
-      return { error: toErrorData(slow) }
+      return { file: null, error: toErrorData(slow) }
     }
     const diagnostics = isConfigError(error) ? { diagnostics: error.diagnostics } : {}
-    return { error: { ...toErrorData(error), ...diagnostics } }
+    const file = isOllamaConfigError(error) ? error.details?.['file'] : undefined
+    return { file: typeof file === 'string' ? file : null, error: { ...toErrorData(error), ...diagnostics } }
   }
 }
 

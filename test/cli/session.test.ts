@@ -1,6 +1,6 @@
 /** What commands begin with, and that they all do it alike: the folder, the server, the wait for it. */
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { runCli, startServer, tempFolder } from '../support/run-cli.ts'
@@ -103,4 +103,14 @@ test('check and exec --check tell the next step of a plan that cannot be applied
   assert.deepEqual([check.code, check.stdout, check.stderr], [1, line, ''])
   const exec = await runCli(['exec', '--check', '--config', 'ollama.config.mjs', '--', 'no-such-program'], { cwd })
   assert.deepEqual([exec.code, exec.stdout, exec.stderr], [1, '', line])
+})
+
+test('what goes on without a config does not where there is one that cannot be read: it may name another server', async (t) => {
+  const cwd = tempFolder(t)
+  mkdirSync(path.join(cwd, 'ollama.config.json'))
+  for (const words of [['collect'], ['verify', '--all']]) {
+    const { code, stderr } = await runCli(words, { cwd })
+    assert.equal(code, 3, words.join(' '))
+    assert.match(stderr, /ollama\.config\.json" is not a file but a folder/)
+  }
 })

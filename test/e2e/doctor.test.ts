@@ -209,6 +209,18 @@ test('what is wrong with config, plugins, lock and record is told in place of th
     assert.equal((await runCli(['doctor', ...words], { cwd })).code, 3)
 })
 
+test('a config that is there and cannot be one is told as that, with what mends it', async (t) => {
+  const server = await startOllamaServer({})
+  t.after(() => server.close())
+  const cwd = tempFolder(t)
+  mkdirSync(path.join(cwd, 'ollama.config.ts'))
+  const { found } = await examined(1, cwd, [], { env: { OLLAMA_HOST: server.url } })
+  assert.equal(found['config'], 'error config-not-found')
+  const { stdout } = await runCli(['doctor'], { cwd, env: { OLLAMA_HOST: server.url } })
+  assert.match(stdout, /✖ config +"[^"]*ollama\.config\.ts" is not a file but a folder\n +→ remove it, or name another/)
+  assert.doesNotMatch(stdout, /ollama-config init/)
+})
+
 test('a record that cannot be read is told', async (t) => {
   const server = await startServer(t, { registry: ['a'] })
   const cwd = realpathSync(tempFolder(t, { 'ollama.config.json': { models: ['a'], host: server.url } }))

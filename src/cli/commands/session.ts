@@ -42,12 +42,14 @@ export async function openSession(flags: CommonFlags, context: Context): Promise
   return { loaded, file: shownPath(loaded.file, context), connection }
 }
 
-/** As {@link openSession}, but goes on where no config is found and none was named. */
+/** As {@link openSession}, but goes on where there is no config and none was named. */
 export async function openSessionIfAny(flags: CommonFlags, context: Context): Promise<Session | SessionWithout> {
   try {
     return await openSession(flags, context)
   } catch (error) {
-    if (flags.config !== undefined || !isOllamaConfigError(error) || error.code !== 'config-not-found') throw error
+    // One that is there and cannot be read may name another server.
+    const isNone = isOllamaConfigError(error) && error.code === 'config-not-found' && !('file' in (error.details ?? {}))
+    if (flags.config !== undefined || !isNone) throw error
     return sessionWithout(flags, context)
   }
 }
