@@ -145,6 +145,11 @@ export function isUserError(error: unknown): boolean {
   return isOllamaConfigError(error) && userErrorCodes.some((code) => code === error.code)
 }
 
+/** True for a code of ours: that of a diagnostic may be any. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return errorCodes.some((known) => known === code)
+}
+
 /** The JSON-safe part of any thrown value; what is not ours becomes code `internal`. */
 export function toErrorData(error: unknown): ErrorData {
   if (isOllamaConfigError(error)) {

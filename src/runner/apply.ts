@@ -97,6 +97,10 @@ export function applyPlan(plan: Plan, options: ApplyPlanOptions): ApplyRun {
     const probed = haveHook(config, 'probe')
       ? (await import('./probe.ts')).probeAfter(kept, { backend, place, known })
       : kept
+    if (target.changes.some(({ reason }) => reason.code === 'not-checked')) {
+      const { tellUnchecked } = await import('./unchecked.ts')
+      return yield* tellUnchecked(probed, target)
+    }
     if (!options.preload || place.kind === 'store') return yield* probed
     // Last: a probe may unload what it has tried.
     const { preloadAfter } = await import('./preload.ts')

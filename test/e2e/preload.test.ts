@@ -123,7 +123,7 @@ test('a model that cannot be loaded is an error of the run: the others are loade
   assert.equal(code, 1)
   assert.match(stdout, /x "a:latest" was not loaded: .*more system memory \(9\.0 GiB\)/)
   assert.match(stdout, /x "b:latest" was not loaded: .*server busy\n.*OLLAMA_MAX_QUEUE/)
-  assert.match(stdout, /Failed: 1 pulled, 2 failed\n$/)
+  assert.match(stdout, /Failed: 1 pulled, 2 failed\nMore: ollama-config help host-error\n$/)
   assert.equal(loads().length, 3)
   assert.deepEqual(server.installed(), ['a:latest', 'b:latest', 'c:latest'])
 })

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, renameSync, statSync, symlinkSync
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
+import type { Diagnostic } from '../../src/errors.ts'
 import { openRecord } from '../../src/record/record-file.ts'
 import { makeOllamaKey, type ServedModel } from '../support/registry.ts'
 import { runCli } from '../support/run-cli.ts'
@@ -428,6 +429,34 @@ test('outdated asks once for each model, and update of one leaves the others', a
     [statuses['m1:latest'], statuses['m2:latest'], statuses['a:latest']],
     ['current', 'outdated', 'not-installed'],
   )
+})
+
+test('an update of what cannot be looked up is told as failed, by output, JSON and exit code alike', async (t) => {
+  const { run, remote } = await world(t, ['a', 'b'], { models: ['a', 'b'] })
+  await run(0, 'apply', '--yes')
+  remote.unpublish('a')
+  const failure =
+    /\n {2}x "a:latest" was not updated: the registry does not have its tag\n {4}check the name and the tag\nFailed: 1 failed\nMore: ollama-config help model-not-found\n$/
+  assert.match((await run(1, 'update', '--yes')).stdout, failure)
+  // There is nothing to approve, so that nobody is needed.
+  assert.match((await run(1, 'update', 'a')).stdout, failure)
+  await run(0, 'update', 'b', '--yes')
+  remote.publish({ name: 'b', layers: [weights(9)] })
+  const lines = (await run(1, 'update', '--yes', '--json')).stdout.trimEnd().split('\n')
+  const { report } = JSON.parse(lines.at(-1) ?? '')
+  assert.equal(report.outcome, 'failed')
+  assert.deepEqual(
+    report.targets[0].diagnostics.map(({ severity, code, reference }: Diagnostic) => [severity, code, reference]),
+    [['error', 'model-not-found', 'a:latest']],
+  )
+  // The others are updated all the same.
+  assert.equal(report.targets[0].results[0].outcome, 'done')
+  const finished = lines.map((line) => JSON.parse(line)).find(({ type }) => type === 'apply-finished')
+  assert.equal(finished.outcome, 'failed')
+  await remote.close()
+  const dead = await run(1, 'update', '--yes')
+  assert.match(dead.stdout, /x "a:latest" was not updated: the registry could not tell its version\n/)
+  assert.match(dead.stdout, /Failed: 2 failed\nMore: ollama-config help registry-error\n$/)
 })
 
 test('a manifest that was printed anew is no update: it is told, and mended by a pull of nothing', async (t) => {

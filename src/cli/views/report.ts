@@ -1,6 +1,7 @@
 /** The report as text: one summary line, and what is left. */
 import { countResults, type Report } from '../../apply/report.ts'
 import { counted, printable } from '../../artifact/text.ts'
+import { isErrorCode } from '../../errors.ts'
 import { formatDiagnostic, moreText } from './problems.ts'
 import type { Style } from './style.ts'
 import { fold } from './text.ts'
@@ -59,7 +60,11 @@ export function formatReport(report: Report, { style, told, columns, program }: 
   ]
   const next = left.length > 0 ? '\nRun the same command again to go on from here' : ''
   // Several errors of one run mostly have one cause: a line for each code would be many.
-  const [more] = failed.flatMap(({ error }) => (error && moreText(error.code, program)) ?? [])
+  const codes = [
+    ...failed.flatMap(({ error }) => error?.code ?? []),
+    ...diagnostics.flatMap(({ severity, code }) => (severity === 'error' && isErrorCode(code) ? [code] : [])),
+  ]
+  const [more] = codes.flatMap((code) => moreText(code, program) ?? [])
   const end = more === undefined ? '' : `\n${style.dim(more)}`
   return fold(
     `${[...lines, `${title} ${countsText(report, failed.length + diagnostics.filter(({ severity }) => severity === 'error').length)}`].join('\n')}${next}${end}\n`,
