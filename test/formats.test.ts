@@ -407,7 +407,7 @@ test('what the commands write with --json fits the schemas, and so do lock file 
   const wrong = await json('error', 3, 'plan', '--config', 'wrong.config.json')
   assert.equal(itemsOf(at(wrong, ['error', 'diagnostics'])).length, 2)
   await json('error', 1, 'check', '--host', '127.0.0.1:9')
-  await lines(3, ['apply'])
+  await lines(3, ['apply', '--config', 'store.config.json', `--store=${path.join(cwd, 'new')}`])
   await lines(3, ['apply', '--yes', '--config', 'wrong.config.json'])
   await lines(3, ['rollback', 'b', '--yes'])
   await lines(3, ['update', '--no-such-flag'])

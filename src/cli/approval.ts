@@ -14,8 +14,14 @@ export interface Circumstances {
   readonly loopback: boolean
 }
 
+/** @throws {OllamaConfigError} `usage` */
+export function assertConsistent(flags: ApprovalFlags): void {
+  if (flags.prune && flags['no-prune'])
+    throw new OllamaConfigError('usage', '--prune and --no-prune contradict each other')
+}
+
 /**
- * Refuses before anything happens, the config included: nobody could answer.
+ * Refuses a question that nobody could answer. Called once it is known that there is one: names are right, and something is to be done.
  *
  * @param deletes Whether the command may delete, too
  */
@@ -24,8 +30,6 @@ export function assertApprovable(
   interactive: boolean,
   deletes = false,
 ): void {
-  if (flags.prune && flags['no-prune'])
-    throw new OllamaConfigError('usage', '--prune and --no-prune contradict each other')
   if (!interactive && !flags.yes) {
     throw new OllamaConfigError(
       'approval-required',

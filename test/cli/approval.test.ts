@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import {
   approvalOf,
   assertApprovable,
+  assertConsistent,
   assertPrunable,
   type Circumstances,
   openQuestions,
@@ -42,7 +43,7 @@ test('without a terminal nothing happens without --yes', () => {
 })
 
 test('--prune and --no-prune contradict each other', () => {
-  assert.throws(() => assertApprovable({ yes: true, prune: true, 'no-prune': true }, true), { code: 'usage' })
+  assert.throws(() => assertConsistent({ yes: true, prune: true, 'no-prune': true }), { code: 'usage' })
 })
 
 test('without a terminal --prune needs a prune key written in the config', () => {

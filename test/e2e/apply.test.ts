@@ -44,15 +44,30 @@ test('apply --yes pulls what is missing, checks it, leaves the rest alone and sa
   assert.deepEqual(server.problems, [])
 })
 
-test('apply without a terminal and without --yes exits with 3 before anything happens', async (t) => {
+test('apply without a terminal and without --yes exits with 3 before anything is changed', async (t) => {
   const server = await startServer(t, { registry: ['a'] })
-  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
-  for (const words of [['apply'], ['apply', '--prune'], ['apply', '--json']]) {
-    const { code, stderr } = await runCli(words, { cwd, env: { OLLAMA_HOST: server.url } })
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'], prune: 'undeclared' } })
+  for (const words of [['apply'], ['apply', '--prune'], ['apply', '--json'], ['update', 'a']]) {
+    const { code, stdout, stderr } = await runCli(words, { cwd, env: { OLLAMA_HOST: server.url } })
     assert.equal(code, 3)
-    assert.match(stderr, /--yes/)
+    assert.match(stderr, /add --yes/)
+    assert.match(stdout, words.includes('--json') ? /"code":"approval-required"/ : /To pull:\n {2}\+ a:latest/)
   }
-  assert.deepEqual(server.requests, [])
+  assert.deepEqual(applied(server), [])
+})
+
+test('where nothing is to be approved nobody is needed: apply and update without --yes end with 0', async (t) => {
+  const server = await startServer(t, { models: ['a', 'undeclared'] })
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
+  for (const words of [['apply'], ['apply', '--json'], ['update'], ['update', 'a']]) {
+    const { code, stderr } = await runCli(words, { cwd, env: { OLLAMA_HOST: server.url } })
+    assert.equal(code, 0, words.join(' '))
+    assert.equal(stderr, '')
+  }
+  const { stderr } = await runCli(['update', 'undeclared'], { cwd, env: { OLLAMA_HOST: server.url } })
+  assert.match(stderr, /undeclared/)
+  assert.doesNotMatch(stderr, /--yes/)
+  assert.deepEqual(applied(server), [])
 })
 
 test('apply --yes --prune deletes after the pulls, but not what was made on the host', async (t) => {

@@ -3,7 +3,14 @@ import { counted } from '../../artifact/text.ts'
 import { isOllamaConfigError, OllamaConfigError } from '../../errors.ts'
 import { blockOf, type Change, type DeleteChange, type Plan } from '../../plan/plan.ts'
 import { createPlan, isLocal, selectTarget } from '../../runner.ts'
-import { type Answers, approvalOf, assertApprovable, assertPrunable, openQuestions } from '../approval.ts'
+import {
+  type Answers,
+  approvalOf,
+  assertApprovable,
+  assertConsistent,
+  assertPrunable,
+  openQuestions,
+} from '../approval.ts'
 import type { ApplyFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
@@ -21,7 +28,7 @@ export async function apply(flags: ApplyFlags, [planFile]: readonly string[], co
 
 async function planAndApply(flags: ApplyFlags, screen: Screen): Promise<number> {
   const { context, interactive } = screen
-  assertApprovable(flags, interactive, true)
+  assertConsistent(flags)
   assertMemory(flags)
   const pace = paceOf(flags, context)
   const session = await openSession(flags, context)
@@ -99,14 +106,14 @@ async function applySaved(planFile: string, flags: ApplyFlags, screen: Screen): 
 async function ask(plan: Plan, flags: ApplyFlags, interactive: boolean, context: Context): Promise<Answers> {
   const { changes, deletions } = openQuestions(plan, flags, interactive)
   const answers: { changes?: boolean; deletions?: boolean } = {}
+  // What is blocked is reported as failed, which needs nobody's consent.
+  const isPossible = changes.some((change) => blockOf(change) === undefined)
+  if (isPossible) assertApprovable(flags, interactive, true)
   if (changes.length > 0) {
     // Nobody approves deletions unseen: the plan may have gone to a file.
     const unseen = context.stdout.isTTY ? [] : changes.filter(isDelete)
     if (unseen.length > 0) writeFolded(context.stderr, `\n${deletionText(unseen)}\n`)
-    // What is blocked is reported as failed, which needs nobody's consent.
-    answers.changes =
-      changes.every((change) => blockOf(change) !== undefined) ||
-      (await confirm(`\n${changesQuestion(changes)}`, context))
+    answers.changes = !isPossible || (await confirm(`\n${changesQuestion(changes)}`, context))
     if (!answers.changes) return answers
   }
   if (deletions.length > 0) {

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { OllamaConfigError } from '../../errors.ts'
-import { blockOf, type Plan, pendingChanges } from '../../plan/plan.ts'
+import { blockOf, pendingChanges } from '../../plan/plan.ts'
 import { createPlan, lockModels, lockPathOf } from '../../runner.ts'
 import { assertApprovable } from '../approval.ts'
 import type { UpdateFlags } from '../command-table.ts'
@@ -21,7 +21,6 @@ export async function update(flags: UpdateFlags, models: readonly string[], cont
 
 async function planAndUpdate(flags: UpdateFlags, models: readonly string[], screen: Screen): Promise<number> {
   const { context, interactive } = screen
-  assertApprovable(flags, interactive)
   const pace = paceOf(flags, context)
   const session = await openSession(flags, context)
   const { loaded, file, connection } = session
@@ -36,18 +35,13 @@ async function planAndUpdate(flags: UpdateFlags, models: readonly string[], scre
   assertApplicable(plan)
   const pending = pendingChanges(plan)
   const isPossible = pending.some((change) => blockOf(change) === undefined)
+  if (isPossible) assertApprovable(flags, interactive)
   if (isPossible && !flags.yes && !(await confirm(`\n${changesQuestion(pending)}`, context))) {
     context.stderr.write('Nothing was changed.\n')
     return exitCodes.usage
   }
   const approve = { changes: true, deletions: false }
-  const code = await execute(plan, { ...connection, config: loaded, approve, ...pace }, screen)
-  // Whoever asks for the newest is not done where nobody could tell which that is.
-  return code === exitCodes.done && isUnchecked(plan) ? exitCodes.failed : code
-}
-
-function isUnchecked({ targets }: Plan): boolean {
-  return targets.some(({ changes }) => changes.some(({ reason }) => reason.code === 'not-checked'))
+  return execute(plan, { ...connection, config: loaded, approve, ...pace }, screen)
 }
 
 async function lockOnly(flags: UpdateFlags, models: readonly string[], context: Context): Promise<number> {
