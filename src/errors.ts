@@ -150,8 +150,31 @@ export function isErrorCode(code: string): code is ErrorCode {
   return errorCodes.some((known) => known === code)
 }
 
+/** Deno stops what it was not permitted with an error of its own, which names the flag. */
+export function isNotPermitted(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'NotCapable'
+}
+
+/** The flag for each kind of access, and who needs it. */
+const permissionHints: Readonly<Record<string, string>> = {
+  write:
+    'run with --allow-write too: apply, update, rollback, lock and whatever changes a store write files, and so do --out and --log-file; a unix socket needs it as well',
+  run: 'run with --allow-run too: exec and setup --run start programs',
+}
+
+/** That error as one of ours, with the flags that help; anything else as it is. */
+export function explainPermission(error: unknown): unknown {
+  if (!isNotPermitted(error)) return error
+  const [, flag = ''] = /--allow-([a-z]+)/.exec(error.message) ?? []
+  const hint =
+    permissionHints[flag] ??
+    `run with --allow-net --allow-read --allow-env --allow-sys=homedir${/^(?:net|read|env|sys|)$/.test(flag) ? '' : ` --allow-${flag}`}; what writes files, such as apply, needs --allow-write too`
+  return new OllamaConfigError('usage', error.message, { hint, cause: error })
+}
+
 /** The JSON-safe part of any thrown value; what is not ours becomes code `internal`. */
-export function toErrorData(error: unknown): ErrorData {
+export function toErrorData(thrown: unknown): ErrorData {
+  const error = explainPermission(thrown)
   if (isOllamaConfigError(error)) {
     return { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) }
   }

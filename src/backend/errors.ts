@@ -1,6 +1,6 @@
 /** What a failed request to an Ollama server means for the people who see it. */
 import { printable } from '../artifact/text.ts'
-import { type ErrorCode, isOllamaConfigError, OllamaConfigError } from '../errors.ts'
+import { type ErrorCode, explainPermission, isOllamaConfigError, OllamaConfigError } from '../errors.ts'
 import { TransportError } from '../runtime/transport-error.ts'
 
 /** What was being done; everything in it may be shown. */
@@ -22,7 +22,8 @@ export interface CallContext {
 
 /** Turns what a transport threw into a typed error; errors of ours pass. An abort is for the caller to handle before. */
 export function toHostError(error: unknown, context: CallContext): OllamaConfigError {
-  if (isOllamaConfigError(error)) return error
+  const known = explainPermission(error instanceof TransportError ? error.cause : error)
+  if (isOllamaConfigError(known)) return known
   if (!(error instanceof TransportError)) {
     return fail(
       'invalid-response',

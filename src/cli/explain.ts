@@ -1,7 +1,7 @@
 /** What `docs/errors.md` says of an error: the file comes with the package, so that it can be read where there is no network. */
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { type ErrorCode, errorCodes, OllamaConfigError } from '../errors.ts'
+import { type ErrorCode, errorCodes, isNotPermitted, OllamaConfigError } from '../errors.ts'
 import { wrap } from './views/text.ts'
 
 /** As far from dist/chunks/ as from src/cli/. */
@@ -17,6 +17,7 @@ export function listErrors(program: string): string {
 export async function explain(code: ErrorCode, columns = 80): Promise<string> {
   const file = fileURLToPath(page)
   const text = await readFile(page, 'utf8').catch((cause: unknown) => {
+    if (isNotPermitted(cause)) throw cause
     throw new OllamaConfigError('internal', `The page "${file}" cannot be read`, { hint: 'install it anew', cause })
   })
   const section = text.split(/^## /m).find((part) => part.startsWith(`${code}\n`)) ?? code

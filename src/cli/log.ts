@@ -3,7 +3,7 @@ import { appendFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { jsonText } from '../artifact/json-text.ts'
 import { printable, quotedPath } from '../artifact/text.ts'
-import { OllamaConfigError } from '../errors.ts'
+import { isNotPermitted, OllamaConfigError } from '../errors.ts'
 import type { Logger } from '../runtime/logger.ts'
 import type { Context } from './context.ts'
 
@@ -55,6 +55,7 @@ function assertWritable(file: string): void {
     other = statSync(file, { throwIfNoEntry: false })?.isFile() === false
     if (!other) appendFileSync(file, '', { mode: 0o600 })
   } catch (error) {
+    if (isNotPermitted(error)) throw error
     throw refused(messageOf(error), error)
   }
   if (other) throw refused('it is no regular file')

@@ -1,8 +1,13 @@
 /** Words in, exit code out. Never exits by itself and never throws. */
-import { printable } from '../artifact/text.ts'
 import { nearestConfig } from '../config/search.ts'
-import { isOllamaConfigError, isUserError, OllamaConfigError, toErrorData } from '../errors.ts'
-import { isNotPermitted } from '../runtime/not-permitted.ts'
+import {
+  explainPermission,
+  isNotPermitted,
+  isOllamaConfigError,
+  isUserError,
+  OllamaConfigError,
+  toErrorData,
+} from '../errors.ts'
 import { version } from '../version.ts'
 import { type Invocation, ownWords, parseArguments } from './arguments.ts'
 import { programOf, styleFor } from './command-line.ts'
@@ -50,7 +55,7 @@ export async function run(given: readonly string[], context: Context): Promise<n
       )
       return exitCodes.interrupted
     }
-    const error = explained(thrown)
+    const error = explainPermission(thrown)
     showError(error, words, 'flags' in invocation ? invocation.flags : {}, context)
     return exitCodeOf(error)
   }
@@ -145,14 +150,29 @@ function terminalOf({ stdout, stderr, env, platform }: Context, words: readonly 
 /** Where figures and arrows cannot be shown, texts have none. JSON stays as it is. */
 function speakable(words: readonly string[], context: Context): Context {
   if (words.includes('--json') || terminalOf(context, words).unicode) return context
-  const outputs = { stdout: asciiOutput(context.stdout), stderr: asciiOutput(context.stderr) }
-  // Not spread: stdin is opened when it is looked at.
+  return derived(context, { stdout: asciiOutput(context.stdout), stderr: asciiOutput(context.stderr) })
+}
+
+/** What Deno does not let us read counts as not set: the error that says so is shown all the same. */
+function withReadableEnvironment(context: Context): Context {
+  const get = (_: object, name: string | symbol) => {
+    try {
+      return context.env[String(name)]
+    } catch {
+      return undefined
+    }
+  }
+  return derived(context, { env: new Proxy<Record<string, string>>({}, { get }) })
+}
+
+/** Not spread: stdin is opened, and the folder looked up, when it is looked at. */
+function derived(context: Context, changes: Partial<Context>): Context {
   const own = Object.getOwnPropertyDescriptors
-  return Object.create(Object.prototype, { ...own(context), ...own(outputs) })
+  return Object.create(Object.prototype, { ...own(context), ...own(changes) })
 }
 
 function showError(error: unknown, words: readonly string[], flags: CommonFlags, given: Context): void {
-  const context = speakable(words, given)
+  const context = speakable(words, withReadableEnvironment(given))
   // Read from the words: when the flags themselves are wrong there is nothing parsed to look at.
   const wants = (flag: string) => words.includes(flag)
   if (wants('--json') && !writesJsonLines(words)) context.stdout.write(errorDocument(error))
@@ -167,15 +187,6 @@ function showError(error: unknown, words: readonly string[], flags: CommonFlags,
   )
 }
 
-/** Deno stops what it was not permitted with an error of its own. */
-function explained(error: unknown): unknown {
-  if (!isNotPermitted(error)) return error
-  const hint = error.message.includes('--allow-write')
-    ? 'run with --allow-write too: apply, update, rollback, lock and whatever changes a store write files, and so do --out and --log-file; a unix socket needs it as well'
-    : 'run with --allow-net --allow-read --allow-env --allow-sys=homedir; what writes files, such as apply, needs --allow-write too'
-  return new OllamaConfigError('usage', printable(error.message), { hint, cause: error })
-}
-
 /** As it is shown. */
 function shownConfig(cwd: string): string | undefined {
   const file = nearestConfig(cwd)
@@ -183,7 +194,8 @@ function shownConfig(cwd: string): string | undefined {
 }
 
 /** Tells of what no command could catch, since code of others did it to the whole process. Returns the exit code. */
-export function tellBreak(error: unknown, given: readonly string[], context: Context): number {
+export function tellBreak(thrown: unknown, given: readonly string[], context: Context): number {
+  const error = explainPermission(thrown)
   const words = ownWords(given)
   if (words.includes('--json') && writesJsonLines(words)) context.stdout.write(errorLine(error))
   showError(error, words, {}, context)

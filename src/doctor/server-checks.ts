@@ -8,7 +8,9 @@ export function checkProgram({ program, server }: Facts): readonly Finding[] {
   const { ok, unknown, error } = findingsOf('program')
   if (program !== null) return [ok('program-found', printable(program, 200))]
   // Whoever works with another machine, or with a container, needs none.
-  const needed = server.loopback && server.answers !== null && !answers(server)
+  const isAsked =
+    server.answers !== null && !('error' in server.answers.listing && server.answers.listing.error.code === 'usage')
+  const needed = server.loopback && isAsked && !answers(server)
   if (needed) return [error('program-missing', 'Ollama is not installed here, or not on PATH', '"ollama-config setup"')]
   return [unknown('program-missing', 'ollama is not on PATH here')]
 }

@@ -1,6 +1,6 @@
 /** What a failed request to a registry means, in the words of people. */
 import { printable } from '../artifact/text.ts'
-import type { ErrorCode } from '../errors.ts'
+import { type ErrorCode, isNotPermitted } from '../errors.ts'
 import { isCertificateCode, isReset, TransportError } from '../runtime/transport-error.ts'
 import type { ManifestAnswer } from './registry.ts'
 
@@ -97,6 +97,8 @@ export function failureAnswer(error: unknown, host: string, surroundings: Surrou
     unreachable: true,
   })
   const { problem, code = '', message } = error
+  if (isNotPermitted(error.cause))
+    return unreachable(`${host} cannot be asked: ${printable(message, 200)}`, 'run with --allow-net')
   if (problem === 'timeout') return unreachable(`${host} does not answer in time`)
   if (problem === 'too-large')
     return unknown(

@@ -2,7 +2,6 @@
 import type { ChangeFinished, Event, KeepingPrevious } from '../apply/events.ts'
 import { blobsOf, type Layer, layerWord, type Manifest } from '../artifact/manifest.ts'
 import { compareText, formatReference, parseListedName } from '../artifact/reference.ts'
-import { printable } from '../artifact/text.ts'
 import { type Diagnostic, toErrorData } from '../errors.ts'
 import {
   type BuiltFrom,
@@ -26,7 +25,6 @@ import {
   type RecordedBuild,
   type RecordedModel,
 } from '../record/record.ts'
-import { isNotPermitted } from '../runtime/not-permitted.ts'
 
 /** The record of one host, as `record-file` keeps it. */
 export interface RecordKeeper {
@@ -311,10 +309,6 @@ function without<T>(entries: Readonly<Record<string, T>>, name: string): Readonl
 }
 
 function diagnosticOf(error: unknown, severity: Diagnostic['severity']): Diagnostic {
-  // Deno's own error says which file, and not what to do.
-  if (isNotPermitted(error)) {
-    return { severity, code: 'file-not-written', message: printable(error.message), hint: 'run with --allow-write' }
-  }
   const { code, message, hint } = toErrorData(error)
   return { severity, code, message, ...(hint === undefined ? {} : { hint }) }
 }

@@ -14,8 +14,7 @@ import {
 } from 'node:fs/promises'
 import path from 'node:path'
 import { printable, quotedPath } from '../artifact/text.ts'
-import { OllamaConfigError } from '../errors.ts'
-import { isNotPermitted } from './not-permitted.ts'
+import { isNotPermitted, OllamaConfigError } from '../errors.ts'
 import { hasCode } from './transport-error.ts'
 
 export interface WriteOptions {

@@ -2,7 +2,7 @@
 import { constants } from 'node:os'
 import path from 'node:path'
 import { quoted, quotedPath } from '../artifact/text.ts'
-import { OllamaConfigError } from '../errors.ts'
+import { isNotPermitted, OllamaConfigError, toErrorData } from '../errors.ts'
 import { batchArguments, isBatchFile } from './batch-file.ts'
 import { findProgram, isProgram, programNames } from './find-program.ts'
 import { isSentToGroup } from './group-signals.ts'
@@ -97,7 +97,7 @@ function startError(error: unknown, name: string, place: Place): OllamaConfigErr
       ? ['it is not executable', `make it so, as by chmod +x, or name the program that runs it`]
       : code === 'ENOENT'
         ? ['the interpreter that its first line names is not there', 'look at its first line']
-        : [message, undefined]
+        : [message, isNotPermitted(error) ? toErrorData(error).hint : undefined]
   return new OllamaConfigError('command-not-run', `${quoted(name)} cannot be run: ${problem}`, { hint, cause: error })
 }
 

@@ -1,8 +1,7 @@
 /** What to throw for a part of a store that the system does not let us read. */
 import { quoted } from '../artifact/text.ts'
-import { OllamaConfigError } from '../errors.ts'
+import { isNotPermitted, OllamaConfigError } from '../errors.ts'
 import { reasonOf } from '../runtime/atomic-file.ts'
-import { isNotPermitted } from '../runtime/not-permitted.ts'
 
 /** What Deno did not permit passes untouched: its own error says how to. */
 export function notReadable(file: string, error: unknown): unknown {

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { formatBytes } from '../artifact/bytes.ts'
 import { shortDigest } from '../artifact/manifest.ts'
 import { quoted } from '../artifact/text.ts'
-import { type ErrorCode, OllamaConfigError } from '../errors.ts'
+import { type ErrorCode, isNotPermitted, OllamaConfigError } from '../errors.ts'
 import {
   codeOf,
   failureAnswer,
@@ -14,7 +14,6 @@ import {
 } from '../registry/problems.ts'
 import { notWritten, reasonOf } from '../runtime/atomic-file.ts'
 import { freeBytes } from '../runtime/disk-space.ts'
-import { isNotPermitted } from '../runtime/not-permitted.ts'
 import { hasCode, TransportError } from '../runtime/transport-error.ts'
 import { AnswerError } from './source.ts'
 

@@ -33,3 +33,22 @@ test('what Deno did not permit is told with the permission that is lacking', asy
     assert.match(told.join(''), hint)
   }
 })
+
+test('that the environment may not be read on Deno is told without a look at it', async () => {
+  const told: string[] = []
+  const refuse = (_: object, name: string | symbol) => {
+    const message = `Requires env access to "${String(name)}", run again with the --allow-env flag`
+    throw Object.assign(new Error(message), { name: 'NotCapable' })
+  }
+  const code = await run(['plan'], {
+    stdout: { write: () => {} },
+    stderr: { write: (text: string) => void told.push(text) },
+    stdin: new PassThrough(),
+    env: new Proxy({}, { get: refuse, getOwnPropertyDescriptor: refuse }),
+    cwd: '/',
+    platform: 'linux',
+    signal: new AbortController().signal,
+  })
+  assert.equal(code, exitCodes.usage)
+  assert.match(told.join(''), /^Error: Requires env access to .*\nNext: run with .*--allow-env/)
+})

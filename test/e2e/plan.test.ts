@@ -230,6 +230,36 @@ test('on Deno, plan needs no more permissions than the README says', { skip: !('
   assert.deepEqual([code, stderr], [0, ''])
 })
 
+test('on Deno, each permission that is missing is told with its flag, and nothing else is', {
+  skip: !('Deno' in globalThis),
+}, async (t) => {
+  const server = await startServer(t, { models: ['a'] })
+  const cwd = tempFolder(t, config({ models: ['a'] }))
+  const all = ['net', 'read', 'env', 'sys', 'write', 'run']
+  const cases: readonly (readonly [missing: string, code: number, ...words: string[]])[] = [
+    ['env', 3, 'plan'],
+    ['env', 3, '--help'],
+    ['read', 3, 'plan'],
+    ['read', 3, 'help', 'stalled'],
+    ['net', 3, 'plan'],
+    ['net', 1, 'doctor'],
+    ['sys', 3, 'plan'],
+    ['sys', 1, 'doctor'],
+    ['write', 3, 'lock'],
+    ['write', 3, 'plan', '--log-file', 'log.txt'],
+    ['run', 126, 'exec', '--', 'true'],
+  ]
+  for (const [missing, expected, ...words] of cases) {
+    const denoPermissions = all.filter((name) => name !== missing).map((name) => `--allow-${name}`)
+    const { code, stdout, stderr } = await spawnCli(words, { cwd, env: { OLLAMA_HOST: server.url }, denoPermissions })
+      .done
+    const told = stdout + stderr
+    assert.equal(code, expected, `${words.join(' ')} without ${missing}: ${told}`)
+    assert.match(told, new RegExp(`(?:Next:|→) run with .*--allow-${missing}`))
+    assert.doesNotMatch(told, /NotCapable|ollama-config setup|this is a bug/)
+  }
+})
+
 test('a reader that leaves early, as in plan | head, is no error', async (t) => {
   const server = await startServer(t, { models: ['a'] })
   const cwd = tempFolder(t, config({ models: ['a'] }))
