@@ -42,42 +42,55 @@ const exitCodeRows = [
   ['other', 'exec: that of the command; 128 + number of the signal that ended it; 127 not found, 126 cannot be run'],
 ] as const
 
-/** @param columns Width to fit into. */
-export function helpText(topic: CommandName | undefined, columns = 80): string {
-  return topic === undefined ? overview(columns) : commandHelp(topic, commands[topic], columns)
+/**
+ * @param columns Width to fit into
+ * @param program How the command is called here
+ */
+export function helpText(topic: CommandName | undefined, columns = 80, program = 'ollama-config'): string {
+  return topic === undefined ? overview(columns, program) : commandHelp(topic, commands[topic], columns, program)
 }
 
-function overview(columns: number): string {
+function overview(columns: number, program: string): string {
   const rows = Object.entries(commands).map(([name, { summary }]) => [name, summary] as const)
   // Its tables fit already.
   const text = `ollama-config ${version}: configuration as code for Ollama
 
-Usage: ollama-config COMMAND [FLAGS]
+Usage: ${program} COMMAND [FLAGS]
 
 Commands:
 ${table(rows, columns)}
 
-Flags of a command: ollama-config COMMAND --help
-More of an error:   ollama-config help CODE
-Codes of errors:    ollama-config help errors
+Flags of a command: ${program} COMMAND --help
+More of an error:   ${program} help CODE
+Codes of errors:    ${program} help errors
 Exit codes:
 ${table(exitCodeRows, columns)}
 `
   return fold(text, columns)
 }
 
-function commandHelp(name: string, { summary, flags, words, examples, notes }: CommandInfo, columns: number): string {
+function commandHelp(
+  name: string,
+  { summary, flags, words, examples, notes }: CommandInfo,
+  columns: number,
+  program: string,
+): string {
   const rows = Object.entries(flags).map(([flag, { short, value, summary, optional }]) => {
     const letter = short === undefined ? '    ' : `-${short}, `
     const separator = optional ? '' : ' '
     return [`${letter}--${flag}${value === undefined ? '' : `${separator}${value}`}`, summary] as const
   })
+  // A script of completion is for a command on PATH.
   const examplesText = examples
-    .map(([command, meaning]) => `  # ${wrap(meaning, columns - 4).join('\n  # ')}\n  ${command}`)
+    .map(
+      ([command, meaning]) =>
+        `  # ${wrap(meaning, columns - 4).join('\n  # ')}\n  ${name === 'completion' ? command : command.replaceAll(/\bollama-config(?= )/g, program)}`,
+    )
     .join('\n')
+  const choices = words?.values === undefined ? '' : `\n${words.name}: ${words.values.join(', ')}\n`
   const notesText = notes === undefined ? '' : `\n${wrap(notes, columns).join('\n')}\n`
   const after = words?.foreign ? ` [FLAGS] -- ${words.name}…` : `${wordsText(words)} [FLAGS]`
-  return `${wrap(`ollama-config ${name}: ${summary}`, columns).join('\n')}\n\n${fold(`Usage: ollama-config ${name}${after}`, columns)}\n\nFlags:\n${table(rows, columns)}\n\nExamples:\n${examplesText}\n${notesText}`
+  return `${wrap(`ollama-config ${name}: ${summary}`, columns).join('\n')}\n\n${fold(`Usage: ${program} ${name}${after}`, columns)}\n${choices}\nFlags:\n${table(rows, columns)}\n\nExamples:\n${examplesText}\n${notesText}`
 }
 
 function wordsText(words: CommandInfo['words']): string {

@@ -106,7 +106,7 @@ async function execute(invocation: Invocation, context: Context): Promise<number
     case 'complete':
       return (await import('./commands/complete.ts')).complete(invocation.words, context)
     case 'help':
-      context.stdout.write(helpText(invocation.topic, context.stdout.columns || undefined))
+      context.stdout.write(helpText(invocation.topic, context.stdout.columns || undefined, programOf(context)))
       return exitCodes.done
     case 'explain':
       writeFolded(context.stdout, await explain(invocation.code, context.stdout.columns || undefined))

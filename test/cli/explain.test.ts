@@ -31,6 +31,18 @@ test('an error names the command that tells more of it, and JSON does not', asyn
     assert.match((await runCli(['plan'], { cwd, env: { npm_command } })).stderr, /More: npx ollama-config help/)
   const mistaken = await runCli(['plan', '--nothing'], { cwd, env: { npm_command: 'exec' } })
   assert.match(mistaken.stderr, /Next: see "npx ollama-config plan --help"\n/)
+  const env = { npm_command: 'exec' }
+  assert.match(
+    (await runCli(['--help'], { cwd, env })).stdout,
+    /Usage: npx ollama-config COMMAND[\s\S]* npx ollama-config help CODE/,
+  )
+  const help = (await runCli(['setup', '--help'], { cwd, env })).stdout
+  assert.match(
+    help,
+    /Usage: npx ollama-config setup \[FLAGS\][\s\S]*\n {2}npx ollama-config setup --run && npx ollama-config apply --yes\n/,
+  )
+  // What is completed is a command on PATH.
+  assert.match((await runCli(['completion', '--help'], { cwd, env })).stdout, /"\$\(ollama-config completion bash\)"/)
 })
 
 test('so does the report of an apply in which something failed', async (t) => {
