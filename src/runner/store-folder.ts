@@ -1,5 +1,7 @@
 /** Where the files of a place lie, for what works on files: a store says so, a server only where it runs on this machine. */
-import { printable, quotedPath } from '../artifact/text.ts'
+
+import { statSync } from 'node:fs'
+import { printable, quoted, quotedPath } from '../artifact/text.ts'
 import { modelFolderOf } from '../backend/model-folder.ts'
 import { readStateWhenReady } from '../backend/wait.ts'
 import type { Config } from '../config/config.ts'
@@ -18,7 +20,7 @@ export interface ModelFiles {
   readonly serverVersion: string | null
 }
 
-/** @throws {OllamaConfigError} `usage` when they cannot be read here, `store-unsupported`, and what the host answers */
+/** @throws {OllamaConfigError} `usage` when they are not there or cannot be read here, `store-unsupported`, and what the host answers */
 export async function locateFiles(
   config: LoadedConfig | KnownConfig | Config,
   options: ReadyOptions,
@@ -26,6 +28,7 @@ export async function locateFiles(
   const { place } = selectTarget(config, options)
   const { assertKnownLayout, layoutOf } = await import('../store/layout.ts')
   if (place.kind === 'store') {
+    assertThere(place.folder)
     const layout = layoutOf(place.folder)
     assertKnownLayout(layout)
     return { place, address: place.folder, layout, serverVersion: null }
@@ -35,11 +38,22 @@ export async function locateFiles(
   const actual = await readStateWhenReady(backend, options)
   const folder = await modelFolderOf(backend, actual, options)
   if (folder === undefined)
-    throw refused(place, actual.models.length === 0 ? 'it has no model yet' : 'none of them tells where it lies')
+    throw refused(
+      place,
+      actual.models.length === 0 ? 'it has no model yet' : 'the server does not say in which folder they are',
+    )
   const layout = layoutOf(folder)
   assertKnownLayout(layout)
   await assertOfServer(place, layout, actual, options.signal)
   return { place, address: backend.address, layout, serverVersion: actual.serverVersion }
+}
+
+/** One that is not there has no damage and no leftovers, but neither has a name with a slip in it, or a disk that is not mounted. */
+function assertThere(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false }) !== undefined) return
+  throw new OllamaConfigError('usage', `There is no model directory ${quoted(folder)}`, {
+    hint: 'check its path, and whether its disk is mounted; "ollama-config apply" makes it',
+  })
 }
 
 /** The path of a server in a container may be that of other models here: nothing of those may be removed or replaced. */

@@ -101,7 +101,7 @@ test('damage is told for each model that has the blob, and what a registry has i
     / {2}damaged {3}a:latest {5}\d+ B; weights [0-9a-f]{12}: wrong bytes; template [0-9a-f]{12}: wrong size \(it has 1 bytes instead of 3\)\n/,
   )
   assert.match(stdout, /c:latest .*license [0-9a-f]{12}: missing\n/)
-  assert.match(stdout, /4 damaged, 0 sound\.\nTo fetch again what is damaged: ollama-config verify --repair --store\n/)
+  assert.match(stdout, /4 models: 4 damaged\.\nTo fetch again what is damaged: ollama-config verify --repair --store\n/)
   const before = remote.blobBytesServed()
   const repaired = await verified(0, '--repair')
   assert.deepEqual(
@@ -289,7 +289,7 @@ test('of a server the files are verified where they are on this machine, and are
       assert.match(stderr, /--store=DIR/)
     }
   }
-  await refused(/cannot be read here: none of them tells where it lies/)
+  await refused(/cannot be read here: the server does not say in which folder they are/)
   const elsewhere = (folder: string) =>
     server.fail(
       { path: '/api/show' },
@@ -314,6 +314,20 @@ test('of a server the files are verified where they are on this machine, and are
   await refused(/that folder of this machine has other models/)
   const { stderr } = await run(3, ['verify', '--host', 'gpu-box.example'], { env })
   assert.match(stderr, /gpu-box\.example:11434 cannot be read here: it is another machine/)
+})
+
+test('a model directory that is not there is told, and is not taken for one without damage and leftovers', async (t) => {
+  const { cwd, run } = await world(t)
+  const store = `--store=${path.join(cwd, 'typo')}`
+  for (const words of [['verify'], ['verify', '--all'], ['collect'], ['collect', '--yes']]) {
+    const { stdout, stderr } = await run(3, [...words, store])
+    assert.equal(stdout, '')
+    assert.match(
+      stderr,
+      /^Error: There is no model directory ".*typo"\nNext: .*"ollama-config apply --store=\S+typo" makes it\n$/,
+    )
+  }
+  assert.equal(existsSync(path.join(cwd, 'typo')), false)
 })
 
 test('collect lists, asks, and removes what nobody needs', async (t) => {
