@@ -326,9 +326,10 @@ function checkCount(
   found: readonly string[],
   missed: string | undefined,
 ): void {
-  const { name = '', least = 0, most = 0 } = allowed ?? {}
+  const { name = '', values, least = 0, most = 0 } = allowed ?? {}
   const help = `see "ollama-config ${command} --help"`
-  if (found.length < least) throw usage(`${command} needs a ${name}`, help)
+  if (found.length < least)
+    throw usage(`${command} needs a ${name}${values === undefined ? '' : `: ${values.join(', ')}`}`, help)
   const extra = found[most]
   if (extra === undefined) return
   const hint = missed === undefined ? help : `as the value of the flag it is written ${missed}`

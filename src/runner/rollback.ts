@@ -80,6 +80,11 @@ function afterwards(name: string, { models }: DesiredState): readonly Diagnostic
         ]),
     ...(users.length === 0
       ? []
-      : [note(`What is made from it stays as it is until the next apply: ${users.join(', ')}`, 'then run apply')]),
+      : [
+          note(
+            `What is made from it stays as it is until the next apply: ${users.join(', ')}`,
+            '"ollama-config apply" makes it anew',
+          ),
+        ]),
   ]
 }

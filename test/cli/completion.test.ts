@@ -201,4 +201,6 @@ test('completion takes the name of a shell, or its path', async (t) => {
   const { code, stderr } = await runCli(['completion', 'tcsh'], { cwd })
   assert.equal(code, 3)
   assert.match(stderr, /no completion for the shell "tcsh"[\s\S]*bash, zsh, fish/)
+  assert.match((await runCli(['completion'], { cwd })).stderr, /completion needs a SHELL: bash, zsh, fish\n/)
+  assert.match((await runCli(['completion', '--help'], { cwd })).stdout, /\nSHELL: bash, zsh, fish\n/)
 })

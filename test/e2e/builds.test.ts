@@ -437,7 +437,10 @@ test('a rollback of a model that is made here says what comes next, and leaves t
   const locked = readFileSync(path.join(made.cwd, 'ollama.lock.json'), 'utf8')
   const back = await made.run(0, 'rollback', 'reviewer', '--yes')
   assert.match(back.stdout, /! The config says how "reviewer:latest" is made, so that the next apply makes it anew/)
-  assert.match(back.stdout, /! What is made from it stays as it is until the next apply: fast:latest/)
+  assert.match(
+    back.stdout,
+    /! What is made from it stays as it is until the next apply: fast:latest\n {4}"ollama-config apply" makes it anew\n/,
+  )
   assert.equal(readFileSync(path.join(made.cwd, 'ollama.lock.json'), 'utf8'), locked)
   assert.match((await made.run(0, 'plan', '--frozen')).stdout, /~ reviewer:latest +its base is another version/)
 })
