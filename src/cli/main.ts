@@ -54,7 +54,10 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', (error
 
 const stdout: Output = {
   isTTY: process.stdout.isTTY,
-  columns: process.stdout.columns,
+  // Looked up each time: a terminal may become narrower.
+  get columns() {
+    return process.stdout.columns
+  },
   write(text) {
     try {
       writeOut(text)

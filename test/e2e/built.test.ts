@@ -92,6 +92,16 @@ test('the built command asks in a terminal', { ...pty, timeout: 60_000 }, async 
   assert.deepEqual(server.installed(), ['a:latest'])
 })
 
+test('what is written after the terminal became narrower fits', { ...pty, timeout: 60_000 }, async (t) => {
+  const server = await startServer(t, { models: ['old'], registry: ['a'] })
+  const narrow = "import { execSync } from 'node:child_process'\nexecSync('stty cols 40 < /dev/tty')\n"
+  const cwd = tempFolder(t, { 'ollama.config.ts': `${narrow}export default { models: ['a'] }\n` })
+  const command = `stty cols 100; '${process.execPath}' '${main}' plan`
+  const { output } = await converse('script', ['-qec', command, '/dev/null'], cwd, { OLLAMA_HOST: server.url }, [])
+  assert.match(output, /Not in the config/)
+  for (const line of output.split(/\r?\n/)) assert.ok(line.length <= 40, output)
+})
+
 test('the built plugins are there, each by the name that a config imports', node, async () => {
   const script = `
     import { isPlugin } from 'ollama-config/plugin'
