@@ -1,6 +1,7 @@
 /** A yes-or-no question on the terminal. */
 import { sleep } from '../runtime/sleep.ts'
-import type { Context } from './context.ts'
+import { type Context, columnsOf } from './context.ts'
+import { fold } from './views/text.ts'
 
 /**
  * Asks on stderr and reads one line. Anything but `y` or `yes` is a no, and so is the end of the input.
@@ -12,8 +13,11 @@ export async function confirm(
   { stdin, stderr, signal }: Pick<Context, 'stdin' | 'stderr' | 'signal'>,
 ): Promise<boolean> {
   signal.throwIfAborted()
+  // With room for the answer.
+  const columns = columnsOf(stderr)
+  const text = `${fold(`${question} [y/N]`, columns && columns - 2)} `
   if (!(await forgetTyped(stdin, signal))) {
-    stderr.write(`${question} [y/N] \n`)
+    stderr.write(`${text}\n`)
     return false
   }
   // Not imported: most commands ask nothing.
@@ -30,7 +34,7 @@ export async function confirm(
       signal.addEventListener('abort', onAbort)
       lines.once('line', resolve)
       lines.once('close', () => resolve(undefined))
-      stderr.write(`${question} [y/N] `)
+      stderr.write(text)
     })
     if (answer === undefined) stderr.write('\n')
     return /^\s*y(es)?\s*$/i.test(answer ?? '')

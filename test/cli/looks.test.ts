@@ -22,6 +22,10 @@ const lines: readonly string[] = [
   'plan --config-only',
   'check',
   'lock',
+  'outdated',
+  'apply',
+  'exec --check -- node',
+  'exec -- node',
   'update --yes',
   'verify',
   'doctor',
@@ -67,7 +71,9 @@ async function show(server: OllamaServer, cwd: string, { columns, env = {}, flag
     const stdin = Object.assign(new PassThrough(), { isTTY: true })
     stdin.end('n\nn\n')
     const words = line.split(' ').filter((word) => word !== '')
-    await run(words.length === 0 || words[0] === '--help' ? words : [...words, ...flags], {
+    // What stands behind it is another program's.
+    const end = words.includes('--') ? words.indexOf('--') : words.length
+    await run(words.length === 0 || words[0] === '--help' ? words : words.toSpliced(end, 0, ...flags), {
       stdout: output,
       stderr: output,
       stdin,

@@ -31,6 +31,13 @@ test('confirm() takes y and yes for yes, and everything else for no', async () =
   }
 })
 
+test('confirm() breaks a long question at words, and leaves room for the answer', async () => {
+  const { stdin, stderr, shown } = terminal('y\n')
+  const narrow = { ...stderr, isTTY: true, columns: 30 }
+  assert.equal(await confirm('\nUpdate 1 model and rebuild 1?', { stdin, stderr: narrow, signal }), true)
+  assert.equal(shown(), '\nUpdate 1 model and rebuild\n    1? [y/N] ')
+})
+
 test('confirm() forgets what was typed before the question was shown', async () => {
   const { stdin, stderr } = terminal('n\n')
   stdin.write('y\ny\n')

@@ -7,6 +7,7 @@ import type { CollectFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
 import { leftoverLines, sparedLines, summaryOf } from '../views/leftovers.ts'
+import { writeFolded } from '../views/output.ts'
 import { describeTerminal } from '../views/terminal.ts'
 import { fold } from '../views/text.ts'
 import { waitingText } from '../views/words.ts'
@@ -30,7 +31,7 @@ export async function collect(flags: CollectFlags, context: Context): Promise<nu
       return exitCodes.usage
     }
   }
-  const onBusy = (holder: string) => void stderr.write(`${waitingText({ type: 'waiting', holder })}\n`)
+  const onBusy = (holder: string) => writeFolded(stderr, `${waitingText({ type: 'waiting', holder })}\n`)
   const result = await collectLeftovers({ folder, leftovers: removable }, { signal, onBusy, now })
   if (flags.json) context.stdout.write(`${jsonText({ ...found, ...result }, 2)}\n`)
   const { removed, spared } = result

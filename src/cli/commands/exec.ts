@@ -5,6 +5,7 @@ import { createPlan, environmentOf } from '../../runner.ts'
 import { runCommand } from '../../runtime/run-command.ts'
 import type { ExecFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
+import { writeFolded } from '../views/output.ts'
 import { describeTerminal } from '../views/terminal.ts'
 import { lacking, quickPlan } from './check.ts'
 import { assertApplicable, carryOut, exitCodeOf, paceOf, type Screen, showReport } from './execution.ts'
@@ -16,7 +17,8 @@ export async function exec(flags: ExecFlags, command: readonly string[], context
   const code = await (flags.check ? assure(session, flags, context) : ensure(session, flags, context))
   if (code !== exitCodes.done) {
     // With --check that is said by its one line.
-    if (!signal.aborted && !flags.check) context.stderr.write(`"${printable(command[0] ?? '', 100)}" was not started\n`)
+    if (!signal.aborted && !flags.check)
+      writeFolded(context.stderr, `"${printable(command[0] ?? '', 100)}" was not started\n`)
     return code
   }
   const { loaded, connection } = session
@@ -32,7 +34,7 @@ export async function exec(flags: ExecFlags, command: readonly string[], context
 async function assure(session: Session, flags: ExecFlags, context: Context): Promise<number> {
   const problem = lacking(await quickPlan(session, flags), flags, context)
   if (problem === undefined) return exitCodes.done
-  context.stderr.write(`${problem}\n`)
+  writeFolded(context.stderr, `${problem}\n`)
   return exitCodes.failed
 }
 

@@ -8,6 +8,7 @@ import { commandLine } from '../command-line.ts'
 import { commands, type SetupFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { createLogger } from '../log.ts'
+import { writeFolded } from '../views/output.ts'
 import { formatSetup, readyText } from '../views/setup.ts'
 import { folderOf } from './session.ts'
 
@@ -47,7 +48,10 @@ async function load(flags: SetupFlags, cwd: string, context: Context): Promise<L
     signal.throwIfAborted()
     if (flags.config !== undefined || !isOllamaConfigError(error)) throw error
     if (flags.host === undefined && error.code !== 'config-not-found')
-      context.stderr.write(`The config does not load, so that its "host" is not known: ${printable(error.message)}\n`)
+      writeFolded(
+        context.stderr,
+        `The config does not load, so that its "host" is not known: ${printable(error.message)}\n`,
+      )
     return undefined
   }
 }

@@ -5,6 +5,7 @@ import { commandLine, styleFor } from '../command-line.ts'
 import type { VerifyFlags } from '../command-table.ts'
 import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { ByteProgress } from '../views/byte-progress.ts'
+import { writeFolded } from '../views/output.ts'
 import { describeTerminal } from '../views/terminal.ts'
 import { formatVerification } from '../views/verification.ts'
 import { waitingText } from '../views/words.ts'
@@ -30,7 +31,7 @@ export async function verify(flags: VerifyFlags, models: readonly string[], cont
       progress.update(phaseWords[phase], completedBytes, totalBytes),
     onBusy: (holder: string) => {
       progress.clear()
-      stderr.write(`${waitingText({ type: 'waiting', holder })}\n`)
+      writeFolded(stderr, `${waitingText({ type: 'waiting', holder })}\n`)
     },
   }
   const result = await withHostSource(session, () => verifyModels(loaded, options)).finally(() => progress.clear())

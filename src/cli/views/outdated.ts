@@ -6,6 +6,7 @@ import type { Outdated } from '../../runner.ts'
 import { formatDiagnostic } from './problems.ts'
 import type { Style } from './style.ts'
 import { formatTable } from './table.ts'
+import { fold } from './text.ts'
 
 export interface OutdatedViewOptions {
   readonly style: Style
@@ -25,7 +26,7 @@ export function formatOutdated({ targets }: Outdated, options: OutdatedViewOptio
           ? []
           : [...diagnostics.map((diagnostic) => formatDiagnostic(diagnostic, options.style, options.columns)), '']),
         ...(shown.length === 0 ? [] : [...table(shown, options), '']),
-        `${summary(shown, current, options)}\n`,
+        fold(`${summary(shown, current, options)}\n`, options.columns),
       ].join('\n')
     })
     .join('\n')

@@ -33,7 +33,7 @@ export function formatError(error: unknown, { style, debug, columns, more }: Err
   if (typeof frame === 'string') lines.push('', frame, '')
   if (isConfigError(error)) lines.push(diagnosticsText(error.diagnostics, style, columns))
   if (hint !== undefined) lines.push(fold(`${style.cyan('Next:')} ${printable(style.hint(hint))}`, columns))
-  if (more !== undefined) lines.push(style.dim(more))
+  if (more !== undefined) lines.push(fold(style.dim(more), columns))
   if (debug) lines.push('', stackOf(error))
   return `${lines.join('\n')}\n`
 }
