@@ -78,7 +78,7 @@ function isOwn(found: ServerProcess | undefined): boolean | null {
 async function reasonFor(found: ServerProcess | undefined, platform: string): Promise<string> {
   if (found !== undefined) return `its process belongs to ${(await userName(found.uid)) ?? 'another user'}`
   return platform === 'linux'
-    ? 'no process of it is found here, so it may run in a container'
+    ? 'no process of the server is found here, so it may run in a container'
     : 'this system does not tell it of other programs'
 }
 

@@ -13,7 +13,7 @@ export interface BlobOptions {
 
 /** No command only deletes, so that another one could fetch. */
 export const repairHint =
-  '"ollama-config verify --repair" with the same --store fetches it anew (with --all where the config does not declare it)'
+  '"ollama-config verify --repair" fetches it anew (with --all where the config does not declare it)'
 export const damageHint = `the file may be damaged: ${repairHint}`
 
 /** Texts of models have some kilobytes; those with many licences, some hundred. */

@@ -76,7 +76,7 @@ test('what is sound is told as such, and no registry is asked', async (t) => {
   const lines = stdout.replaceAll(/\d+ B/g, '# B').split('\n')
   const name = (text: string) => `  ok        ${text.padEnd(11)}  # B`
   const models = ['a:latest', 'b:latest', 'c:latest', 'mine:latest'].map(name)
-  assert.deepEqual(lines, [`Files  ${store}`, '', ...models, '', '4 models: 4 sound.', ''])
+  assert.deepEqual(lines, [`Files  ${store}`, '', ...models, '', '4 models: 4 ok.', ''])
   assert.equal(stderr, '')
   assert.deepEqual(await verified(0), sound)
   assert.deepEqual(await verified(0, 'b'), { 'b:latest': 'sound' })
@@ -303,7 +303,7 @@ test('of a server the files are verified where they are on this machine, and are
     )
   elsewhere(store)
   const { stdout } = await run(0, ['verify', 'a', 'b'], { env })
-  assert.match(stdout, /2 models: 2 sound/)
+  assert.match(stdout, /2 models: 2 ok/)
   flip(blob('two'))
   assert.match(
     (await run(1, ['verify', 'b'], { env })).stdout,

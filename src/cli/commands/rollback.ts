@@ -17,9 +17,8 @@ export async function rollback(
     const session = await openSession(flags, context)
     const { loaded, file, connection } = session
     const plan = await withHostSource(session, () => createRollbackPlan(loaded, model, connection))
-    // A name that is none is told first: no approval would mend it.
-    assertApprovable(flags, screen.interactive)
     showPlan(plan, { file }, screen)
+    assertApprovable(flags, screen.interactive)
     if (!flags.yes && !(await confirm('\nRestore it?', context))) {
       context.stderr.write('Nothing was changed.\n')
       return exitCodes.usage

@@ -80,7 +80,7 @@ function endLines({ models }: Verification, options: VerificationViewOptions): r
     ...(damaged > 0 ? [`${damaged} damaged`] : []),
     ...(missing > 0 ? [`${missing} not installed`] : []),
     ...(count('repaired') > 0 ? [`${count('repaired')} repaired`] : []),
-    ...(count('sound') > 0 ? [`${count('sound')} sound`] : []),
+    ...(count('sound') > 0 ? [`${count('sound')} ok`] : []),
   ]
   const repairs = models.some(({ damage }) => damage.some(({ digest, repaired }) => digest !== null && !repaired))
   const writes = models.some(({ declared, damage }) => declared && damage.some(({ what }) => what === 'manifest'))
