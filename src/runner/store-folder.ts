@@ -1,7 +1,6 @@
 /** Where the files of a place lie, for what works on files: a store says so, a server only where it runs on this machine. */
-
 import { statSync } from 'node:fs'
-import { printable, quoted, quotedPath } from '../artifact/text.ts'
+import { printable, quotedPath } from '../artifact/text.ts'
 import { modelFolderOf } from '../backend/model-folder.ts'
 import { readStateWhenReady } from '../backend/wait.ts'
 import type { Config } from '../config/config.ts'
@@ -51,7 +50,7 @@ export async function locateFiles(
 /** One that is not there has no damage and no leftovers, but neither has a name with a slip in it, or a disk that is not mounted. */
 function assertThere(folder: string): void {
   if (statSync(folder, { throwIfNoEntry: false }) !== undefined) return
-  throw new OllamaConfigError('usage', `There is no model directory ${quoted(folder)}`, {
+  throw new OllamaConfigError('usage', `There is no model directory ${quotedPath(folder)}`, {
     hint: 'check its path, and whether its disk is mounted; "ollama-config apply" makes it',
   })
 }
