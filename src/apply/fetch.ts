@@ -10,7 +10,6 @@ import {
   parseManifest,
   shortDigest,
 } from '../artifact/manifest.ts'
-import { isUnusable } from '../backend/unusable.ts'
 import { OllamaConfigError } from '../errors.ts'
 import { manifestOf, type PullChange, type UpdateChange } from '../plan/plan.ts'
 import { rewritesManifests } from '../plan/server-version.ts'
@@ -18,7 +17,7 @@ import type { InstalledModel } from '../plan/state.ts'
 import { sha256 } from '../runtime/sha256.ts'
 import { Attempts, type Patience } from './attempts.ts'
 import type { Event } from './events.ts'
-import { findWhole, type Host, stalePlan, verifyInstalled } from './host.ts'
+import { findWhole, type Host, stalePlan } from './host.ts'
 import { keepPrevious } from './keep.ts'
 import { done, notDone, type Outcome } from './outcome.ts'
 
@@ -32,8 +31,8 @@ export async function* fetchModel(
   host: Host,
   { signal, ...patience }: FetchOptions,
 ): AsyncGenerator<Event, Outcome> {
-  const { insecure } = change
-  const present = await presentBefore(change, host)
+  const { reference, insecure } = change
+  const present = findWhole(host.state, reference)
   if (isDone(change, present)) return done(present)
   const exact = host.backend.fetchesByDigest ? exactManifest(change) : undefined
   if (change.action === 'update') yield* keepPrevious(change, present, host)
@@ -46,21 +45,6 @@ export async function* fetchModel(
     return { ...done(model), fetched: true, ...told() }
   } catch (error) {
     return { ...notDone(error, signal), ...told() }
-  }
-}
-
-/** What a pull finds there, somebody else was quicker with, or it is what was found to be of no use. */
-async function presentBefore(
-  { action, reference }: PullChange | UpdateChange,
-  host: Host,
-): Promise<InstalledModel | undefined> {
-  const present = findWhole(host.state, reference)
-  if (present === undefined || action !== 'pull') return present
-  try {
-    return await verifyInstalled(reference, host)
-  } catch (error) {
-    if (isUnusable(error, host.backend)) return undefined
-    throw error
   }
 }
 

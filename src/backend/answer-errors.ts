@@ -76,9 +76,16 @@ export function answerError({ status, body, location }: FailedAnswer, context: C
   }
   if (text !== undefined && context.path === '/api/pull') return pullError(text, context)
   if (text !== undefined && context.path === '/api/create') return buildError(text, context)
+  const hint = status >= 500 ? 'look at the log of the server' : undefined
+  // What a proxy says of its own is no answer of the server's.
+  const answered = text === undefined ? {} : { said: printable(text, 200) }
   return (
     storeError(text ?? '', context) ??
-    answer('host-error', said, status >= 500 ? 'look at the log of the server' : undefined)
+    fail('host-error', said, hint, context, undefined, {
+      status,
+      retryable: passing.has(status),
+      ...answered,
+    })
   )
 }
 

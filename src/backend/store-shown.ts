@@ -141,14 +141,15 @@ function wordOf(value: unknown): string | null {
   return text !== null && /^\S+$/.test(text) ? text : null
 }
 
+/** A `null` counts as nothing at all, as for a server. */
 function readRecord(text: string, what: string): Readonly<Record<string, unknown>> {
-  const value = readJsonRecord(text)
+  const value = text.trim() === 'null' ? {} : readJsonRecord(text)
   if (value === undefined) throw damaged(what)
   return value
 }
 
 function readMessages(text: string | undefined): ModelDetails['messages'] {
-  if (text === undefined) return []
+  if (text === undefined || text.trim() === 'null') return []
   let value: unknown
   try {
     value = JSON.parse(text)

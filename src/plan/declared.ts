@@ -41,6 +41,44 @@ export function declaredChange(
   installed: InstalledModel | undefined,
   circumstances: Circumstances,
 ): Change {
+  const change = wantedChange(key, model, installed, circumstances)
+  return installed?.unusable !== undefined && change.action === 'no-op'
+    ? unusableChange(model, installed, installed.unusable, circumstances)
+    : change
+}
+
+/** Nothing replaces it unasked: it may be the only copy, or of use again in a moment. */
+function unusableChange(
+  model: DesiredModel,
+  installed: InstalledModel,
+  unusable: string,
+  circumstances: Circumstances,
+): Change {
+  const name = formatReference(model.reference)
+  const { kind } = circumstances.resolution
+  const blocked: ErrorData = {
+    code: 'verification-failed',
+    message: `"${name}" is installed, and cannot be used: ${unusable}`,
+    hint:
+      kind === 'host'
+        ? `look at the log of the server; where it needs to be pulled anew, "ollama rm ${name}" comes first`
+        : '"ollama-config verify" tells more',
+  }
+  const { digest } = installed
+  return fetchChange(
+    model,
+    installed,
+    { digest, manifest: null, locked: false, reason: damaged(unusable), blocked },
+    circumstances,
+  )
+}
+
+function wantedChange(
+  key: string,
+  model: DesiredModel,
+  installed: InstalledModel | undefined,
+  circumstances: Circumstances,
+): Change {
   const { resolution, intent, damage } = circumstances
   const answer = resolution.answers.get(key)
   const pin = isUpdated(key, intent) ? undefined : resolution.pins.get(key)

@@ -78,8 +78,10 @@ export interface InstalledModel {
   readonly parentModel?: string
   /** A cloud model: it runs at this address and has no weights here. */
   readonly remoteHost?: string
-  /** What makes it of no use, for people: `weights (wrong size), params (missing)`. The listing of a host does not tell. */
+  /** Which of its parts are not there in full, for people: `weights (wrong size), params (missing)`. Only a store tells. */
   readonly damage?: string
+  /** Why it cannot be used although it is listed, for people. Only declared models are looked at. */
+  readonly unusable?: string
 }
 
 /** What a host has. */

@@ -9,9 +9,9 @@ import { diff } from '../plan/diff.ts'
 import { type Change, formatVersion, type Plan } from '../plan/plan.ts'
 import { type Intent, isUpdated } from '../plan/resolution.ts'
 import type { DesiredModel, DesiredState } from '../plan/state.ts'
-import { withDamage } from '../resolution/damage.ts'
 import { createFileReader, type FileReader } from '../resolution/inputs.ts'
 import { resolvePlan } from '../resolution/resolve.ts'
+import { withUnusable } from '../resolution/unusable.ts'
 import { suggest } from '../suggest.ts'
 import { type ConnectOptions, type KnownConfig, type LoadedConfig, openRegistry } from './connection.ts'
 import { assertNames } from './given.ts'
@@ -87,8 +87,14 @@ async function planTarget(
 ): Promise<Plan['targets'][number]> {
   const { offline, readFile, env = process.env, signal } = options
   const { serverVersion } = listed
-  const actual = await withDamage(listed, { desired, recalled, backend, signal })
   const budgetMs = intent.update === null ? registryBudgetMs : longRegistryBudgetMs
+  const { actual, diagnostics: looks } = await withUnusable(listed, {
+    desired,
+    recalled,
+    backend,
+    budgetMs: registryBudgetMs,
+    signal,
+  })
   const startMs = performance.now()
   const resolution = await resolvePlan({
     desired,
@@ -136,7 +142,7 @@ async function planTarget(
     serverVersion,
     changes,
     drift,
-    diagnostics: [...notes, ...disk, ...diagnostics],
+    diagnostics: [...notes, ...looks, ...disk, ...diagnostics],
   }
 }
 

@@ -153,7 +153,7 @@ function resultOf(model: Wanted, { layout, declared, checked, repaired, failures
   return { reference: name, status, declared: isDeclared, digest, sizeBytes, damage }
 }
 
-/** Of what is sound byte for byte: a registry may serve anything. */
+/** Of what is sound byte for byte: a registry may serve anything. What was removed meanwhile, or cannot be read now, was sound. */
 async function loadProblem(
   model: Wanted | undefined,
   layout: Layout,
@@ -166,6 +166,9 @@ async function loadProblem(
   } catch (error) {
     signal?.throwIfAborted()
     const { code, message } = toErrorData(error)
+    if (code !== 'invalid-response' && code !== 'model-not-found') return undefined
+    const { models } = await readManifests(layout, { only: model.reference, signal })
+    if (!models.some((stored) => identityOf(stored) === identityOf(model))) return undefined
     const hint = 'its bytes are those of its registry: declare another tag, or tell whoever published it'
     return {
       what: 'model',

@@ -24,16 +24,34 @@ function runner(cwd: string, address: string) {
 
 const command = ['exec', '--check', '--', process.execPath, '--version']
 
-test('a model of which the server lost a part is pulled again, though it is listed', async (t) => {
+test('a model of which the server lost a part is told, and nothing replaces it unasked', async (t) => {
   const { server, run } = await onServer(t, { models: ['a', 'b'] })
-  server.publish('a')
+  server.publish({ name: 'a', revision: 'newer' })
   server.loseBlob(server.stored('a').layers[0]?.digest ?? '')
-  assert.match(await run(0, 'plan'), /\+ a:latest .*damaged: a part of it is missing\n/)
-  await run(1, 'check')
-  assert.match(await run(1, ...command), /Pending: pull a:latest/)
+  const before = server.digests()
+  const told = /"a:latest" is installed, and cannot be used: a part of it is missing/
+  assert.match(await run(0, 'plan'), told)
+  assert.match(await run(1, 'check'), told)
+  assert.match(await run(1, ...command), told)
+  assert.match(await run(1, 'apply', '--yes'), told)
+  assert.deepEqual(server.digests(), before)
+  server.remove('a')
   assert.match(await run(0, 'apply', '--yes'), /Done: 1 pulled\n/)
   await run(0, 'check')
   await run(0, ...command)
+})
+
+test('an update that is asked for replaces it, and a locked version is what comes back', async (t) => {
+  const { server, run } = await onServer(t, { models: ['a', 'b'] })
+  await run(0, 'lock')
+  const [digest] = [server.digests()['a:latest']]
+  server.loseBlob(server.stored('a').layers[0]?.digest ?? '')
+  server.publish({ name: 'a', revision: 'newer' })
+  await run(1, 'apply', '--yes', '--frozen', '--offline')
+  assert.equal(server.digests()['a:latest'], digest)
+  assert.match(await run(0, 'update', 'a', '--yes'), /Done: 1 updated\n/)
+  assert.notEqual(server.digests()['a:latest'], digest)
+  await run(0, 'check')
 })
 
 test('what an apply left there and looked at is not asked for again', async (t) => {
@@ -54,17 +72,22 @@ test('a model that the server cannot read fails each apply, and no command calls
   for (let times = 0; times < 2; times++) {
     assert.match(await run(1, 'apply', '--yes'), /a:latest[\s\S]*invalid file magic[\s\S]*Failed: 1 /)
     await run(1, 'check')
-    assert.match(await run(0, 'plan'), /\+ a:latest .*damaged: .*invalid file magic\n/)
+    assert.match(await run(0, 'plan'), /cannot be used: the server says "invalid file magic"\n/)
     await run(1, ...command)
   }
   server.heal()
   await run(0, 'check')
 })
 
-test('a server that is busy says nothing of its models', async (t) => {
+test('a server that is busy, and a proxy before it, say nothing of its models', async (t) => {
   const { server, run } = await onServer(t, { models: ['a', 'b'] })
-  server.fail({ path: '/api/show' }, { kind: 'status', status: 503, body: '{"error":"server busy"}' })
-  assert.match(await run(0, 'plan'), /No changes/)
+  for (const [status, body] of [
+    [503, '{"error":"server busy"}'],
+    [500, '<html>Internal Server Error</html>'],
+  ] as const) {
+    server.fail({ path: '/api/show' }, { kind: 'status', status, body }, 2)
+    assert.match(await run(0, 'plan'), /No changes/)
+  }
 })
 
 test('weights from a registry that are none fail each apply to a store, and no command calls them sound', async (t) => {
@@ -81,7 +104,7 @@ test('weights from a registry that are none fail each apply to a store, and no c
     assert.match(text, /"a:latest" cannot be read\. The weights are no GGUF file/)
     assert.match(text, /"c:latest" cannot be read\. The weights are no GGUF file/)
     await run(1, 'check', '--store=models')
-    assert.match(await run(0, 'plan', '--store=models'), /\+ a:latest .*damaged: .*no GGUF file/)
+    assert.match(await run(0, 'plan', '--store=models'), /"a:latest" is installed, and cannot be used: .*no GGUF file/)
     await run(1, ...command.toSpliced(1, 0, '--store=models'))
     const verified = await run(1, 'verify', '--store=models', '--all')
     assert.match(

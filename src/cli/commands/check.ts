@@ -1,6 +1,7 @@
 /** `ollama-config check`: one line, and 0 or 1. */
 import { printable } from '../../artifact/text.ts'
-import { type Plan, pendingChanges, planErrors } from '../../plan/plan.ts'
+import type { Diagnostic } from '../../errors.ts'
+import { blockOf, type Plan, pendingChanges, planErrors } from '../../plan/plan.ts'
 import { createPlan } from '../../runner.ts'
 import { applyCommand, styleFor } from '../command-line.ts'
 import type { CheckFlags } from '../command-table.ts'
@@ -35,15 +36,21 @@ export function quickPlan(session: Session, { prune = false, frozen }: Flags): P
 /** In one line what is missing, or what is wrong, and what to do; `undefined`: nothing. */
 export function lacking(plan: Plan, flags: Flags, context: Context): string | undefined {
   const [error] = planErrors(plan)
-  if (error !== undefined) {
-    const { hint } = styleFor(false, flags, context)
-    return printable(`${error.message}${error.hint === undefined ? '' : `. Next: ${hint(error.hint)}`}`, 1000)
-  }
+  if (error !== undefined) return sentence(error, flags, context)
   const pending = pendingChanges(plan)
   if (pending.length === 0) return undefined
+  const blocks = pending.map(blockOf)
+  // An apply would fail alike.
+  if (blocks[0] !== undefined && blocks.every((block) => block !== undefined))
+    return sentence(blocks[0], flags, context)
   const names = pending.slice(0, namesShown).map(({ action, reference }) => `${verbOf(action)} ${reference}`)
   const more = pending.length > namesShown ? `, and ${pending.length - namesShown} more` : ''
   return `Pending: ${names.join(', ')}${more}. Run: ${applyCommand(flags, context)}`
+}
+
+function sentence(problem: Pick<Diagnostic, 'message' | 'hint'>, flags: Flags, context: Context): string {
+  const { hint } = styleFor(false, flags, context)
+  return printable(`${problem.message}${problem.hint === undefined ? '' : `. Next: ${hint(problem.hint)}`}`, 1000)
 }
 
 function fineText(count: number): string {
