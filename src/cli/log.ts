@@ -56,7 +56,8 @@ function assertWritable(file: string): void {
     if (!other) appendFileSync(file, '', { mode: 0o600 })
   } catch (error) {
     if (isNotPermitted(error)) throw error
-    throw refused(messageOf(error), error)
+    const isFolderMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    throw refused(isFolderMissing ? 'there is no such folder' : messageOf(error), error)
   }
   if (other) throw refused('it is no regular file')
 }

@@ -213,6 +213,9 @@ test('update keeps the previous version, rollback brings it and its lock entry b
   // Prune spares it: the record says that it is a copy, and of what.
   assert.match((await run(0, 'plan', '--all', '--prune')).stdout, new RegExp(`= ${copy} +previous version of a:latest`))
   await run(0, 'apply', '--yes', '--prune')
+  const unapproved = await run(3, 'rollback', 'a')
+  assert.match(unapproved.stdout, /To restore:\n {2}~ a:latest/)
+  assert.match(unapproved.stderr, /add --yes/)
   const back = await run(0, 'rollback', 'a', '--yes')
   assert.match(back.stdout, /Done: 1 restored\n$/)
   assert.deepEqual(server.installed(), ['a:latest', 'c:latest'])
