@@ -113,4 +113,6 @@ test('what goes on without a config does not where there is one that cannot be r
     assert.equal(code, 3, words.join(' '))
     assert.match(stderr, /ollama\.config\.json" is not a file but a folder/)
   }
+  const { stderr } = await runCli(['setup'], { cwd, env: { OLLAMA_HOST: 'http://127.0.0.1:9' } })
+  assert.match(stderr, /its "host" is not known: .*is not a file but a folder/)
 })

@@ -48,10 +48,14 @@ export async function openSessionIfAny(flags: CommonFlags, context: Context): Pr
     return await openSession(flags, context)
   } catch (error) {
     // One that is there and cannot be read may name another server.
-    const isNone = isOllamaConfigError(error) && error.code === 'config-not-found' && !('file' in (error.details ?? {}))
-    if (flags.config !== undefined || !isNone) throw error
+    if (flags.config !== undefined || !isForNone(error)) throw error
     return sessionWithout(flags, context)
   }
+}
+
+/** Whether it tells that there is no config, and not that there is one that cannot be read. */
+export function isForNone(error: unknown): boolean {
+  return isOllamaConfigError(error) && error.code === 'config-not-found' && !('file' in (error.details ?? {}))
 }
 
 /** What is left of a session without a config. @throws {OllamaConfigError} `usage` */

@@ -10,7 +10,7 @@ import { type Context, columnsOf, exitCodes } from '../context.ts'
 import { createLogger } from '../log.ts'
 import { writeFolded } from '../views/output.ts'
 import { formatSetup, readyText } from '../views/setup.ts'
-import { folderOf } from './session.ts'
+import { folderOf, isForNone } from './session.ts'
 
 const methodNames = commands.setup.flags.with.values
 
@@ -47,7 +47,7 @@ async function load(flags: SetupFlags, cwd: string, context: Context): Promise<L
   } catch (error) {
     signal.throwIfAborted()
     if (flags.config !== undefined || !isOllamaConfigError(error)) throw error
-    if (flags.host === undefined && error.code !== 'config-not-found')
+    if (flags.host === undefined && !isForNone(error))
       writeFolded(
         context.stderr,
         `The config does not load, so that its "host" is not known: ${printable(error.message)}\n`,
