@@ -74,12 +74,12 @@ test('npm scripts', options, async (t) => {
   const [text = ''] = blocks('npm scripts', 'json')
   const { scripts }: { scripts: Record<'models' | 'dev' | 'test', string> } = JSON.parse(text)
   await assert.rejects(shell(scripts.test, env), /Pending: pull .* Run: ollama-config apply\n$/)
+  // A person is asked there.
+  await assert.rejects(shell(scripts.models, env), /--yes/)
   assert.deepEqual(server.installed(), [])
   assert.ok((await shell(scripts.dev, env)).endsWith(said))
   assert.equal(await shell(scripts.dev, env), said)
   assert.ok((await shell(scripts.test, env)).includes('pass 1'))
-  // A person is asked there.
-  await assert.rejects(shell(scripts.models, env), /--yes/)
   await shell(`${scripts.models} --yes`, env)
   assert.equal(loads(), 1)
   assert.match(recipes, /`exec -- sh -c 'npm run build && node app\.js'`/)
