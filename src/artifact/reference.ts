@@ -100,7 +100,7 @@ export function isAddressable(listedName: string): boolean {
 /** The name of the model on that page of ollama.com or Hugging Face, whose address people copy; `undefined` for all else. */
 export function nameOfPage(address: string): string | undefined {
   const [, site = '', owner = '', model] =
-    /^(?:https?:\/\/)?(?:www\.)?(ollama\.com|hf\.co|huggingface\.co)\/(?!datasets\/|spaces\/|docs\/)(\w[\w-]*)\/(\w[\w.-]*(?::\w[\w.-]*)?)(?:[/?#].*)?$/i.exec(
+    /^(?:https?:\/\/)?(?:www\.)?(ollama\.com|hf\.co|huggingface\.co)\/(?!(?:api|blog|cloud|collections|datasets|docs|download|models|organizations|papers|pricing|public|search|settings|spaces)\/)(\w[\w-]*)\/(\w[\w.-]*(?::\w[\w.-]*)?)(?:[/?#].*)?$/i.exec(
       address.trim(),
     ) ?? []
   if (model === undefined) return undefined

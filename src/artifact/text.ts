@@ -71,13 +71,13 @@ export function counted(count: number, word: string): string {
 }
 
 /** A value of the user's or of a server's, in quotes, for a message. Backslashes are those of paths on Windows, to be copied as they are. */
-export function quoted(text: string, maxLength = 100): string {
-  return `"${printable(text, maxLength).replaceAll('"', '\\"')}"`
+export function quoted(text: string): string {
+  return `"${printable(text, 100).replaceAll('"', '\\"')}"`
 }
 
-/** As {@link quoted}, for a file or a folder: whole, since people copy it. */
+/** As {@link quoted}, for a file or a folder: whole and with its spaces, since people copy it. */
 export function quotedPath(path: string): string {
-  return quoted(path, 4096)
+  return `"${visible(path).replaceAll('"', '\\"')}"`
 }
 
 /** As {@link quoted}, for a name that may have been written with a user and a password in front of an `@`. */

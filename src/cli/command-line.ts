@@ -62,7 +62,10 @@ export function styleFor(color: boolean, flags: CommonFlags, context: Shell): St
 function shellWord(text: string, { platform }: Shell): string {
   // What cannot be shown cannot be copied either.
   if (visible(text) !== text) return '…'
-  // cmd.exe knows no other quotes, PowerShell these too; what is in them is a path, which has none.
-  if (platform === 'win32') return /^[\w./:@+=\\-]+$/.test(text) ? text : `"${text}"`
+  if (platform === 'win32') {
+    if (/^[\w./:@+=\\-]+$/.test(text)) return text
+    // cmd.exe knows no other quotes, and in them it, or PowerShell, reads these as more than they are; a backslash at the end would end none.
+    return /["$%`]/.test(text) ? '…' : `"${text.replace(/\\+$/, '$&$&')}"`
+  }
   return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -70,7 +70,7 @@ async function findSimilar(folders: readonly string[]): Promise<string | undefin
 }
 
 /** Such as `ollama.config.yaml`, `.ollama-config.ts`, `Ollama.config.ts.txt`. */
-const similarName = /^\.?o?llama[-_. ]?config(?:\.\w+)*$/i
+const similarName = /^\.?o?llama[-_. ]?config(?:\.(?:[cm]?[jt]s|json[5c]?|ya?ml|toml|txt))*$/i
 
 /** One warning for what lies beside a config that was found, and is not read for that. What a compiler made of the config is none. */
 export function otherConfigs(file: string): readonly Diagnostic[] {

@@ -75,5 +75,6 @@ function isEmpty(item: DraftItem | undefined): boolean {
 /** Also of a line of a script, and of an address that was copied; without its scheme that may be a name of its own. */
 function nameIn(line: string): string {
   const name = line.trim().replace(/^(?:ollama\s+(?:pull|run)|[-*])\s+/, '')
-  return (name.includes('://') ? nameOfPage(name) : undefined) ?? name
+  // What lies below the page of a model may be one file of it: then it is only suggested.
+  return (/:\/\/[^/]+\/[^/]+\/[^/]+(?:\/tree\/main)?\/?$/.test(name) ? nameOfPage(name) : undefined) ?? name
 }

@@ -166,7 +166,8 @@ class Bookkeeper {
           : blobsOf(manifestOf(manifest))
       // A saved plan may bring what another config declares.
       const own =
-        ((fetched === true || made === true) && this.#declared.has(reference)) ||
+        // What was damaged was somebody's before: whose, the record knows.
+        ((fetched === true || made === true) && this.#declared.has(reference) && change.reason.code !== 'damaged') ||
         (config.copies[restored ?? '']?.broughtIn ?? broughtIn(config, reference, digest))
       return {
         ...config,

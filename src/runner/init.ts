@@ -144,7 +144,7 @@ function isCommonJs(folder: string): boolean {
   const parent = path.dirname(folder)
   try {
     if (!statSync(file, { throwIfNoEntry: false })?.isFile()) return parent !== folder && isCommonJs(parent)
-    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8').replace(/^\uFEFF/, ''))
     return typeof parsed === 'object' && parsed !== null && 'type' in parsed && parsed.type === 'commonjs'
   } catch {
     return false

@@ -108,6 +108,9 @@ test('nameOfPage() knows the addresses of pages, and a name that is refused for 
     ['https://huggingface.co/org/Repo-GGUF', 'hf.co/org/Repo-GGUF'],
     ['https://huggingface.co/org/Repo-GGUF/tree/main?a=b#c', 'hf.co/org/Repo-GGUF'],
     ['https://huggingface.co/datasets/org/data', undefined],
+    ['https://huggingface.co/collections/Qwen/abc', undefined],
+    ['https://huggingface.co/blog/gguf', undefined],
+    ['https://ollama.com/settings/keys', undefined],
     ['registry.corp:5000/team/base:1', undefined],
     ['user/model', undefined],
   ]

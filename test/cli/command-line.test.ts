@@ -10,7 +10,9 @@ test('words are quoted as the shell of the system wants them', () => {
     ['linux', '$HOME/x', "'$HOME/x'"],
     ['win32', 'C:\\Users\\me\\models', 'C:\\Users\\me\\models'],
     ['win32', "C:\\Users\\o'brien\\My Models", `"C:\\Users\\o'brien\\My Models"`],
-    ['win32', 'C:\\%TEMP%', '"C:\\%TEMP%"'],
+    ['win32', 'C:\\My Models\\', '"C:\\My Models\\\\"'],
+    ['win32', 'C:\\%TEMP%', '…'],
+    ['win32', 'C:\\$(calc)', '…'],
     ['linux', '/srv/\u001b[2J', '…'],
     ['win32', 'C:\\\u001b[2J', '…'],
   ] as const

@@ -74,6 +74,11 @@ describe('what is found', () => {
 })
 
 describe('a name that is nearly one', () => {
+  it('is no test of a config, no declaration and no log', async () => {
+    const root = await folderWith('ollama.config.test.ts', 'ollama.config.d.ts', 'ollama-config.log')
+    assert.match((await notFound(findConfig({ cwd: root }))).hint, /^write one with "ollama-config init"/)
+  })
+
   for (const [name, hint] of [
     ['ollama-config.ts', 'rename "FILE" to "ollama.config.ts"'],
     ['.ollama.config.mjs', 'rename "FILE" to "ollama.config.mjs"'],

@@ -15,8 +15,8 @@ const rev = { name: 'rev', from: 'small', system: 'Be short.', parameters: { num
 async function world(t: TestContext, models: readonly unknown[] = ['small', rev]) {
   const remote = await openRegistry(t, { models: [{ name: 'small', layers: served }] })
   const cwd = tempFolder(t)
-  const config = (value: readonly unknown[]) =>
-    writeFileSync(path.join(cwd, 'ollama.config.json'), JSON.stringify({ models: value, prune: 'undeclared' }))
+  const config = (value: readonly unknown[], prune = 'undeclared') =>
+    writeFileSync(path.join(cwd, 'ollama.config.json'), JSON.stringify({ models: value, prune }))
   config(models)
   const store = path.join(cwd, 'models')
   const run = async (code: number, ...words: string[]) => {
@@ -37,7 +37,7 @@ async function world(t: TestContext, models: readonly unknown[] = ['small', rev]
       .filter(({ action }: { action: string }) => action !== 'no-op')
       .map(({ id, reason }: { id: string; reason: { code: string; text: string } }) => `${id} ${reason.code}`)
   }
-  return { remote, config, store, run, manifest, blob, changes }
+  return { cwd, remote, config, store, run, manifest, blob, changes }
 }
 
 test('a base whose manifest is gone is pulled again, and what was built of it stays', async (t) => {
@@ -71,6 +71,20 @@ test('what a truncated blob belongs to is brought again: no more of it, and what
   assert.deepEqual(await changes(), [])
   assert.match(await run(0, 'apply', '--yes'), /No changes/)
   await run(0, 'verify')
+})
+
+test('what somebody else had brought does not become ours by being mended', async (t) => {
+  const { cwd, run, blob, config } = await world(t, ['small'])
+  // Without the record nobody knows who brought it.
+  rmSync(path.join(cwd, '.home'), { recursive: true })
+  truncateSync(blob('small', 'model'), 100)
+  assert.match(await run(0, 'apply', '--yes'), /Done: 1 pulled\n/)
+  config(['other'], 'managed')
+  const [{ changes }] = JSON.parse(await run(0, 'plan', '--json', '--prune')).targets
+  assert.deepEqual(
+    changes.map(({ id }: { id: string }) => id),
+    ['pull:other:latest', 'no-op:small:latest'],
+  )
 })
 
 test('the locked version is what comes back, though its tag moved on', async (t) => {
