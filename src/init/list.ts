@@ -47,7 +47,9 @@ export function readModelList(text: string, file: string): readonly DraftItem[] 
       })
     }
   })
-  if (problems.length > 0 && lines.some((line) => /^\s*FROM\s+\S/i.test(line)))
+  const first = lines.find((line) => !/^\s*(#|$)/.test(line)) ?? ''
+  const isModelfile = /^\s*(?:FROM|PARAMETER|SYSTEM|TEMPLATE|ADAPTER|MESSAGE|LICENSE)\s+\S/i.test(first)
+  if (problems.length > 0 && isModelfile && lines.some((line) => /^\s*FROM\s+\S/i.test(line)))
     throw new OllamaConfigError('usage', `${quotedPath(file)} is a Modelfile, and no list of models`, {
       hint: `declare what it builds in a config: { name: 'my-model', modelfile: './${file}' }`,
     })

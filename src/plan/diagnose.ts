@@ -73,7 +73,7 @@ function patternProblems({ desired, actual }: Findings): readonly Diagnostic[] {
     const hint =
       near !== undefined
         ? `did you mean "${near}"?`
-        : pattern.text.includes('/')
+        : pattern.text.includes('/') || !pattern.text.includes('*')
           ? undefined
           : 'it covers the default registry only: "*/*/*" covers every model of every registry'
     return [warning('keep-matches-nothing', `${path}: "${pattern.text}" matches no installed model`, hint, path)]
@@ -230,8 +230,7 @@ function registryProblems({ desired, installed, resolution, intent, changes }: F
     if (answer.kind === 'missing' || answer.kind === 'too-new') {
       // A locked version that is gone blocks its change, which tells so.
       const isTold = answer.kind === 'missing' && resolution.pins.has(key) && !isUpdated(key, intent)
-      if (model !== undefined && !isTold)
-        found.push(sureProblem(model, answer.kind, isWhole(installed.get(key)?.[0]), resolution.kind))
+      if (model !== undefined && !isTold) found.push(sureProblem(model, answer.kind, installed, resolution.kind))
       continue
     }
     const group = `${answer.kind} ${answer.problem}`
@@ -260,13 +259,14 @@ function isWhole(model: InstalledModel | undefined): boolean {
 function sureProblem(
   { reference, path }: DesiredModel,
   kind: 'missing' | 'too-new',
-  isInstalled: boolean,
+  installed: Findings['installed'],
   place: TargetKind,
 ): Diagnostic {
   const name = formatReference(reference)
+  const isInstalled = isWhole(installed.get(referenceKey(reference))?.[0])
   const end = isInstalled ? 'it stays as it is' : 'the pull will fail'
   if (kind === 'missing')
-    return warning('not-in-registry', `The registry has no "${name}": ${end}`, 'check the name and the tag', path, name)
+    return warning('not-in-registry', `The registry has no "${name}": ${end}`, nameHint(name, installed), path, name)
   // A store has no version; what a registry refuses then, it refuses ollama-config itself.
   return place === 'store'
     ? warning('server-too-old', `"${name}" needs a newer Ollama: ${end}`, 'update ollama-config', path, name)
@@ -277,6 +277,15 @@ function sureProblem(
         path,
         name,
       )
+}
+
+/** Of what is installed: people mistype what they have used before. */
+function nameHint(name: string, installed: Findings['installed']): string {
+  const short = (text: string) => text.replace(/:latest$/, '')
+  const names = [...installed.values()].flatMap((models) => models.map((model) => short(model.name)))
+  // Of three letters every other name is near.
+  const near = short(name).length > 3 ? suggest(short(name), names) : undefined
+  return near === undefined || near === short(name) ? 'check the name and the tag' : `did you mean "${near}"?`
 }
 
 function offlineNote(

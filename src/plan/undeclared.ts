@@ -126,7 +126,10 @@ function judge(
       : `copy of what was ${copy.reference}, which no apply brought`
     return { irreplaceable: !copy.broughtIn, reason: { code: 'superseded', text } }
   }
-  const undeclared = (text: string): Reason => ({ code: 'undeclared', text })
+  // Whatever else is to be said of it: who approves its deletion has to know that.
+  const other = declaredBy.get(key)
+  const also = other === undefined ? '' : `; declared in ${other}`
+  const undeclared = (text: string): Reason => ({ code: 'undeclared', text: `${text}${also}` })
   const record = recorded.get(key)
   // What an apply of this config brought in came from a registry, or is built again from the config.
   if (record?.broughtIn === true && record.digest === model.digest) {
@@ -148,9 +151,6 @@ function judge(
     // It may be an older version, or made here under the name of another.
     return { irreplaceable: true, reason: undeclared('its registry has another version') }
   }
-  const other = declaredBy.get(key)
-  return {
-    irreplaceable: false,
-    reason: undeclared(other === undefined ? 'not in the config' : `not in this config, but in ${other}`),
-  }
+  const text = other === undefined ? 'not in the config' : `not in this config, but in ${other}`
+  return { irreplaceable: false, reason: { code: 'undeclared', text } }
 }

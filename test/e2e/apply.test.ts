@@ -185,6 +185,17 @@ test('apply --json writes JSON lines opened by a version message, never asks, an
   assert.equal(lines.at(-1).report.targets[0].results[2].error.code, 'model-not-found')
 })
 
+test('the question about deletions says beside each name what speaks for or against it', async (t) => {
+  const server = await startServer(t, { models: ['a', { name: 'made', parentModel: 'a' }] })
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'], prune: 'undeclared' } })
+  const { stderr } = await runCli(['apply'], { cwd, env: { OLLAMA_HOST: server.url }, answers: ['n'] })
+  assert.match(
+    stderr,
+    /no registry can give them back:\n {2}made:latest {2}frees .*; built from a:latest\nDelete it\? \[y\/N\] /,
+  )
+  assert.deepEqual(server.installed(), ['a:latest', 'made:latest'])
+})
+
 test('apply --json tells an error as a line too', async (t) => {
   const { code, stdout } = await runCli(['apply', '--json', '--yes'], { cwd: tempFolder(t) })
   assert.equal(code, 3)

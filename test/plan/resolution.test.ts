@@ -321,6 +321,34 @@ test('what is locked and cannot be pulled is told of once', () => {
   }
 })
 
+test('a name that is nearly one that is installed is told; of three letters every other name is near', () => {
+  const hintOf = (name: string, ...installed: string[]) => {
+    const models = installed.map((one) => version(one, '1'))
+    return planOf({ models: [name] }, models, { answers: { [name]: { kind: 'missing' } } }).diagnostics[0]?.hint
+  }
+  assert.equal(hintOf('all-minillm', 'all-minilm', 'llava'), 'did you mean "all-minilm"?')
+  assert.equal(hintOf('qwen3:9b', 'qwen3:8b'), 'did you mean "qwen3:8b"?')
+  assert.equal(hintOf('abc', 'abd'), 'check the name and the tag')
+  assert.equal(hintOf('all-minilm', 'all-minilm'), 'check the name and the tag')
+})
+
+test('of whatever may be deleted it is told that another config declares it', () => {
+  const declaredBy = new Map([[key('made'), '/other/ollama.config.ts']])
+  const reasonOf = (model: InstalledModel, known: Known = {}) =>
+    changeOf(
+      planOf({ models: ['a'] }, ['a', model], { declaredBy, ...known }, { checkDeletions: true }).changes,
+      'made:latest',
+    ).reason.text
+  const made = version('made', '1')
+  const also = '; declared in /other/ollama.config.ts'
+  assert.equal(reasonOf({ ...made, parentModel: 'x:latest' }), `built from x:latest${also}`)
+  assert.equal(reasonOf(made, { answers: { made: found('2', small) } }), `its registry has another version${also}`)
+  assert.equal(
+    reasonOf(made, { answers: { made: found('1', small) } }),
+    'not in this config, but in /other/ollama.config.ts',
+  )
+})
+
 test('what a registry says of a missing model is in the plan, grouped where it is the same', () => {
   const { diagnostics } = planOf({ models: ['a', 'b', 'c', 'd'] }, [], {
     answers: { a: { kind: 'missing' }, b: { kind: 'too-new' }, c: unreachable, d: unreachable },

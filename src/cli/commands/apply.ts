@@ -15,7 +15,7 @@ import type { ApplyFlags } from '../command-table.ts'
 import { type Context, exitCodes } from '../context.ts'
 import { confirm } from '../prompt.ts'
 import { writeFolded } from '../views/output.ts'
-import { freedText, nameWidth } from '../views/plan.ts'
+import { deletionNote, nameWidth } from '../views/plan.ts'
 import { assertApplicable, execute, openScreen, paceOf, type Screen, showPlan, withJsonError } from './execution.ts'
 import { folderOf, openSession, openSessionIfAny, withHostSource } from './session.ts'
 
@@ -151,7 +151,7 @@ function deletionText(deletions: readonly DeleteChange[]): string {
   const section = (title: string, list: readonly DeleteChange[]) =>
     list.length === 0
       ? []
-      : [title, ...list.map((change) => `  ${change.reference.padEnd(width)}  ${freedText(change)}`)]
+      : [title, ...list.map((change) => `  ${change.reference.padEnd(width)}  ${deletionNote(change)}`)]
   return [
     ...section(
       'Installed, but not in the config:',

@@ -57,7 +57,7 @@ export function showLock(
             : `${before === null ? '' : `${digest(before)} → `}${digest(after)}`
         return `  ${mark} ${reference.padEnd(width)}  ${text}`
       }),
-      `${total}${changes.length === 0 ? ', as before' : ''}.`,
+      `${total}${changes.length === 0 && count > 0 ? ', as before' : ''}.`,
       ...(failed === 0
         ? []
         : [

@@ -203,17 +203,22 @@ function restoreLine({ reference, from, reason }: RestoreChange, width: number, 
 }
 
 function deleteLine(change: DeleteChange, width: number, prune: boolean, style: Style): string {
-  const known = change.reason.text === 'not in the config' ? '' : `; ${change.reason.text}`
-  return line(prune ? style.red('-') : style.dim('-'), change.reference, `${freedText(change)}${known}`, width)
+  return line(prune ? style.red('-') : style.dim('-'), change.reference, deletionNote(change), width)
 }
 
-/** What deleting frees: at most, where it is not known which layers other models share. */
-export function freedText({ freedBytes, nominalBytes }: DeleteChange): string {
+/** What deleting frees, and what speaks for or against it. */
+export function deletionNote(change: DeleteChange): string {
+  const known = change.reason.text === 'not in the config' ? '' : `; ${change.reason.text}`
+  return `${freedText(change)}${known}`
+}
+
+/** At most, where it is not known which layers other models share. */
+function freedText({ freedBytes, nominalBytes }: DeleteChange): string {
   if (freedBytes === 0) return 'frees nothing: another model has the same content'
   return freedBytes === null ? `frees up to ${formatBytes(nominalBytes)}` : `frees ${formatBytes(freedBytes)}`
 }
 
-function summary({ changes, kind }: Target, prune: boolean, style: Style): string {
+function summary({ changes, kind, diagnostics }: Target, prune: boolean, style: Style): string {
   const pending = changes.filter((change) => isPending(change, prune))
   const declared = changes.filter(isFine).length
   if (pending.length === 0) {
@@ -237,7 +242,9 @@ function summary({ changes, kind }: Target, prune: boolean, style: Style): strin
     ...(prune ? [`${deletions.length} to delete${freedTotal(deletions)}`] : []),
     `${declared} as declared`,
   ]
-  return `${style.bold('Plan:')} ${counts.join(', ')}.${downloadTotal(changes, kind)}`
+  const isWrong = diagnostics.some(({ severity }) => severity === 'error')
+  const end = isWrong ? '\nIt cannot be applied: the error is told above.' : ''
+  return `${style.bold('Plan:')} ${counts.join(', ')}.${downloadTotal(changes, kind)}${end}`
 }
 
 function countText(changes: readonly Change[], action: Change['action'], always: boolean = false): readonly string[] {
