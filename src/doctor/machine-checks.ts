@@ -36,7 +36,13 @@ const tooLittleBytes = 5e8
 export function checkDisk({ folder, config }: Facts): readonly Finding[] {
   const { ok, warning, error, unknown } = findingsOf('disk')
   const free = folder.freeBytes
-  if (free === null) return [unknown('disk-unknown', 'not known, as the folder of the models')]
+  if (free === null)
+    return [
+      unknown(
+        'disk-unknown',
+        folder.folder === null ? 'not known, as the folder of the models' : 'not told to this program',
+      ),
+    ]
   const text = `${formatBytes(free)} free where models lie`
   if (free >= littleBytes) return [ok('disk', text)]
   const hint = `"ollama-config collect"${config.file === null ? '' : ', then "ollama-config plan --prune" shows what else could go'}`

@@ -2,6 +2,8 @@
  * The environment of a server. No endpoint tells it: it is known where its process can be read, or its service; else it is said to be
  * unknown.
  */
+import { readFile } from 'node:fs/promises'
+import { isNotPermitted } from '../errors.ts'
 import { ownId } from '../runtime/own-id.ts'
 import { findServerProcess, type ServerProcess } from './server-process.ts'
 import { readService, type Service } from './service.ts'
@@ -57,7 +59,7 @@ export async function readServerEnvironment(options: EnvironmentOptions): Promis
     const values = chosen(found.environment)
     return { values, source: 'process', complete: true, manager, own, reason: '' }
   }
-  const reason = await reasonFor(found, platform)
+  const reason = await reasonFor(found, platform, proc)
   if (unit === undefined) return { ...unknown(reason), own }
   const { environment, complete } = unit
   return { values: chosen(environment), source: unit.manager, complete, manager, own, reason }
@@ -75,11 +77,21 @@ function isOwn(found: ServerProcess | undefined): boolean | null {
   return uid === null || own === undefined ? null : uid === own
 }
 
-async function reasonFor(found: ServerProcess | undefined, platform: string): Promise<string> {
+async function reasonFor(found: ServerProcess | undefined, platform: string, proc = '/proc'): Promise<string> {
   if (found !== undefined) return `its process belongs to ${(await userName(found.uid)) ?? 'another user'}`
-  return platform === 'linux'
+  if (platform !== 'linux') return 'this system does not tell it of other programs'
+  return (await maySeeProcesses(proc))
     ? 'no process of the server is found here, so it may run in a container'
-    : 'this system does not tell it of other programs'
+    : 'Deno lets a program look at others with --allow-all only'
+}
+
+async function maySeeProcesses(proc: string): Promise<boolean> {
+  try {
+    await readFile(`${proc}/self/environ`)
+    return true
+  } catch (error) {
+    return !isNotPermitted(error)
+  }
 }
 
 function unknown(reason: string): ServerEnvironment {

@@ -12,7 +12,7 @@ import { type Examination, examine } from '../../src/index.ts'
 import { makeGguf } from '../support/gguf.ts'
 import { startOllamaServer } from '../support/ollama-server.ts'
 import { posixOnly, standInPrograms } from '../support/programs.ts'
-import { type CliOptions, openRegistry, runCli, startServer, tempFolder } from '../support/run-cli.ts'
+import { type CliOptions, openRegistry, runCli, spawnCli, startServer, tempFolder } from '../support/run-cli.ts'
 import { layer } from '../support/world.ts'
 
 async function examined(
@@ -281,4 +281,14 @@ test('it is a line for each fact, and below what is wrong the next thing to do',
   )
   const fine = { ...sample, findings: sample.findings.slice(0, 1) }
   assert.match(formatExamination(fine, { style, unicode: true, columns: 80 }), /\n\nNothing is wrong\.\n$/)
+})
+
+test('what Deno does not permit is told as that, and not as a container', async (t) => {
+  if (!('Deno' in globalThis) || process.platform !== 'linux') return t.skip('only Deno has permissions')
+  const { url } = await startServer(t, { models: ['a'] })
+  const cwd = tempFolder(t, { 'ollama.config.json': { models: ['a'] } })
+  const denoPermissions = ['--allow-net', '--allow-read', '--allow-env', '--allow-sys=homedir']
+  const env = { OLLAMA_HOST: url, HTTPS_PROXY: 'http://proxy:1' }
+  const { stdout } = await spawnCli(['doctor'], { cwd, env, denoPermissions }).done
+  assert.match(stdout, /http:\/\/proxy:1 is set here[^\n]*Deno lets a program look at others with --allow-all only/)
 })
