@@ -18,6 +18,8 @@ export interface Memory {
 
 export interface Recalled
   extends Pick<Resolution, 'pins' | 'contents' | 'recorded' | 'copies' | 'declaredBy' | 'broughtElsewhere'> {
+  /** Whether an apply of this config is recorded. */
+  readonly applied: boolean
   /** Files as they were when an apply read them, by absolute path. */
   readonly inputs: ReadonlyMap<string, ReadFile>
 }
@@ -30,8 +32,10 @@ export function recall({ lock, record, configFile, exists }: Memory): Recalled {
   const declaredBy = new Map<string, string>()
   const broughtElsewhere = new Set<string>()
   const inputs = new Map<string, ReadFile>()
+  let applied = false
   for (const [file, config] of Object.entries(record?.configs ?? {})) {
     const own = file === configFile
+    applied ||= own
     for (const { digest, blobs } of [...Object.values(config.models), ...Object.values(config.copies)]) {
       if (blobs !== null) contents.set(digest, blobs)
     }
@@ -58,7 +62,7 @@ export function recall({ lock, record, configFile, exists }: Memory): Recalled {
     pins.set(keyOf(reference), pin)
     if (pin.manifest !== null) contents.set(pin.digest, blobsOf(pin.manifest))
   }
-  return { pins, contents, recorded, copies, declaredBy, broughtElsewhere, inputs }
+  return { pins, contents, recorded, copies, declaredBy, broughtElsewhere, applied, inputs }
 }
 
 function pinOf({ digest, config, layers, manifest: text }: LockedPull): Pin {

@@ -10,7 +10,7 @@ import type { Recalled } from './recall.ts'
 
 export interface UnusableOptions {
   readonly desired: DesiredState
-  readonly recalled: Pick<Recalled, 'recorded'>
+  readonly recalled: Pick<Recalled, 'recorded' | 'applied'>
   readonly backend: Backend
   /** For all together, in milliseconds; the rest counts as usable. */
   readonly budgetMs: number
@@ -20,8 +20,9 @@ export interface UnusableOptions {
 const showsAtOnce = 8
 
 /**
- * The state, in which pulled models are marked that cannot be shown. What an apply left there was looked at by it, and is not asked again:
- * each costs the host the beginning of its weights.
+ * The state, in which pulled models are marked that cannot be shown. What an apply of this config recorded is not asked again, and before
+ * the first one nothing is: each costs the host the beginning of its weights, and a plan a good part of its time. So it is what an apply
+ * brought and found to be of no use, or what came since.
  *
  * @throws `signal.reason` when aborted
  */
@@ -29,6 +30,7 @@ export async function withUnusable(
   actual: ActualState,
   { desired, recalled, backend, budgetMs, signal }: UnusableOptions,
 ): Promise<{ readonly actual: ActualState; readonly diagnostics: readonly Diagnostic[] }> {
+  if (!recalled.applied) return { actual, diagnostics: [] }
   const pulled = new Set(
     desired.models.filter(({ recipe }) => recipe === undefined).map(({ reference }) => referenceKey(reference)),
   )

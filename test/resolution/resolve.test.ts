@@ -49,7 +49,7 @@ function resolve(registry: Registry, more: More = {}) {
   return resolvePlan({
     desired,
     actual: { serverVersion: null, models: [], unreadable: [] },
-    recalled: { ...nothingResolved, inputs: new Map() },
+    recalled: { ...nothingResolved, applied: false, inputs: new Map() },
     intent: asDeclared,
     backend,
     offline: false,
@@ -89,7 +89,7 @@ test('what a store has by the lock file alone is looked for in the store, and as
   })
   const manifest = { config: null, layers: [{ mediaType: 'm', digest: digest('1'), sizeBytes: 1 }] }
   const pins = new Map([[key('a'), { digest: digest('9'), manifest }]])
-  const recalled = { ...nothingResolved, inputs: new Map(), pins }
+  const recalled = { ...nothingResolved, applied: false, inputs: new Map(), pins }
   const backend = new MemoryBackend([], 'store')
   backend.blobs.add(digest('1'))
   const { blobs, kind, fetchesByDigest } = await resolve(registry, { backend, recalled })
