@@ -363,12 +363,12 @@ test('a disk that has no room even for the mutex is made room on', (t) => {
     'Deno' in globalThis ? ['run', '-A', '--no-check', '--no-prompt'] : ['--import', import.meta.resolve('tsx')]
   const { stdout, stderr } = spawnSync(
     'bash',
-    // No file may have a byte, nor what tsx keeps; a pipe is none.
+    // No file may have a byte, nor what tsx or a coverage run keeps; a pipe is none.
     ['-c', `trap '' XFSZ; ulimit -f 0; exec "$@"`, 'bash', process.execPath, ...runtime, program],
     {
       encoding: 'utf8',
       cwd: fileURLToPath(new URL('../..', import.meta.url)),
-      env: { ...process.env, TSX_DISABLE_CACHE: '1' },
+      env: { ...process.env, TSX_DISABLE_CACHE: '1', NODE_V8_COVERAGE: undefined },
     },
   )
   assert.equal(stdout, '2\n', stderr)
