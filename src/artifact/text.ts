@@ -70,14 +70,19 @@ export function counted(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? '' : 's'}`
 }
 
-/** A value of the user's or of a server's, in quotes, for a message. Backslashes are those of paths on Windows, to be copied as they are. */
+/** A value of the user's or of a server's, in quotes, for a message. */
 export function quoted(text: string): string {
-  return `"${printable(text, 100).replaceAll('"', '\\"')}"`
+  return inQuotes(printable(text, 100))
 }
 
 /** As {@link quoted}, for a file or a folder: whole and with its spaces, since people copy it. */
 export function quotedPath(path: string): string {
-  return `"${visible(path).replaceAll('"', '\\"')}"`
+  return inQuotes(visible(path))
+}
+
+/** Backslashes alone are those of paths on Windows, and to be copied as they are. */
+function inQuotes(text: string): string {
+  return `"${text.includes('"') ? text.replaceAll(/["\\]/g, '\\$&') : text}"`
 }
 
 /** As {@link quoted}, for a name that may have been written with a user and a password in front of an `@`. */
