@@ -77,7 +77,7 @@ export function quoted(text: string): string {
 
 /** As {@link quoted}, for a file or a folder: whole and with its spaces, since people copy it. */
 export function quotedPath(path: string): string {
-  return inQuotes(visible(path))
+  return inQuotes(visible(path).replaceAll('\t', ' '))
 }
 
 /** Backslashes alone are those of paths on Windows, and to be copied as they are. */
