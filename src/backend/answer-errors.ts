@@ -30,8 +30,10 @@ export function answerError({ status, body, location }: FailedAnswer, context: C
   const { origin } = context
   const shown = `${origin} answered ${callOf(context)} with status ${status}`
   const said = text === undefined ? shown : `${shown}: ${printable(text)}`
+  // What a proxy says on a page of its own is no word of the server.
+  const own = text === undefined ? {} : { said: printable(text, 200) }
   const answer = (code: Parameters<typeof fail>[0], message: string, hint?: string) =>
-    fail(code, message, hint, context, undefined, { status, retryable: passing.has(status) })
+    fail(code, message, hint, context, undefined, { status, retryable: passing.has(status), ...own })
 
   if (status < 300 || status === 304) return answer('host-not-ollama', `${shown}, where Ollama says 200`, notOllamaHint)
   if (status < 400) {
@@ -76,16 +78,9 @@ export function answerError({ status, body, location }: FailedAnswer, context: C
   }
   if (text !== undefined && context.path === '/api/pull') return pullError(text, context)
   if (text !== undefined && context.path === '/api/create') return buildError(text, context)
-  const hint = status >= 500 ? 'look at the log of the server' : undefined
-  // What a proxy says of its own is no answer of the server's.
-  const answered = text === undefined ? {} : { said: printable(text, 200) }
   return (
     storeError(text ?? '', context) ??
-    fail('host-error', said, hint, context, undefined, {
-      status,
-      retryable: passing.has(status),
-      ...answered,
-    })
+    answer('host-error', said, status >= 500 ? 'look at the log of the server' : undefined)
   )
 }
 

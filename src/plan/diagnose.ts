@@ -223,6 +223,8 @@ function registryProblems({ desired, installed, resolution, intent, changes }: F
       : new Map(desired.models.map((model) => [referenceKey(model.reference), model]))
   const groups = new Map<string, { readonly answer: ManifestAnswer; readonly names: string[] }>()
   const found: Diagnostic[] = []
+  // Of what is installed, made once: both may be thousands.
+  let names: readonly string[] | undefined
   for (const [key, answer] of resolution.answers) {
     const model = declared.get(key)
     const name = model === undefined ? installed.get(key)?.[0]?.name : formatReference(model.reference)
@@ -230,7 +232,10 @@ function registryProblems({ desired, installed, resolution, intent, changes }: F
     if (answer.kind === 'missing' || answer.kind === 'too-new') {
       // A locked version that is gone blocks its change, which tells so.
       const isTold = answer.kind === 'missing' && resolution.pins.has(key) && !isUpdated(key, intent)
-      if (model !== undefined && !isTold) found.push(sureProblem(model, answer.kind, installed, resolution.kind))
+      if (model !== undefined && !isTold) {
+        names ??= [...installed.values()].flatMap((models) => models.map(({ name }) => shortName(name)))
+        found.push(sureProblem(model, answer.kind, isWhole(installed.get(key)?.[0]), names, resolution.kind))
+      }
       continue
     }
     const group = `${answer.kind} ${answer.problem}`
@@ -259,14 +264,20 @@ function isWhole(model: InstalledModel | undefined): boolean {
 function sureProblem(
   { reference, path }: DesiredModel,
   kind: 'missing' | 'too-new',
-  installed: Findings['installed'],
+  isInstalled: boolean,
+  names: readonly string[],
   place: TargetKind,
 ): Diagnostic {
   const name = formatReference(reference)
-  const isInstalled = isWhole(installed.get(referenceKey(reference))?.[0])
   const end = isInstalled ? 'it stays as it is' : 'the pull will fail'
   if (kind === 'missing')
-    return warning('not-in-registry', `The registry has no "${name}": ${end}`, nameHint(name, installed), path, name)
+    return warning(
+      'not-in-registry',
+      `The registry has no "${name}": ${end}`,
+      nameHint(shortName(name), names),
+      path,
+      name,
+    )
   // A store has no version; what a registry refuses then, it refuses ollama-config itself.
   return place === 'store'
     ? warning('server-too-old', `"${name}" needs a newer Ollama: ${end}`, 'update ollama-config', path, name)
@@ -279,13 +290,14 @@ function sureProblem(
       )
 }
 
-/** Of what is installed: people mistype what they have used before. */
-function nameHint(name: string, installed: Findings['installed']): string {
-  const short = (text: string) => text.replace(/:latest$/, '')
-  const names = [...installed.values()].flatMap((models) => models.map((model) => short(model.name)))
-  // Of three letters every other name is near.
-  const near = short(name).length > 3 ? suggest(short(name), names) : undefined
-  return near === undefined || near === short(name) ? 'check the name and the tag' : `did you mean "${near}"?`
+function shortName(name: string): string {
+  return name.replace(/:latest$/, '')
+}
+
+/** People mistype what they have used before. Of three letters every other name is near. */
+function nameHint(name: string, installed: readonly string[]): string {
+  const near = name.length > 3 ? suggest(name, installed) : undefined
+  return near === undefined || near === name ? 'check the name and the tag' : `did you mean "${near}"?`
 }
 
 function offlineNote(

@@ -78,7 +78,7 @@ function problemOf(error: unknown, { kind }: Backend): string | undefined {
   if (code === 'model-not-found') return kind === 'host' ? 'a part of it is missing' : printable(message, 200)
   if (kind === 'store') return code === 'invalid-response' ? printable(message, 200) : undefined
   const said = details?.['status'] === 500 ? details['said'] : undefined
-  return code === 'host-error' && typeof said === 'string' ? `the server says "${printable(said, 200)}"` : undefined
+  return code === 'host-error' && typeof said === 'string' ? `the server says "${said}"` : undefined
 }
 
 function notInTime(names: readonly string[], budgetMs: number): Diagnostic {
